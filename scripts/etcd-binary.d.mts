@@ -1,0 +1,2 @@
+export function etcdCacheDir(): string;
+export function findEtcd(): {etcd: string; etcdctl: string} | undefined;

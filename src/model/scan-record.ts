@@ -1,0 +1,53 @@
+import type {Admission} from '../schema/admission.ts';
+import type {BacklogEntry} from '../schema/backlog.ts';
+import type {ResultHeader} from '../schema/blob.ts';
+import type {Control} from '../schema/control.ts';
+import type {Ewms} from '../schema/ewms.ts';
+import type {Chain, Job} from '../schema/job.ts';
+import type {Owner} from '../schema/owner.ts';
+import type {Progress} from '../schema/progress.ts';
+import type {Report} from '../schema/report.ts';
+import type {ScanSpec} from '../schema/scan.ts';
+import type {ScanState} from '../schema/state.ts';
+
+/** A stored value as it was read: parsed, with the revisions that a fenced write compares. `lease` is `'0'` for none. */
+export interface Entry<T> {
+  readonly value: T;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly lease: string;
+}
+
+/** A value that does not parse: the key goes on existing (its revisions still count), only its content is unusable. */
+export interface BadEntry {
+  readonly key: string;
+  readonly reason: string;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly lease: string;
+}
+
+/**
+ * Everything stored of one scan, as the watch cache holds it at one revision. Replaced as a whole on each change: a record in hand never changes.
+ *
+ * A scan may exist only in part: children without `spec` (an unfinished creation, or what a deletion by hand left behind).
+ */
+export interface ScanRecord {
+  readonly id: string;
+  readonly spec?: Entry<ScanSpec>;
+  readonly control?: Entry<Control>;
+  readonly admission?: Entry<Admission>;
+  readonly state?: Entry<ScanState>;
+  readonly owner?: Entry<Owner>;
+  readonly chain?: Entry<Chain>;
+  readonly progress?: Entry<Progress>;
+  readonly result?: Entry<ResultHeader>;
+  readonly ewms?: Entry<Ewms>;
+  readonly jobs?: ReadonlyMap<string, Entry<Job>>;
+  /** By `<job>/<try>`. */
+  readonly reports?: ReadonlyMap<string, Entry<Report>>;
+  /** The entry that waits in the backlog, with its `[order]`. */
+  readonly backlog?: Entry<BacklogEntry> & {readonly order: string};
+  /** Keys of this scan whose value does not parse, by the last part(s) of the key: `state`, `job/server`. */
+  readonly bad?: ReadonlyMap<string, BadEntry>;
+}

@@ -1,0 +1,44 @@
+import {parserFor} from './validate.ts';
+
+export const ENGINE_NAMES = ['process'] as const;
+export type EngineName = (typeof ENGINE_NAMES)[number];
+
+/**
+ * `/cluster/[name]`: where jobs run. `capacity` is worker slots. `settings` belongs to the engine; for `process`: `scanner_server` and `worker` are
+ * command lines, `env` what they get besides what the controller gives.
+ */
+export interface Cluster {
+  readonly engine: string;
+  readonly capacity: number;
+  readonly place?: string;
+  readonly settings: ClusterSettings;
+}
+
+export interface ClusterSettings {
+  readonly scanner_server?: readonly string[];
+  readonly worker?: readonly string[];
+  readonly env?: readonly (readonly [string, string])[];
+}
+
+const command = {type: 'array', minItems: 1, items: {type: 'string'}} as const;
+
+export const clusterSchema = {
+  type: 'object',
+  required: ['engine', 'capacity'],
+  properties: {
+    engine: {type: 'string', minLength: 1},
+    capacity: {type: 'integer', minimum: 0},
+    place: {type: 'string'},
+    settings: {
+      type: 'object',
+      default: {},
+      properties: {
+        scanner_server: command,
+        worker: command,
+        env: {type: 'array', items: {type: 'array', minItems: 2, maxItems: 2, items: [{type: 'string'}, {type: 'string'}]}},
+      },
+    },
+  },
+} as const;
+
+export const parseCluster = parserFor<Cluster>('cluster', clusterSchema);

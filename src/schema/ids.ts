@@ -1,0 +1,29 @@
+import {randomBytes, randomUUID} from 'node:crypto';
+
+/** A scan's id: 11 hex digits of milliseconds since 1970, `x`, 20 hex digits of chance; sorts by time. @see SkyDriver 2.x */
+export const SCAN_ID = /^[0-9a-f]{11}x[0-9a-f]{20}$/;
+
+/** A new scan id at `nowMs`. */
+export function newScanId(nowMs: number): string {
+  return `${timePart(nowMs)}x${randomUUID().replaceAll('-', '').slice(12)}`;
+}
+
+/** Milliseconds since 1970 of a scan id of ours; `undefined` for an id an operator chose. */
+export function timeOfScanId(id: string): number | undefined {
+  return SCAN_ID.test(id) ? Number.parseInt(id.slice(0, 11), 16) : undefined;
+}
+
+/** An i3 event's id: a uuid4 in 32 hex digits. */
+export function newEventId(): string {
+  return randomUUID().replaceAll('-', '');
+}
+
+/** `bytes` of chance as hex: replica ids, nonces, job tokens. */
+export function randomHex(bytes: number): string {
+  return randomBytes(bytes).toString('hex');
+}
+
+/** A time as 11 hex digits, which sort as text: good until the year 2527. */
+export function timePart(ms: number): string {
+  return Math.floor(ms).toString(16).padStart(11, '0');
+}

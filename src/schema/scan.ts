@@ -1,0 +1,101 @@
+import {parserFor} from './validate.ts';
+
+/** `[name, value]` pairs: used where order matters, since JSON objects reorder keys that look like integers. */
+export type Pairs<T> = readonly (readonly [string, T])[];
+export type Scalar = string | number | boolean | null;
+
+/** The normalised request of a sky scan. Sizes are bytes, times seconds. @see SkyDriver 2.x ScanRequestObj */
+export interface SkymapRequest {
+  readonly docker_tag: string;
+  readonly reco_algo: string;
+  /** `[nside, extension]` in the order asked, for example `[["8", 0], ["64", 12]]`. */
+  readonly nsides: Pairs<unknown>;
+  readonly real_or_simulated_event: string;
+  readonly max_pixel_reco_time: number;
+  /** `[cluster, workers]`; a cluster may stand more than once. */
+  readonly request_clusters: Pairs<number>;
+  readonly i3_event_id: string;
+  readonly predictive_scanning_threshold: number;
+  readonly scanner_server_memory_bytes: number;
+  readonly worker_memory_bytes: number;
+  readonly worker_disk_bytes: number;
+  readonly debug_mode: readonly string[];
+  readonly classifiers: Readonly<Record<string, Scalar>>;
+  readonly scanner_server_env_from_user: Pairs<Scalar>;
+  readonly priority: number;
+}
+
+/** Where a rescan comes from. */
+export interface Lineage {
+  /** The scan that it was asked for, which may itself be a rescan. */
+  readonly origin_scan_id: string;
+  /** The scan whose request all of them share. */
+  readonly root_scan_id: string;
+}
+
+/** `/scan/[id]`: what was asked. Immutable. `created_at` is seconds since 1970 (with a fraction); absent in one put by hand. */
+export interface ScanSpec {
+  readonly type: 'skymap-scan';
+  readonly request: SkymapRequest;
+  readonly created_at?: number;
+  readonly user?: string;
+  readonly lineage?: Lineage;
+}
+
+const scalar = {type: ['string', 'number', 'boolean', 'null']} as const;
+
+export const skymapRequestSchema = {
+  type: 'object',
+  required: ['reco_algo', 'nsides', 'request_clusters', 'i3_event_id'],
+  properties: {
+    docker_tag: {type: 'string', minLength: 1, default: 'latest'},
+    reco_algo: {type: 'string', minLength: 1},
+    nsides: {type: 'array', items: {type: 'array', minItems: 2, maxItems: 2}},
+    real_or_simulated_event: {enum: ['real', 'real_event', 'sim', 'simulated', 'simulated_event'], default: 'real'},
+    max_pixel_reco_time: {type: 'integer', minimum: 1, default: 3600},
+    request_clusters: {
+      type: 'array',
+      minItems: 1,
+      items: {
+        type: 'array',
+        minItems: 2,
+        maxItems: 2,
+        items: [
+          {type: 'string', minLength: 1},
+          {type: 'integer', minimum: 1},
+        ],
+      },
+    },
+    i3_event_id: {type: 'string', minLength: 1},
+    predictive_scanning_threshold: {type: 'number', minimum: 0, maximum: 1, default: 1},
+    scanner_server_memory_bytes: {type: 'integer', minimum: 0, default: 1_024_000_000},
+    worker_memory_bytes: {type: 'integer', minimum: 0, default: 8_000_000_000},
+    worker_disk_bytes: {type: 'integer', minimum: 0, default: 1_000_000_000},
+    debug_mode: {type: 'array', items: {type: 'string'}, default: []},
+    classifiers: {type: 'object', additionalProperties: scalar, default: {}},
+    scanner_server_env_from_user: {
+      type: 'array',
+      items: {type: 'array', minItems: 2, maxItems: 2, items: [{type: 'string'}, scalar]},
+      default: [],
+    },
+    priority: {type: 'integer', default: 0},
+  },
+} as const;
+
+export const scanSpecSchema = {
+  type: 'object',
+  required: ['request'],
+  properties: {
+    type: {const: 'skymap-scan', default: 'skymap-scan'},
+    request: skymapRequestSchema,
+    created_at: {type: 'number', exclusiveMinimum: 0},
+    user: {type: 'string'},
+    lineage: {
+      type: 'object',
+      required: ['origin_scan_id', 'root_scan_id'],
+      properties: {origin_scan_id: {type: 'string'}, root_scan_id: {type: 'string'}},
+    },
+  },
+} as const;
+
+export const parseScanSpec = parserFor<ScanSpec>('scan', scanSpecSchema);

@@ -1,0 +1,64 @@
+import {parserFor} from './validate.ts';
+
+/** Spin Cycle's states, with its numbers on the wire; RESERVED (5) is retired there and never used here. */
+export const STATE_NUMBERS = {UNKNOWN: 0, PENDING: 1, RUNNING: 2, COMPLETE: 3, FAIL: 4, STOPPED: 6, SUSPENDED: 7} as const;
+export const STATE_NAMES = ['UNKNOWN', 'PENDING', 'RUNNING', 'COMPLETE', 'FAIL', 'STOPPED', 'SUSPENDED'] as const;
+export type StateName = (typeof STATE_NAMES)[number];
+
+/** States of a scan. UNKNOWN is for jobs alone. */
+export const SCAN_STATES = ['PENDING', 'RUNNING', 'COMPLETE', 'FAIL', 'STOPPED', 'SUSPENDED'] as const;
+export type ScanStateName = (typeof SCAN_STATES)[number];
+
+/** The state machine: from each state, where a scan may go. The terminal ones have no way out. */
+export const SCAN_TRANSITIONS = {
+  PENDING: ['RUNNING', 'FAIL', 'STOPPED', 'SUSPENDED'],
+  RUNNING: ['COMPLETE', 'FAIL', 'STOPPED', 'SUSPENDED'],
+  SUSPENDED: ['RUNNING', 'FAIL', 'STOPPED'],
+  COMPLETE: [],
+  FAIL: [],
+  STOPPED: [],
+} as const satisfies Record<ScanStateName, readonly ScanStateName[]>;
+
+/** Whether a scan may go from one state to another; staying is always allowed. */
+export function mayBecome(from: ScanStateName, to: ScanStateName): boolean {
+  return from === to || (SCAN_TRANSITIONS[from] as readonly ScanStateName[]).includes(to);
+}
+
+/** Whether a scan in this state is over. */
+export function isTerminal(name: ScanStateName): boolean {
+  return SCAN_TRANSITIONS[name].length === 0;
+}
+
+/**
+ * `/scan/[id]/state`: what is so. An absent key means PENDING.
+ *
+ * Times are RFC 3339 in UTC. `attempt` counts from 1. `teardown_due_at` is set when the final result is in: at that time the workers are stopped
+ * even if the server still runs.
+ */
+export interface ScanState {
+  readonly name: ScanStateName;
+  readonly attempt: number;
+  readonly reason?: string;
+  readonly started_at?: string;
+  readonly ended_at?: string;
+  readonly teardown_due_at?: string;
+  readonly jobs_total?: number;
+  readonly jobs_finished?: number;
+}
+
+export const scanStateSchema = {
+  type: 'object',
+  required: ['name'],
+  properties: {
+    name: {enum: SCAN_STATES},
+    attempt: {type: 'integer', minimum: 0, default: 1},
+    reason: {type: 'string'},
+    started_at: {type: 'string'},
+    ended_at: {type: 'string'},
+    teardown_due_at: {type: 'string'},
+    jobs_total: {type: 'integer', minimum: 0},
+    jobs_finished: {type: 'integer', minimum: 0},
+  },
+} as const;
+
+export const parseScanState = parserFor<ScanState>('state', scanStateSchema);

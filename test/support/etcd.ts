@@ -1,0 +1,129 @@
+import {execFile, spawn} from 'node:child_process';
+import type {ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import {mkdtemp, rm} from 'node:fs/promises';
+import {createServer} from 'node:net';
+import type {AddressInfo} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {promisify} from 'node:util';
+import {must} from '../../src/lib/assert.ts';
+import {findEtcd} from '../../scripts/etcd-binary.mjs';
+
+const run = promisify(execFile);
+
+export interface EtcdOptions {
+  /** `--quota-backend-bytes` */
+  readonly quotaBytes?: number;
+  /** Further command line arguments. */
+  readonly args?: readonly string[];
+  /** Turns fsync off (where the binary can) for tests that are about anything else. */
+  readonly unsafeNoFsync?: boolean;
+  /** `https` with these arguments given in `args`; default `http`. */
+  readonly scheme?: 'http' | 'https';
+}
+
+/** A private etcd member on loopback, with its own data. */
+export interface TestEtcd {
+  readonly endpoint: string;
+  readonly pid: number;
+  /** Runs etcdctl (API 3) against it and returns what it printed. */
+  etcdctl(args: readonly string[], input?: string): Promise<string>;
+  signal(signal: NodeJS.Signals): void;
+  /** SIGKILL, and wait until it is gone. The data stay. */
+  kill(): Promise<void>;
+  /** Starts it again on the same data and port. */
+  restart(): Promise<void>;
+  /** Ends it and removes its data. */
+  stop(): Promise<void>;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const {port} = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Starts a private etcd and resolves when it answers. */
+export async function startEtcd(options: EtcdOptions = {}): Promise<TestEtcd> {
+  const binaries = must(findEtcd(), 'etcd is not here; run the tests with `npm test`, which gets it');
+  const data = await mkdtemp(join(tmpdir(), 'scanplane-etcd-'));
+  const scheme = options.scheme ?? 'http';
+  const client = `${scheme}://127.0.0.1:${await freePort()}`;
+  const peer = `http://127.0.0.1:${await freePort()}`;
+  const args = [
+    ...['--name', 'm', '--data-dir', data, '--listen-client-urls', client, '--advertise-client-urls', client],
+    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `m=${peer}`],
+    ...['--log-level', 'error', '--logger', 'zap'],
+    ...(options.quotaBytes === undefined ? [] : ['--quota-backend-bytes', String(options.quotaBytes)]),
+    ...(options.unsafeNoFsync ? ['--unsafe-no-fsync'] : []),
+    ...(options.args ?? []),
+  ];
+  let child: ChildProcess = launch();
+
+  function launch(): ChildProcess {
+    return spawn(binaries.etcd, args, {stdio: 'ignore', env: {PATH: process.env['PATH'], HOME: process.env['HOME']}});
+  }
+
+  async function etcdctl(command: readonly string[], input?: string): Promise<string> {
+    const promise = run(binaries.etcdctl, ['--endpoints', client, ...command], {env: {...process.env, ETCDCTL_API: '3'}, maxBuffer: 1 << 28});
+    if (input !== undefined) promise.child.stdin?.end(input);
+    return (await promise).stdout;
+  }
+
+  async function untilReady(): Promise<void> {
+    const deadline = performance.now() + 20_000;
+    const url = new URL(client);
+    for (;;) {
+      const {connect} = await import('node:net');
+      const open = await new Promise<boolean>((resolve) => {
+        const socket = connect(Number(url.port), url.hostname, () => resolve(true));
+        socket.on('error', () => resolve(false));
+        socket.on('connect', () => socket.destroy());
+      });
+      if (
+        open &&
+        (scheme === 'https' ||
+          (await fetch(`${client}/health`).then(
+            (r) => r.ok,
+            () => false,
+          )))
+      )
+        return;
+      if (performance.now() > deadline || child.exitCode !== null) throw new Error('etcd did not start');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  async function kill(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGCONT');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+
+  await untilReady();
+  return {
+    endpoint: client,
+    get pid() {
+      return must(child.pid, 'etcd has a pid');
+    },
+    etcdctl,
+    signal: (signal) => void child.kill(signal),
+    kill,
+    restart: async () => {
+      await kill();
+      child = launch();
+      await untilReady();
+    },
+    stop: async () => {
+      await kill();
+      await rm(data, {recursive: true, force: true});
+    },
+  };
+}

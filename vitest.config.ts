@@ -1,0 +1,19 @@
+import {defineConfig} from 'vitest/config';
+
+/** Suffix → what a test needs: `x.test.ts` nothing, `x.etcd.test.ts` a real etcd, `x.long.test.ts` minutes. */
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      {extends: true, test: {name: 'unit', include: ['test/**/*.test.ts'], exclude: ['**/*.etcd.test.ts', '**/*.long.test.ts']}},
+      {extends: true, test: {name: 'etcd', include: ['test/**/*.etcd.test.ts']}},
+      {
+        extends: true,
+        test: {name: 'long', include: ['test/**/*.long.test.ts'], testTimeout: 1_500_000, hookTimeout: 120_000, fileParallelism: false},
+      },
+    ],
+  },
+});
