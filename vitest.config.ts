@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    // Test files that are told to share one etcd take turns.
+    fileParallelism: !process.env['SCANPLANE_TEST_ETCD'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [

@@ -35,11 +35,14 @@ export interface JobExit {
   readonly ended_at: string;
 }
 
-/** One try of a job: recorded as an intent before the engine is asked, completed by what the engine says. */
+/**
+ * One try of a job: recorded as an intent before the engine is asked, completed by what the engine says.
+ *
+ * The fence token is not in it: an intent may travel in the very transaction that creates the owner key, whose revision nobody knows before.
+ */
 export interface JobTry {
   readonly try: number;
   readonly intent_at: string;
-  readonly fence: FenceToken;
   /** SHA-256 of the token that this try was given, in hex. The token itself is nowhere stored. */
   readonly token_digest: string;
   /** Which run directory (process engine) or namespace (others) was asked. */
@@ -82,12 +85,6 @@ export const chainSchema = {
   },
 } as const;
 
-const fenceSchema = {
-  type: 'object',
-  required: ['epoch', 'revision'],
-  properties: {epoch: {type: 'integer'}, revision: {type: 'integer'}},
-} as const;
-
 const exitSchema = {
   type: 'object',
   required: ['code', 'ended_at'],
@@ -111,11 +108,10 @@ export const jobSchema = {
       type: 'array',
       items: {
         type: 'object',
-        required: ['try', 'intent_at', 'fence', 'token_digest', 'place'],
+        required: ['try', 'intent_at', 'token_digest', 'place'],
         properties: {
           try: {type: 'integer', minimum: 1},
           intent_at: {type: 'string'},
-          fence: fenceSchema,
           token_digest: {type: 'string'},
           place: {type: 'string'},
           handle: {type: 'string'},

@@ -55,6 +55,13 @@ export interface Ownership {
   campaign(ownerKey: string, extra?: ClaimExtra): Promise<Claim>;
   /** The writer of a key that we own, or `undefined`. */
   owned(ownerKey: string): FencedWriter | undefined;
+  /**
+   * Called when a key of ours is ours no more. `lease`: our lease is gone; `deleted`: somebody else removed or replaced the key;
+   * `resigned`: we gave it back.
+   */
+  onLost(listener: (ownerKey: string, cause: 'lease' | 'deleted' | 'resigned') => void, signal: AbortSignal): void;
+  /** Gives many keys back in few transactions. Never throws for keys that are gone already. */
+  resignMany(ownerKeys: readonly string[]): Promise<void>;
   /** Owner keys that we hold. */
   readonly ownedKeys: Iterable<string>;
   readonly ownedCount: number;

@@ -9,8 +9,10 @@ import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {must} from '../../src/lib/assert.ts';
 import {findEtcd} from '../../scripts/etcd-binary.mjs';
+import {useExternalEtcd} from './etcd-external.ts';
 
 const run = promisify(execFile);
+type EtcdBinaries = NonNullable<ReturnType<typeof findEtcd>>;
 
 export interface EtcdOptions {
   /** `--quota-backend-bytes` */
@@ -49,9 +51,28 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts a private etcd and resolves when it answers. */
+/**
+ * Starts a private etcd and resolves when it answers.
+ *
+ * In this order: the one that `SCANPLANE_TEST_ETCD` names, an `etcd` binary, a container.
+ */
 export async function startEtcd(options: EtcdOptions = {}): Promise<TestEtcd> {
-  const binaries = must(findEtcd(), 'etcd is not here; run the tests with `npm test`, which gets it');
+  const named = process.env['SCANPLANE_TEST_ETCD'];
+  const extra = [...(options.quotaBytes === undefined ? [] : ['--quota-backend-bytes', String(options.quotaBytes)]), ...(options.args ?? [])];
+  if (named) {
+    if (extra.length > 0) throw new Error('this test needs an etcd of its own; run it without SCANPLANE_TEST_ETCD');
+    return useExternalEtcd(named);
+  }
+  const binaries = findEtcd();
+  if (binaries === undefined) {
+    if (options.scheme === 'https') throw new Error('this test needs an etcd binary; run it with `npm test`, which gets one where it can');
+    const {startEtcdContainer} = await import('./etcd-container.ts'); // its library is large, and seldom needed
+    return startEtcdContainer(await freePort(), extra);
+  }
+  return startBinary(binaries, options, extra);
+}
+
+async function startBinary(binaries: EtcdBinaries, options: EtcdOptions, extra: readonly string[]): Promise<TestEtcd> {
   const data = await mkdtemp(join(tmpdir(), 'scanplane-etcd-'));
   const scheme = options.scheme ?? 'http';
   const client = `${scheme}://127.0.0.1:${await freePort()}`;
@@ -60,14 +81,18 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<TestEtcd> {
     ...['--name', 'm', '--data-dir', data, '--listen-client-urls', client, '--advertise-client-urls', client],
     ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `m=${peer}`],
     ...['--log-level', 'error', '--logger', 'zap'],
-    ...(options.quotaBytes === undefined ? [] : ['--quota-backend-bytes', String(options.quotaBytes)]),
+    ...extra,
     ...(options.unsafeNoFsync ? ['--unsafe-no-fsync'] : []),
-    ...(options.args ?? []),
   ];
   let child: ChildProcess = launch();
+  const reap = (): void => void child.kill('SIGKILL');
+  process.once('exit', reap); // a test run that is interrupted leaves none behind
 
   function launch(): ChildProcess {
-    return spawn(binaries.etcd, args, {stdio: 'ignore', env: {PATH: process.env['PATH'], HOME: process.env['HOME']}});
+    return spawn(binaries.etcd, args, {
+      stdio: 'ignore',
+      env: {PATH: process.env['PATH'], HOME: process.env['HOME'], ETCD_UNSUPPORTED_ARCH: process.arch},
+    });
   }
 
   async function etcdctl(command: readonly string[], input?: string): Promise<string> {
@@ -123,6 +148,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<TestEtcd> {
     },
     stop: async () => {
       await kill();
+      process.off('exit', reap);
       await rm(data, {recursive: true, force: true});
     },
   };

@@ -1,0 +1,2 @@
+export function whyInstall(root: string): string | undefined;
+export function ensureDependencies(root: string, say: (line: string) => void): Promise<void>;

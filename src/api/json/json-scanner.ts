@@ -1,0 +1,225 @@
+/** Where a member's value stands in the bytes: `[start, end)`. */
+export interface JsonRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Not JSON. `message` is what Python's json module would say, with line, column and character. */
+export class JsonSyntaxError extends Error {}
+
+/** Deeper nesting is refused: whoever reads the text later may recurse. */
+const MAX_DEPTH = 1000;
+
+type Expect = 'value' | 'first value' | 'first key' | 'key' | 'colon' | 'comma' | 'end';
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/**
+ * Checks that bytes are JSON and notes where the members of the outermost object stand, without building any of the values.
+ *
+ * This is how a result of many megabytes is taken in: its text is stored as it came, and {@link advance} stops now and then so that others get their turn.
+ */
+export class JsonScanner {
+  readonly #bytes: Buffer;
+  readonly #stack = new Uint8Array(MAX_DEPTH);
+  readonly #members = new Map<string, JsonRange>();
+  #position = 0;
+  #depth = 0;
+  #expect: Expect = 'value';
+  #memberKey = '';
+  #memberStart = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** The outermost object's members in the order of their first appearance; of a repeated name, the last value. Empty for anything but an object. */
+  get members(): ReadonlyMap<string, JsonRange> {
+    return this.#members;
+  }
+
+  /** Goes on for at least `count` bytes. @returns whether everything has been read. @throws JsonSyntaxError */
+  advance(count: number): boolean {
+    const bytes = this.#bytes;
+    const limit = Math.min(bytes.length, this.#position + count);
+    while (this.#position < limit) {
+      const byte = bytes[this.#position] as number;
+      if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) this.#position++;
+      else this.#token(byte);
+    }
+    if (limit < bytes.length) return false;
+    if (this.#expect !== 'end') this.#fail();
+    return true;
+  }
+
+  #token(byte: number): void {
+    switch (this.#expect) {
+      case 'first value':
+      case 'value':
+        if (byte === 0x5d && this.#expect === 'first value') return this.#close();
+        return this.#value(byte);
+      case 'first key':
+      case 'key': {
+        if (byte === 0x7d && this.#expect === 'first key') return this.#close();
+        if (byte !== QUOTE) return this.#fail();
+        const start = this.#position;
+        this.#string();
+        if (this.#depth === 1) this.#memberKey = JSON.parse(this.#bytes.toString('utf8', start, this.#position)) as string;
+        this.#expect = 'colon';
+        return;
+      }
+      case 'colon':
+        if (byte !== 0x3a) return this.#fail();
+        this.#position++;
+        this.#expect = 'value';
+        return;
+      case 'comma': {
+        const isObject = this.#stack[this.#depth - 1] === 1;
+        if (byte === (isObject ? 0x7d : 0x5d)) return this.#close();
+        if (byte !== 0x2c) return this.#fail();
+        this.#position++;
+        this.#expect = isObject ? 'key' : 'value';
+        return;
+      }
+      case 'end':
+        return this.#fail();
+    }
+  }
+
+  #value(byte: number): void {
+    if (this.#depth === 1) this.#memberStart = this.#position;
+    switch (byte) {
+      case 0x7b:
+        return this.#open(1);
+      case 0x5b:
+        return this.#open(0);
+      case QUOTE:
+        this.#string();
+        break;
+      case 0x74:
+        this.#literal('true');
+        break;
+      case 0x66:
+        this.#literal('false');
+        break;
+      case 0x6e:
+        this.#literal('null');
+        break;
+      default:
+        this.#number();
+    }
+    this.#ended();
+  }
+
+  #open(kind: 0 | 1): void {
+    if (this.#depth === MAX_DEPTH) throw new JsonSyntaxError('nested too deeply');
+    this.#stack[this.#depth++] = kind;
+    this.#position++;
+    this.#expect = kind === 1 ? 'first key' : 'first value';
+  }
+
+  #close(): void {
+    this.#depth--;
+    this.#position++;
+    this.#ended();
+  }
+
+  #ended(): void {
+    if (this.#depth === 1 && this.#stack[0] === 1) this.#members.set(this.#memberKey, {start: this.#memberStart, end: this.#position});
+    this.#expect = this.#depth === 0 ? 'end' : 'comma';
+  }
+
+  #string(): void {
+    const bytes = this.#bytes;
+    const start = this.#position;
+    let at = start + 1;
+    for (;;) {
+      const byte = bytes[at];
+      if (byte === QUOTE) break;
+      if (byte === undefined) return this.#failAt('Unterminated string starting at', start);
+      if (byte < 0x20) return this.#failAt('Invalid control character at', at);
+      at += byte === BACKSLASH ? this.#escape(at) : 1;
+    }
+    this.#position = at + 1;
+  }
+
+  /** The length of the escape at `at`. */
+  #escape(at: number): number {
+    const letter = String.fromCharCode(this.#bytes[at + 1] ?? 0);
+    if ('"\\/bfnrt'.includes(letter)) return 2;
+    if (letter !== 'u') return this.#failAt('Invalid \\escape', at);
+    if (!/^[0-9a-fA-F]{4}$/.test(this.#bytes.toString('latin1', at + 2, at + 6))) return this.#failAt('Invalid \\uXXXX escape', at + 1);
+    return 6;
+  }
+
+  #literal(text: string): void {
+    for (let i = 0; i < text.length; i++) if (this.#bytes[this.#position + i] !== text.charCodeAt(i)) return this.#fail();
+    this.#position += text.length;
+  }
+
+  #number(): void {
+    const bytes = this.#bytes;
+    let at = this.#position;
+    if (bytes[at] === 0x2d) at++;
+    if (bytes[at] === 0x30) at++;
+    else {
+      const first = at;
+      while (isDigit(bytes[at])) at++;
+      if (at === first) return this.#fail();
+    }
+    // As in Python, what follows a number wrongly (`1.x`) is found by the next token.
+    if (bytes[at] === 0x2e && isDigit(bytes[at + 1])) {
+      at += 2;
+      while (isDigit(bytes[at])) at++;
+    }
+    if (bytes[at] === 0x65 || bytes[at] === 0x45) {
+      const sign = bytes[at + 1] === 0x2b || bytes[at + 1] === 0x2d ? 1 : 0;
+      if (isDigit(bytes[at + 1 + sign])) {
+        at += 2 + sign;
+        while (isDigit(bytes[at])) at++;
+      }
+    }
+    this.#position = at;
+  }
+
+  #fail(): never {
+    const expected = {
+      value: 'Expecting value',
+      'first value': 'Expecting value',
+      'first key': 'Expecting property name enclosed in double quotes',
+      key: 'Expecting property name enclosed in double quotes',
+      colon: "Expecting ':' delimiter",
+      comma: "Expecting ',' delimiter",
+      end: 'Extra data',
+    } as const satisfies Record<Expect, string>;
+    return this.#failAt(expected[this.#expect], this.#position);
+  }
+
+  #failAt(what: string, at: number): never {
+    const before = this.#bytes.toString('utf8', 0, at);
+    const lines = before.split('\n');
+    throw new JsonSyntaxError(`${what}: line ${lines.length} column ${(lines.at(-1) as string).length + 1} (char ${before.length})`);
+  }
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+
+/** Reads small bytes in one go. @throws JsonSyntaxError */
+export function scanJson(bytes: Buffer): ReadonlyMap<string, JsonRange> {
+  const scanner = new JsonScanner(bytes);
+  scanner.advance(Number.POSITIVE_INFINITY);
+  return scanner.members;
+}
+
+/** About 5 ms of work. */
+const SLICE_BYTES = 1 << 20;
+
+/** Reads bytes of any size, letting other requests run in between. @throws JsonSyntaxError */
+export async function scanLargeJson(bytes: Buffer): Promise<ReadonlyMap<string, JsonRange>> {
+  const scanner = new JsonScanner(bytes);
+  while (!scanner.advance(SLICE_BYTES)) await new Promise((resolve) => setImmediate(resolve));
+  return scanner.members;
+}

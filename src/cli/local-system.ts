@@ -1,0 +1,212 @@
+import {spawn} from 'node:child_process';
+import type {ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import {closeSync, mkdirSync, openSync, rmSync} from 'node:fs';
+import {connect, createServer} from 'node:net';
+import type {AddressInfo} from 'node:net';
+import {dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {findEtcd} from '../../scripts/etcd-binary.mjs';
+import {must} from '../lib/assert.ts';
+import {ControlPlaneError} from '../lib/errors.ts';
+import {sleep} from '../lib/sleep.ts';
+import {endLeftovers} from '../engines/process/leftovers.ts';
+import {isAlive, readRecords, signalRecorded, startTimeOf, writeRecords} from './process-record.ts';
+import type {ProcessRecord} from './process-record.ts';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+export interface LocalSystemOptions {
+  /** Where everything lies: etcd's data, the run directory, logs, the list of processes. */
+  readonly directory: string;
+  readonly etcdPort: number;
+  readonly apiPort: number;
+  readonly replicas: number;
+  readonly workers: number;
+  readonly ttlSeconds: number;
+  readonly orphanAfterSeconds: number;
+  /** Further variables of the scanner's processes. */
+  readonly scannerEnv: readonly (readonly [string, string])[];
+  /** An etcd that runs already, instead of a private one. */
+  readonly etcdEndpoint?: string;
+}
+
+/**
+ * A whole scanplane on this machine: a private etcd, an API and controller replicas, each a process of its own, and one cluster of local processes.
+ *
+ * Every process is recorded with its start time, so that whatever a killed run has left can be ended by the next one.
+ */
+export class LocalSystem {
+  readonly etcdEndpoint: string;
+  readonly address: string;
+  readonly runDirectory: string;
+  readonly #options: LocalSystemOptions;
+  readonly #children = new Map<string, ChildProcess>();
+  readonly #records: ProcessRecord[] = [];
+
+  constructor(options: LocalSystemOptions) {
+    this.#options = options;
+    this.etcdEndpoint = options.etcdEndpoint ?? `http://127.0.0.1:${options.etcdPort}`;
+    this.address = `http://127.0.0.1:${options.apiPort}`;
+    this.runDirectory = join(options.directory, 'run');
+  }
+
+  /** The recorded processes that live, by name: `etcd`, `api`, `replica-1` … */
+  get processes(): readonly ProcessRecord[] {
+    return this.#records.filter(isAlive);
+  }
+
+  /** Ends what an earlier run in this directory has left: its processes by pid and start time, its jobs by their records. */
+  async endLeftovers(): Promise<number> {
+    const file = this.#recordFile();
+    const left = readRecords(file).filter(isAlive);
+    for (const record of left) signalRecorded(record, 'SIGKILL');
+    const jobs = await endLeftovers(this.runDirectory);
+    rmSync(file, {force: true});
+    return left.length + jobs;
+  }
+
+  async start(): Promise<void> {
+    mkdirSync(this.#options.directory, {recursive: true, mode: 0o700});
+    await this.#startEtcd();
+    this.startProcess('api', ['api']);
+    for (let n = 1; n <= this.#options.replicas; n++) this.startReplica(n);
+    await this.#untilAnswers('api', `${this.address}/readyz`);
+  }
+
+  startReplica(n: number): ProcessRecord {
+    return this.startProcess(`replica-${n}`, ['controllers']);
+  }
+
+  startProcess(name: string, args: readonly string[]): ProcessRecord {
+    return this.#spawn(name, process.execPath, [join(ROOT, 'src', 'main.ts'), ...args], this.#environment());
+  }
+
+  /** SIGKILL, as a crash would. */
+  kill(pid: number): boolean {
+    const record = this.#records.find((each) => each.pid === pid);
+    return record !== undefined && signalRecorded(record, 'SIGKILL');
+  }
+
+  /** Called when a process ends that was not asked to. */
+  onExit(listener: (name: string) => void): void {
+    for (const [name, child] of this.#children) child.once('exit', () => listener(name));
+  }
+
+  /** Ends all processes in order: those that lead hand over first, etcd goes last. Jobs that still run are ended too. */
+  async stop(): Promise<void> {
+    const order = [...this.#children.keys()].sort((a, b) => Number(a === 'etcd') - Number(b === 'etcd'));
+    await Promise.all(order.filter((name) => name !== 'etcd').map((name) => this.#end(name)));
+    await endLeftovers(this.runDirectory);
+    if (this.#children.has('etcd')) await this.#end('etcd');
+    rmSync(this.#recordFile(), {force: true});
+  }
+
+  async #end(name: string): Promise<void> {
+    const child = must(this.#children.get(name), 'a known process');
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), 15_000);
+    await exited;
+    clearTimeout(late);
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const {directory, apiPort, workers, ttlSeconds, orphanAfterSeconds, scannerEnv} = this.#options;
+    const scanner = (file: string): string[] => [process.execPath, join(ROOT, 'examples', 'scanner', file)];
+    const cluster = {
+      engine: 'process',
+      capacity: workers,
+      settings: {scanner_server: scanner('server.ts'), worker: scanner('worker.ts'), env: scannerEnv},
+    };
+    return {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      SCANPLANE_CLUSTERS: JSON.stringify({local: cluster}),
+      SCANPLANE_ETCD_ENDPOINTS: this.etcdEndpoint,
+      SCANPLANE_API_PORT: String(apiPort),
+      SCANPLANE_SCANNER_ADDRESS: this.address,
+      SCANPLANE_RUN_DIRECTORY: join(directory, 'run'),
+      SCANPLANE_TTL_SECONDS: String(ttlSeconds),
+      SCANPLANE_ORPHAN_AFTER_SECONDS: String(orphanAfterSeconds),
+    };
+  }
+
+  async #startEtcd(): Promise<void> {
+    if (this.#options.etcdEndpoint === undefined) {
+      const binaries = findEtcd();
+      if (binaries === undefined) throw new ControlPlaneError('unavailable', 'etcd is not here: install Debian’s etcd-server and etcd-client');
+      const peer = `http://127.0.0.1:${await freePort()}`;
+      const client = this.etcdEndpoint;
+      const data = join(this.#options.directory, 'etcd');
+      this.#spawn(
+        'etcd',
+        binaries.etcd,
+        [
+          ...['--name', 'local', '--data-dir', data, '--listen-client-urls', client, '--advertise-client-urls', client],
+          ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `local=${peer}`],
+          ...['--log-level', 'warn', '--logger', 'zap'],
+        ],
+        {PATH: process.env['PATH'], HOME: process.env['HOME']},
+      );
+    }
+    await this.#untilAnswers('etcd', `${this.etcdEndpoint}/health`);
+  }
+
+  #spawn(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv): ProcessRecord {
+    const logs = join(this.#options.directory, 'logs');
+    mkdirSync(logs, {recursive: true});
+    const log = openSync(join(logs, `${name}.log`), 'a');
+    // A group of its own: Ctrl-C in the terminal reaches us alone, and we end them in order.
+    const child = spawn(command, args, {stdio: ['ignore', log, log], env, detached: true});
+    closeSync(log);
+    child.on('error', () => {}); // Seen by whoever waits for it to answer.
+    const pid = child.pid;
+    if (pid === undefined) throw new ControlPlaneError('unavailable', `${name} could not be started: ${command}`);
+    const record: ProcessRecord = {name, pid, startTime: startTimeOf(pid) ?? ''};
+    this.#children.set(name, child);
+    this.#records.push(record);
+    writeRecords(this.#recordFile(), this.processes);
+    return record;
+  }
+
+  async #untilAnswers(name: string, url: string): Promise<void> {
+    const deadline = performance.now() + 30_000;
+    while (performance.now() < deadline) {
+      const child = this.#children.get(name);
+      if (child !== undefined && (child.exitCode !== null || child.signalCode !== null)) break;
+      const answer = await fetch(url, {signal: AbortSignal.timeout(1000)}).catch(() => undefined);
+      await answer?.arrayBuffer();
+      if (answer?.ok === true) return;
+      await sleep(25);
+    }
+    throw new ControlPlaneError('unavailable', `${name} did not start; see ${join(this.#options.directory, 'logs', `${name}.log`)}`);
+  }
+
+  #recordFile(): string {
+    return join(this.#options.directory, 'processes.json');
+  }
+}
+
+/** A port on loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const {port} = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Whether something listens on a port of this machine. */
+export function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}

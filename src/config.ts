@@ -1,0 +1,209 @@
+import {readFileSync} from 'node:fs';
+import {ControlPlaneError} from './lib/errors.ts';
+import {parserFor} from './schema/validate.ts';
+import {clusterSchema} from './schema/cluster.ts';
+import type {Cluster} from './schema/cluster.ts';
+
+/** How to reach etcd, as etcdctl takes it. Certificates are file names. */
+export interface EtcdConfig {
+  readonly endpoints: readonly string[];
+  /** Before every key; empty or starting with `/`. */
+  readonly prefix: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly cacert?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** etcd's `--quota-backend-bytes`. */
+  readonly quotaBytes: number;
+  /** Off where others share the etcd and compact it. */
+  readonly compaction: boolean;
+  /** History kept when compacting. */
+  readonly keepHistorySeconds: number;
+}
+
+export interface ApiConfig {
+  readonly host: string;
+  readonly port: number;
+  /** The address that clients and scanners use; empty: host and port. */
+  readonly publicAddress: string;
+  readonly bodyLimitBytes: number;
+}
+
+export interface ControllersConfig {
+  readonly ttlSeconds: number;
+  /** A job that no controller has renewed for so long ends itself. */
+  readonly orphanAfterSeconds: number;
+  /** From the final result to the end of a server that does not exit by itself. */
+  readonly teardownSeconds: number;
+  readonly stopGraceSeconds: number;
+  /** How many further tries a failed job gets. */
+  readonly jobRetries: number;
+  readonly retryBaseSeconds: number;
+  readonly outputLimitBytes: number;
+  readonly janitorSeconds: number;
+  /** The address that scanners are given; empty: the API's public address. */
+  readonly scannerAddress: string;
+  /** Where the process engine keeps its jobs; empty: no process engine in this process. */
+  readonly runDirectory: string;
+}
+
+export interface Config {
+  readonly logLevel: string;
+  readonly etcd: EtcdConfig;
+  readonly api: ApiConfig;
+  readonly controllers: ControllersConfig;
+  /** Written to `/cluster/[name]` at start where no such key exists. */
+  readonly clusters: Readonly<Record<string, Cluster>>;
+}
+
+const text = (fallback: string) => ({type: 'string', default: fallback}) as const;
+const whole = (fallback: number, minimum: number) => ({type: 'integer', minimum, default: fallback}) as const;
+const amount = (fallback: number, minimum: number) => ({type: 'number', minimum, default: fallback}) as const;
+const section = (properties: Readonly<Record<string, unknown>>) => ({type: 'object', additionalProperties: false, default: {}, properties}) as const;
+
+const MIB = 1024 * 1024;
+
+const schema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    logLevel: {enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info'},
+    etcd: section({
+      endpoints: {type: 'array', minItems: 1, items: {type: 'string', pattern: '^(https?://)?[^/\\s]+$'}, default: ['http://127.0.0.1:2379']},
+      prefix: {type: 'string', pattern: '^(/[\\w.-]+)*$', default: ''},
+      user: {type: 'string'},
+      password: {type: 'string'},
+      cacert: {type: 'string'},
+      cert: {type: 'string'},
+      key: {type: 'string'},
+      quotaBytes: whole(2048 * MIB, 4 * MIB),
+      compaction: {type: 'boolean', default: true},
+      keepHistorySeconds: amount(300, 0),
+    }),
+    api: section({
+      host: text('127.0.0.1'),
+      port: {type: 'integer', minimum: 0, maximum: 65535, default: 8080},
+      publicAddress: text(''),
+      bodyLimitBytes: whole(100 * MIB, 1024),
+    }),
+    controllers: section({
+      ttlSeconds: whole(10, 2),
+      orphanAfterSeconds: amount(600, 1),
+      teardownSeconds: amount(60, 0),
+      stopGraceSeconds: amount(10, 0),
+      jobRetries: whole(2, 0),
+      retryBaseSeconds: amount(1, 0),
+      outputLimitBytes: whole(MIB, 1024),
+      janitorSeconds: amount(30, 1),
+      scannerAddress: text(''),
+      runDirectory: text(''),
+    }),
+    clusters: {type: 'object', default: {}, additionalProperties: clusterSchema},
+  },
+} as const;
+
+const parseConfig = parserFor<Config>('configuration', schema);
+
+/** Environment variable → path in {@link Config}. Numbers, truth values and lists are read from their text. */
+const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
+  SCANPLANE_LOG_LEVEL: ['logLevel'],
+  SCANPLANE_ETCD_ENDPOINTS: ['etcd', 'endpoints'],
+  SCANPLANE_ETCD_PREFIX: ['etcd', 'prefix'],
+  SCANPLANE_ETCD_USER: ['etcd', 'user'],
+  SCANPLANE_ETCD_PASSWORD: ['etcd', 'password'],
+  SCANPLANE_ETCD_CACERT: ['etcd', 'cacert'],
+  SCANPLANE_ETCD_CERT: ['etcd', 'cert'],
+  SCANPLANE_ETCD_KEY: ['etcd', 'key'],
+  SCANPLANE_ETCD_QUOTA_BYTES: ['etcd', 'quotaBytes'],
+  SCANPLANE_ETCD_COMPACTION: ['etcd', 'compaction'],
+  SCANPLANE_KEEP_HISTORY_SECONDS: ['etcd', 'keepHistorySeconds'],
+  SCANPLANE_API_HOST: ['api', 'host'],
+  SCANPLANE_API_PORT: ['api', 'port'],
+  SCANPLANE_PUBLIC_ADDRESS: ['api', 'publicAddress'],
+  SCANPLANE_BODY_LIMIT_BYTES: ['api', 'bodyLimitBytes'],
+  SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
+  SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
+  SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],
+  SCANPLANE_STOP_GRACE_SECONDS: ['controllers', 'stopGraceSeconds'],
+  SCANPLANE_JOB_RETRIES: ['controllers', 'jobRetries'],
+  SCANPLANE_RETRY_BASE_SECONDS: ['controllers', 'retryBaseSeconds'],
+  SCANPLANE_OUTPUT_LIMIT_BYTES: ['controllers', 'outputLimitBytes'],
+  SCANPLANE_JANITOR_SECONDS: ['controllers', 'janitorSeconds'],
+  SCANPLANE_SCANNER_ADDRESS: ['controllers', 'scannerAddress'],
+  SCANPLANE_RUN_DIRECTORY: ['controllers', 'runDirectory'],
+  SCANPLANE_CLUSTERS: ['clusters'],
+};
+
+/**
+ * The configuration of one process: the file named by `SCANPLANE_CONFIG` (JSON, the shape of {@link Config}), over which environment variables win. Frozen.
+ *
+ * @throws ControlPlaneError `invalid`, naming the field or the variable.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>> = process.env): Config {
+  const file = env['SCANPLANE_CONFIG'];
+  const given = (file === undefined || file === '' ? {} : readJson(file)) as Record<string, Record<string, unknown>>;
+  for (const [variable, [name, field]] of Object.entries(VARIABLES)) {
+    const value = env[variable];
+    if (value === undefined || value === '') continue;
+    if (field === undefined) (given as Record<string, unknown>)[name] = name === 'clusters' ? jsonOf(variable, value) : value;
+    else (given[name] ??= {})[field] = fromText(field, value);
+  }
+  const unknown = Object.keys(env).filter((name) => name.startsWith('SCANPLANE_') && !(name in VARIABLES) && !KNOWN_ELSEWHERE.has(name));
+  if (unknown.length > 0) throw new ControlPlaneError('invalid', `unknown setting ${unknown.join(', ')}`);
+  return deepFreeze(parseConfig(JSON.stringify(given), file ?? 'environment'));
+}
+
+/** Variables of this name space that others read: the test harness, the bootstrap and our own jobs. */
+const KNOWN_ELSEWHERE: ReadonlySet<string> = new Set(['SCANPLANE_CONFIG', 'SCANPLANE_ETCD', 'SCANPLANE_TEST_ETCD']);
+
+const TEXT_FIELDS: ReadonlySet<string> = new Set([
+  'prefix',
+  'user',
+  'password',
+  'cacert',
+  'cert',
+  'key',
+  'host',
+  'publicAddress',
+  'scannerAddress',
+  'runDirectory',
+]);
+
+function fromText(field: string, value: string): unknown {
+  if (TEXT_FIELDS.has(field)) return value;
+  if (field === 'endpoints') return value.split(',').map((each) => each.trim());
+  if (value === 'true' || value === 'false') return value === 'true';
+  const number = Number(value);
+  return Number.isNaN(number) ? value : number;
+}
+
+function jsonOf(variable: string, value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch (err) {
+    throw new ControlPlaneError('invalid', `${variable} is not JSON: ${(err as Error).message}`, {cause: err});
+  }
+}
+
+function readJson(file: string): unknown {
+  let content: string;
+  try {
+    content = readFileSync(file, 'utf8');
+  } catch (err) {
+    throw new ControlPlaneError('invalid', `cannot read the configuration ${file}`, {cause: err});
+  }
+  try {
+    return JSON.parse(content);
+  } catch (err) {
+    throw new ControlPlaneError('invalid', `the configuration ${file} is not JSON: ${(err as Error).message}`, {cause: err});
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value !== null && typeof value === 'object') {
+    for (const member of Object.values(value)) deepFreeze(member);
+    Object.freeze(value);
+  }
+  return value;
+}

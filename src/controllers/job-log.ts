@@ -1,0 +1,50 @@
+import type {JobRef} from '../engines/engine.ts';
+import type {Job, JobTry} from '../schema/job.ts';
+
+/** Bytes of output kept in a log entry, per stream. The engine keeps more for as long as it keeps the job. */
+const OUTPUT_BYTES = 16_384;
+/** Processes of one job whose output goes into its log entry. */
+const PROCESSES = 4;
+
+/** `~log/[id]/[job]/[try]`: how one try went. Times are RFC 3339. @see Spin Cycle's job log entry */
+export interface JobLogEntry {
+  readonly name: string;
+  readonly type: string;
+  readonly try: number;
+  readonly state: string;
+  readonly started_at: string;
+  readonly ended_at: string;
+  readonly exit: number | null;
+  readonly error: string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The log entry of an ended try, with the end of its output. */
+export async function logEntry(
+  ref: JobRef,
+  job: Job,
+  ended: JobTry,
+  output: (index: number, stream: 'stdout' | 'stderr') => Promise<string>,
+): Promise<JobLogEntry> {
+  const exit = ended.exit;
+  const began = ended.handle !== undefined;
+  const count = began ? Math.min(job.count, PROCESSES) : 0;
+  const read = async (stream: 'stdout' | 'stderr'): Promise<string> => {
+    const parts = await Promise.all(Array.from({length: count}, (_, index) => output(index, stream)));
+    const budget = Math.floor(OUTPUT_BYTES / Math.max(1, count));
+    return parts.map((part) => (part.length > budget ? `…${part.slice(-budget)}` : part)).join(count > 1 ? '\n' : '');
+  };
+  return {
+    name: ref.job,
+    type: job.type,
+    try: ref.try,
+    state: exit?.code === 0 ? 'COMPLETE' : job.state === 'PENDING' || job.state === 'FAIL' ? 'FAIL' : job.state,
+    started_at: ended.started_at ?? ended.intent_at,
+    ended_at: exit?.ended_at ?? '',
+    exit: exit?.code ?? null,
+    error: exit?.reason ?? exit?.signal ?? '',
+    stdout: await read('stdout'),
+    stderr: await read('stderr'),
+  };
+}

@@ -1,0 +1,110 @@
+import {createHash} from 'node:crypto';
+import {ControlPlaneError} from '../lib/errors.ts';
+import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
+import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
+import {randomHex} from '../schema/ids.ts';
+import type {Cluster} from '../schema/cluster.ts';
+import type {FenceToken, JobTry, PlannedJob} from '../schema/job.ts';
+import type {ScanSpec} from '../schema/scan.ts';
+import type {Cache} from '../store/cache.ts';
+
+export interface LauncherConfig {
+  /** The address that scanners report to. */
+  readonly scannerAddress: string;
+  readonly outputLimitBytes: number;
+  readonly stopGraceMs: number;
+  readonly orphanAfterMs: number;
+}
+
+/** From a planned job to a running one: which engine, which command, which token. */
+export class Launcher {
+  /** Tokens minted by this process, until their job has been launched. They exist in memory and in the job's environment, nowhere else. */
+  readonly #tokens = new Map<string, string>();
+  readonly #cache: Cache;
+  readonly #engines: ReadonlyMap<string, Engine>;
+  readonly #config: LauncherConfig;
+
+  constructor(cache: Cache, engines: ReadonlyMap<string, Engine>, config: LauncherConfig) {
+    this.#cache = cache;
+    this.#engines = engines;
+    this.#config = config;
+  }
+
+  /** @throws ControlPlaneError `invalid`: there is no such cluster. `unavailable`: this replica cannot serve it. */
+  engineOf(clusterName: string): Engine {
+    const cluster = this.#clusterOf(clusterName);
+    const engine = this.#engines.get(cluster.engine);
+    if (engine === undefined)
+      throw new ControlPlaneError('unavailable', `this replica has no engine ${cluster.engine}`, {key: `/cluster/${clusterName}`});
+    return engine;
+  }
+
+  /** Whether this replica can run jobs on a cluster. */
+  serves(clusterName: string): boolean {
+    const cluster = this.#cache.clusters.get(clusterName)?.value;
+    return cluster !== undefined && this.#engines.has(cluster.engine);
+  }
+
+  /** A launch intent: with a fresh token, of which only the digest is to be stored. */
+  intend(ref: JobRef, planned: PlannedJob, nowText: string): Omit<JobTry, 'try'> {
+    const token = randomHex(32);
+    this.#tokens.set(nameOf(ref), token);
+    return {intent_at: nowText, token_digest: digestOf(token), place: this.engineOf(planned.cluster).place};
+  }
+
+  /** Whether the intent of this try is ours and not launched yet, so that asking the engine (again) is the way on. */
+  canLaunch(ref: JobRef, recorded: JobTry): boolean {
+    const token = this.#tokens.get(nameOf(ref));
+    return token !== undefined && digestOf(token) === recorded.token_digest;
+  }
+
+  /** Asks the engine. Safe to repeat: the engine launches a name at most once. */
+  async launch(ref: JobRef, planned: PlannedJob, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+    const token = this.#tokens.get(nameOf(ref));
+    if (token === undefined) throw new ControlPlaneError('not_owner', `the intent of ${nameOf(ref)} is not ours any more`);
+    const observed = await this.engineOf(planned.cluster).ensure(this.#jobSpec(ref, planned, spec, fence, token));
+    this.#tokens.delete(nameOf(ref));
+    return observed;
+  }
+
+  /** Forgets the tokens of a scan. */
+  forget(scanId: string): void {
+    for (const name of this.#tokens.keys()) if (name.startsWith(`${scanId}/`)) this.#tokens.delete(name);
+  }
+
+  #clusterOf(name: string): Cluster {
+    const entry = this.#cache.clusters.get(name);
+    if (entry === undefined) throw new ControlPlaneError('invalid', `no cluster is called ${name}`, {key: `/cluster/${name}`});
+    return entry.value;
+  }
+
+  #jobSpec(ref: JobRef, planned: PlannedJob, spec: ScanSpec, fence: FenceToken, token: string): JobSpec {
+    const {settings} = this.#clusterOf(planned.cluster);
+    const isServer = planned.type === 'scanner-server';
+    const base = isServer ? settings.scanner_server : settings.worker;
+    if (base === undefined) throw new ControlPlaneError('invalid', `cluster ${planned.cluster} has no command for ${planned.type}`);
+    const own = isServer ? scannerServerArguments(spec.request, '.', STARTUP_JSON) : ['--client-startup-json', STARTUP_JSON];
+    const env: [string, string][] = (settings.env ?? []).map(([name, value]) => [name, value]);
+    if (isServer) env.push(...scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token));
+    return {
+      ref,
+      fence,
+      clusterId: this.#cache.meta?.value.cluster_id ?? '',
+      command: [...base, ...own],
+      env,
+      count: planned.count,
+      outputLimitBytes: this.#config.outputLimitBytes,
+      stopGraceMs: this.#config.stopGraceMs,
+      orphanAfterMs: this.#config.orphanAfterMs,
+    };
+  }
+}
+
+function nameOf(ref: JobRef): string {
+  return `${ref.scanId}/${ref.job}/${ref.try}`;
+}
+
+/** What is stored of a token: its SHA-256 in hex. */
+export function digestOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}

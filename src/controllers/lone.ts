@@ -1,0 +1,77 @@
+import {sleep} from '../lib/sleep.ts';
+import type {Clock} from '../lib/clock.ts';
+import type {Log} from '../lib/log.ts';
+import {leaderKey} from '../schema/keys.ts';
+import type {Cache} from '../store/cache.ts';
+import type {Ownership} from '../store/contracts.ts';
+import type {LoneController} from './controller.ts';
+
+export interface LoneDeps {
+  readonly cache: Cache;
+  readonly ownership: Ownership;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How many replicas are to try before this one. */
+  rank(name: string): number;
+  readonly staggerMs: number;
+}
+
+/**
+ * Runs a controller that must be alone: campaigns for `/leader/[name]` whenever that key is absent, and runs the controller while it leads.
+ *
+ * A controller that throws is logged, resigned and campaigned for again after a pause, so that another replica gets its chance.
+ */
+export async function runLone(controller: LoneController, deps: LoneDeps, signal: AbortSignal): Promise<void> {
+  const {cache, ownership, log} = deps;
+  const key = leaderKey(controller.name);
+  while (!signal.aborted) {
+    await untilVacant(controller.name, cache, signal);
+    if (signal.aborted) return;
+    await sleep(deps.rank(controller.name) * deps.staggerMs, signal);
+    if (signal.aborted || cache.leaders.has(controller.name)) continue;
+    try {
+      const claim = await ownership.campaign(key);
+      if (claim.kind !== 'elected') {
+        await sleep(250, signal);
+        continue;
+      }
+      // What earlier leaders wrote must be seen before the first decision.
+      await cache.waitFor(claim.revision, 10_000);
+      const stop = new AbortController();
+      const leading = AbortSignal.any([signal, stop.signal]);
+      ownership.onLost((lost) => {
+        if (lost === key) stop.abort();
+      }, leading);
+      if (!claim.writer.isOwner()) continue;
+      log.info({controller: controller.name}, 'leading');
+      try {
+        await controller.run(claim.writer, leading);
+      } finally {
+        stop.abort();
+        await claim.writer.resign();
+      }
+    } catch (err) {
+      if (signal.aborted) return;
+      log.error({err, controller: controller.name}, 'controller failed; campaigning again');
+      await sleep(1000, signal);
+    }
+  }
+}
+
+function untilVacant(name: string, cache: Cache, signal: AbortSignal): Promise<void> {
+  if (!cache.leaders.has(name) || signal.aborted) return Promise.resolve();
+  const found = new AbortController();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      found.abort();
+      resolve();
+    };
+    cache.onChange(
+      () => {
+        if (!cache.leaders.has(name)) done();
+      },
+      AbortSignal.any([signal, found.signal]),
+    );
+    signal.addEventListener('abort', done, {once: true, signal: found.signal});
+  });
+}

@@ -1,0 +1,88 @@
+import type {Clock} from '../lib/clock.ts';
+import {hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
+import type {Log} from '../lib/log.ts';
+import type {Cache} from '../store/cache.ts';
+import type {FencedWriter, Ownership} from '../store/contracts.ts';
+import type {ObjectController} from './controller.ts';
+import type {WorkQueue} from './work-queue.ts';
+
+export interface LoopDeps {
+  readonly cache: Cache;
+  readonly ownership: Ownership;
+  readonly queue: WorkQueue;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Objects looked at side by side. Large, since most of the time is spent waiting for etcd, and claims travel in batches. */
+  readonly concurrency: number;
+  /** How long each replica that comes before this one in an object's order gets to claim it first. */
+  readonly staggerMs: number;
+  /** How long this replica stays away from an object whose owner key somebody else deleted. */
+  readonly stayAwayMs: number;
+}
+
+/**
+ * Runs one controller until `signal` aborts, then finishes what is in work.
+ *
+ * A burst of events for an object becomes one reconcile: the queue holds each id once. Never rejects because of one object: a throw is logged once,
+ * here; retried with backoff if that can help, else the object is settled with the reason.
+ */
+export async function runController(controller: ObjectController, deps: LoopDeps, signal: AbortSignal): Promise<void> {
+  const {cache, ownership, queue, clock, log} = deps;
+  const awayUntil = new Map<string, number>();
+
+  const look = (id: string): void => {
+    if (ownership.owned(controller.ownerKey(id)) !== undefined) queue.add(id);
+    else if (controller.wants(id)) queue.addAfter(id, Math.max(controller.rank(id) * deps.staggerMs, (awayUntil.get(id) ?? 0) - clock.monotonicMs()));
+  };
+  cache.onChange((changes) => {
+    const seen = new Set<string>();
+    for (const change of changes) {
+      if (change.kind === 'relist') for (const id of controller.ids()) seen.add(id);
+      else {
+        const id = controller.idOf(change.ref);
+        if (id !== undefined) seen.add(id);
+      }
+    }
+    for (const id of seen) look(id);
+  }, signal);
+  ownership.onLost((ownerKey, cause) => {
+    const ref = controller.idOf({kind: 'owner', id: ownerKey.split('/')[2] ?? ''});
+    if (ref === undefined || controller.ownerKey(ref) !== ownerKey) return;
+    controller.released(ref);
+    if (cause === 'deleted') {
+      log.warn({id: ref, controller: controller.name}, 'owner key was deleted by somebody else; staying away for a while');
+      awayUntil.set(ref, clock.monotonicMs() + deps.stayAwayMs);
+    }
+    look(ref);
+  }, signal);
+  for (const id of controller.ids()) look(id);
+
+  await queue.forEach(deps.concurrency, signal, async (id) => {
+    const away = (awayUntil.get(id) ?? 0) - clock.monotonicMs();
+    if (away <= 0) awayUntil.delete(id);
+    let writer: FencedWriter | undefined = ownership.owned(controller.ownerKey(id));
+    try {
+      if (writer === undefined) {
+        if (away > 0) return queue.addAfter(id, away);
+        if (!controller.wants(id)) return;
+        const claim = await ownership.campaign(controller.ownerKey(id)); // Joins the batch in flight; one owner per object.
+        if (claim.kind === 'no_lease') return queue.addWithBackoff(id);
+        if (claim.kind === 'refused') return; // Another replica leads; its owner key going away wakes us.
+        writer = claim.writer;
+        await cache.waitFor(claim.revision, 5000);
+      }
+      const result = await controller.reconcile(id, writer);
+      queue.forget(id);
+      if (result.kind === 'requeue') queue.addAfter(id, result.afterMs);
+    } catch (err) {
+      if (hasCode(err, 'not_owner')) return; // The cache shows it too, and wakes us when the object is free again.
+      if (hasCode(err, 'revision_conflict')) return queue.addAfter(id, 5); // Somebody wrote first: look again, once the cache shows it.
+      if (signal.aborted && isRetryable(err)) return; // Stopping is not a failure.
+      log.error({err, id, controller: controller.name}, 'reconcile failed');
+      if (isRetryable(err) || writer === undefined) return queue.addWithBackoff(id);
+      // Nothing waits for ever: what no retry can mend ends with its reason.
+      await controller.fail(id, writer, reasonOf(err));
+      queue.addWithBackoff(id);
+    }
+  });
+}

@@ -1,0 +1,353 @@
+import {canonicalJson} from '../lib/canonical-json.ts';
+import {rfc3339} from '../lib/clock.ts';
+import type {Clock} from '../lib/clock.ts';
+import {ControlPlaneError, hasCode, reasonOf} from '../lib/errors.ts';
+import type {Log} from '../lib/log.ts';
+import {must, unreachable} from '../lib/assert.ts';
+import type {JobObservation, JobRef} from '../engines/engine.ts';
+import {openTry, planScan, withNewTry} from '../model/scan-plan.ts';
+import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
+import type {Entry, ScanRecord} from '../model/scan-record.ts';
+import type {Admission} from '../schema/admission.ts';
+import {DEFAULT_CONTROL} from '../schema/control.ts';
+import type {FenceToken, Job, PlannedJob} from '../schema/job.ts';
+import * as keys from '../schema/keys.ts';
+import type {KeyRef} from '../schema/keys.ts';
+import {isTerminal, mayBecome} from '../schema/state.ts';
+import type {ScanState} from '../schema/state.ts';
+import type {Cache} from '../store/cache.ts';
+import type {ClaimExtra, FencedWriter} from '../store/contracts.ts';
+import type {Compare, Op, Revision} from '../store/store.ts';
+import {AGAIN, SETTLED} from './controller.ts';
+import type {ObjectController, Result} from './controller.ts';
+import {logEntry} from './job-log.ts';
+import type {Launcher} from './launcher.ts';
+
+export interface ScanControllerDeps {
+  readonly cache: Cache;
+  readonly launcher: Launcher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly policy: PlanPolicy;
+  /** How often a scan whose jobs run is looked at although nothing called for it: a job's supervisor may die without a word. */
+  readonly resyncMs: number;
+  rank(record: ScanRecord): number;
+}
+
+/** A launch intent that is written in one transaction with something else: what to compare and write, and what to launch then. */
+export interface PreparedLaunch extends ClaimExtra {
+  readonly jobs: ReadonlyMap<string, {readonly planned: PlannedJob; readonly try: number}>;
+}
+
+/** What we remember of a scan while we own it. */
+interface Held {
+  readonly createRevision: Revision;
+  readonly sinceMs: number;
+  lastRevision: Revision;
+  /** Why the scan must end, found out by an error that no retry can mend. */
+  doomed?: string;
+}
+
+/** Leads sky scans: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
+export class ScanController implements ObjectController {
+  readonly name = 'scan';
+  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'control', 'admission', 'state', 'owner', 'chain', 'job', 'result', 'cluster', 'replica'];
+  readonly outputs = ['/scan/[id]/state', '/scan/[id]/owner', '/scan/[id]/chain', '/scan/[id]/job/[job]', '~log/[id]/[job]/[try]'];
+  readonly #deps: ScanControllerDeps;
+  readonly #held = new Map<string, Held>();
+
+  constructor(deps: ScanControllerDeps) {
+    this.#deps = deps;
+  }
+
+  idOf(ref: KeyRef): string | undefined {
+    switch (ref.kind) {
+      case 'scan':
+      case 'control':
+      case 'admission':
+      case 'state':
+      case 'owner':
+      case 'chain':
+      case 'job':
+      case 'result':
+        return ref.id;
+      default:
+        return undefined; // What scanners report (progress, reports) needs no step.
+    }
+  }
+
+  *ids(): Iterable<string> {
+    for (const record of this.#deps.cache.scans.values()) yield record.id;
+  }
+
+  ownerKey(id: string): string {
+    return keys.ownerKey(id);
+  }
+
+  wants(id: string): boolean {
+    const record = this.#deps.cache.scans.get(id);
+    if (record === undefined || record.owner !== undefined || record.bad?.has('owner') || record.spec === undefined) return false;
+    const control = record.control?.value ?? DEFAULT_CONTROL;
+    if (record.state !== undefined && isTerminal(record.state.value.name)) return record.admission !== undefined; // Ended by hand: something is left to give back.
+    if (record.state?.value.name === 'SUSPENDED' && control.desired === 'suspend' && !control.is_deleted) return record.admission !== undefined;
+    return record.admission !== undefined || control.is_deleted || control.desired !== 'run';
+  }
+
+  rank(id: string): number {
+    const record = this.#deps.cache.scans.get(id);
+    return record === undefined ? 0 : this.#deps.rank(record);
+  }
+
+  released(id: string): void {
+    this.#held.delete(id);
+    this.#deps.launcher.forget(id);
+  }
+
+  /** Tries that run under our ownership, by the place they run in: what engines are to be told about from time to time. */
+  *runningTries(): Iterable<{readonly ref: JobRef; readonly cluster: string; readonly place: string}> {
+    for (const id of this.#held.keys()) {
+      for (const [name, entry] of this.#deps.cache.scans.get(id)?.jobs ?? []) {
+        const current = openTry(entry.value);
+        if (current !== undefined) yield {ref: {scanId: id, job: name, try: current.try}, cluster: entry.value.cluster, place: current.place};
+      }
+    }
+  }
+
+  async reconcile(id: string, writer: FencedWriter): Promise<Result> {
+    const {cache, clock} = this.#deps;
+    const held = this.#hold(id, writer);
+    await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
+    const record = cache.scans.get(id) ?? {id};
+    const {doomed} = held;
+    const observed = await this.#observe(record, writer, doomed === undefined);
+    const ownedForMs = clock.monotonicMs() - held.sinceMs;
+    const step = planScan({record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, ...(doomed === undefined ? {} : {doomed})});
+    return this.#take(step, record, writer);
+  }
+
+  /** The next looks end what runs, then write FAIL with this reason. Should this process die before, the next owner meets the same error. */
+  fail(id: string, writer: FencedWriter, reason: string): Promise<void> {
+    this.#hold(id, writer).doomed = reason;
+    return Promise.resolve();
+  }
+
+  /**
+   * What launching a scan takes that `admission` (not yet written) lets run: `undefined` when there is something else to do first.
+   * For a scheduler whose own replica is to lead the scan.
+   */
+  prepareLaunch(record: ScanRecord, admission: Admission): PreparedLaunch | undefined {
+    const {clock, policy} = this.#deps;
+    const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
+    const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy});
+    if (step.kind !== 'launch') return undefined;
+    return this.#prepare(step, record);
+  }
+
+  /** Goes on after a prepared launch was written together with our claim. */
+  async launchPrepared(id: string, writer: FencedWriter, revision: Revision, prepared: PreparedLaunch, record: ScanRecord): Promise<void> {
+    this.#hold(id, writer).lastRevision = revision;
+    await this.#launch(record, writer, prepared);
+  }
+
+  #hold(id: string, writer: FencedWriter): Held {
+    let held = this.#held.get(id);
+    if (held?.createRevision !== writer.createRevision) {
+      held = {createRevision: writer.createRevision, sinceMs: this.#deps.clock.monotonicMs(), lastRevision: writer.createRevision};
+      this.#held.set(id, held);
+    }
+    return held;
+  }
+
+  async #observe(record: ScanRecord, writer: FencedWriter, mayLaunch: boolean): Promise<Map<string, JobObservation>> {
+    const observed = new Map<string, JobObservation>();
+    const look = async (name: string, job: Job): Promise<void> => {
+      const current = openTry(job);
+      if (current === undefined) return;
+      const ref: JobRef = {scanId: record.id, job: name, try: current.try};
+      let seen = await this.#engineDo(job, (engine) => engine.observe(ref, current.place));
+      // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
+      if (
+        mayLaunch &&
+        seen.kind === 'absent' &&
+        record.spec !== undefined &&
+        this.#wantsToRun(record) &&
+        this.#deps.launcher.canLaunch(ref, current) &&
+        writer.isOwner()
+      ) {
+        seen = await this.#deps.launcher.launch(ref, job, record.spec.value, this.#fence(writer));
+      }
+      observed.set(name, seen);
+    };
+    await Promise.all([...(record.jobs ?? [])].map(([name, entry]) => look(name, entry.value)));
+    return observed;
+  }
+
+  #wantsToRun(record: ScanRecord): boolean {
+    const control = record.control?.value ?? DEFAULT_CONTROL;
+    return control.desired === 'run' && !control.is_deleted && record.admission !== undefined && record.result?.value.is_final !== true;
+  }
+
+  #fence(writer: FencedWriter): FenceToken {
+    return {epoch: this.#deps.cache.meta?.value.epoch ?? 1, revision: writer.createRevision};
+  }
+
+  async #take(step: ScanStep, record: ScanRecord, writer: FencedWriter): Promise<Result> {
+    const {id} = record;
+    switch (step.kind) {
+      case 'launch': {
+        const prepared = this.#prepare(step, record);
+        await this.#commit(writer, record, prepared.compares, prepared.ops);
+        await this.#launch(record, writer, prepared);
+        return AGAIN;
+      }
+      case 'quiet': {
+        for (const name of step.stop) await this.#onTry(record, name, (engine, ref, place) => engine.stop(ref, place));
+        for (const name of step.close)
+          await this.#onTry(record, name, async (engine, ref, place) => void (await engine.close(ref, place, this.#fence(writer))));
+        if (step.changes.size > 0) await this.#commit(writer, record, ...(await this.#jobWrites(record, step.changes)));
+        return step.close.length > 0 ? AGAIN : {kind: 'requeue', afterMs: 250}; // The engine's hint wakes us earlier.
+      }
+      case 'record': {
+        const [compares, ops] = await this.#jobWrites(record, step.changes);
+        const state: Op[] = step.state === undefined ? [] : [put(keys.stateKey(id), step.state)];
+        await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], [...ops, ...state]);
+        return AGAIN;
+      }
+      case 'finish':
+        await this.#finish(step.state, step.changes, record, writer);
+        return SETTLED;
+      case 'wait':
+        return {kind: 'requeue', afterMs: Math.min(step.afterMs ?? this.#deps.resyncMs, this.#deps.resyncMs)};
+      case 'resign':
+        await writer.resign();
+        return SETTLED;
+      default:
+        return unreachable(step);
+    }
+  }
+
+  /** The transaction of a launch intent, and what to ask the engine for once it is in. */
+  #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord): PreparedLaunch {
+    const {launcher, clock} = this.#deps;
+    const {id} = record;
+    const nowText = rfc3339(clock.now());
+    const compares: Compare[] = [...this.#decisionCompares(record), compareOf(keys.chainKey(id), record.chain)];
+    const ops: Op[] = [put(keys.stateKey(id), step.state)];
+    if (record.chain === undefined) ops.push(put(keys.chainKey(id), step.chain));
+    const jobs = new Map<string, {planned: PlannedJob; try: number}>();
+    const written = new Map<string, Job>(step.changes);
+    for (const [name, planned] of step.jobs) {
+      const previous = written.get(name) ?? record.jobs?.get(name)?.value;
+      const number = (previous?.tries_total ?? 0) + 1;
+      written.set(name, withNewTry(previous, planned, launcher.intend({scanId: id, job: name, try: number}, planned, nowText)));
+      jobs.set(name, {planned, try: number});
+    }
+    for (const [name, job] of written) {
+      compares.push(compareOf(keys.jobKey(id, name), record.jobs?.get(name)));
+      ops.push(put(keys.jobKey(id, name), job));
+    }
+    return {compares, ops, jobs};
+  }
+
+  async #launch(record: ScanRecord, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
+    const {launcher, log} = this.#deps;
+    const spec = must(record.spec, 'a scan that is launched has a spec').value;
+    const fence = this.#fence(writer);
+    const launches = [...prepared.jobs].map(async ([name, {planned, try: number}]) => {
+      if (!writer.isOwner()) return; // The intent stands; whoever leads now closes it.
+      const seen = await launcher.launch({scanId: record.id, job: name, try: number}, planned, spec, fence);
+      log.info({scanId: record.id, job: name, try: number, cluster: planned.cluster, seen: seen.kind}, 'launched');
+    });
+    const outcomes = await Promise.allSettled(launches);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async #finish(state: ScanState, changes: ReadonlyMap<string, Job>, record: ScanRecord, writer: FencedWriter): Promise<void> {
+    const {id} = record;
+    const previous = record.state?.value;
+    const [compares, ops] = await this.#jobWrites(record, changes);
+    if (previous === undefined || !isTerminal(previous.name)) {
+      if (!mayBecome(previous?.name ?? 'PENDING', state.name)) {
+        this.#deps.log.warn({scanId: id, from: previous?.name ?? 'PENDING', to: state.name}, 'unusual transition');
+      }
+      ops.push(put(keys.stateKey(id), state));
+    }
+    if (record.admission !== undefined || record.bad?.has('admission')) ops.push({delete: keys.admissionKey(id)});
+    ops.push({delete: keys.ownerKey(id)});
+    await this.#commit(writer, record, [...compares, ...this.#decisionCompares(record)], ops);
+    this.#deps.log.info({scanId: id, state: state.name, reason: state.reason}, 'scan ended');
+    await writer.resign(); // The key is gone with the transaction; this forgets it.
+    this.released(id);
+  }
+
+  /** Writes of changed jobs, with a log entry for each try that has ended. */
+  async #jobWrites(record: ScanRecord, changes: ReadonlyMap<string, Job>): Promise<[Compare[], Op[]]> {
+    const compares: Compare[] = [];
+    const ops: Op[] = [];
+    for (const [name, job] of changes) {
+      const before = record.jobs?.get(name);
+      compares.push(compareOf(keys.jobKey(record.id, name), before));
+      ops.push(put(keys.jobKey(record.id, name), job));
+      const last = job.tries.at(-1);
+      const wasOpen = before !== undefined && openTry(before.value) !== undefined;
+      if (last?.exit === undefined || !wasOpen) continue;
+      const ref: JobRef = {scanId: record.id, job: name, try: last.try};
+      const entry = await logEntry(ref, job, last, (index, stream) =>
+        this.#engineDo(job, (engine) => engine.output(ref, last.place, index, stream)).catch((err: unknown) => `(${reasonOf(err)})`),
+      );
+      ops.push(put(keys.logKey(record.id, name, last.try), entry));
+    }
+    return [compares, ops];
+  }
+
+  /** What every decision rests on: the transaction is refused when one of them has changed. */
+  #decisionCompares(record: ScanRecord): Compare[] {
+    const {id} = record;
+    return [
+      compareOf(keys.scanKey(id), record.spec),
+      compareOf(keys.controlKey(id), record.control),
+      compareOf(keys.admissionKey(id), record.admission),
+      compareOf(keys.resultKey(id), record.result),
+      ...this.#stateCompares(record),
+    ];
+  }
+
+  #stateCompares(record: ScanRecord): Compare[] {
+    return [compareOf(keys.stateKey(record.id), record.state ?? record.bad?.get('state'))];
+  }
+
+  async #commit(writer: FencedWriter, record: ScanRecord, compares: readonly Compare[], ops: readonly Op[]): Promise<void> {
+    const revision = await writer.commit(compares, ops);
+    this.#hold(record.id, writer).lastRevision = revision;
+  }
+
+  async #onTry(
+    record: ScanRecord,
+    name: string,
+    act: (engine: ReturnType<Launcher['engineOf']>, ref: JobRef, place: string) => Promise<void>,
+  ): Promise<void> {
+    const job = record.jobs?.get(name)?.value;
+    const current = job === undefined ? undefined : openTry(job);
+    if (job === undefined || current === undefined) return;
+    await this.#engineDo(job, (engine) => act(engine, {scanId: record.id, job: name, try: current.try}, current.place));
+  }
+
+  async #engineDo<T>(job: Job, act: (engine: ReturnType<Launcher['engineOf']>) => Promise<T>): Promise<T> {
+    try {
+      return await act(this.#deps.launcher.engineOf(job.cluster));
+    } catch (err) {
+      if (hasCode(err, 'invalid')) throw new ControlPlaneError('unavailable', reasonOf(err), {cause: err}); // The cluster key may come back.
+      throw err;
+    }
+  }
+}
+
+function put(key: string, value: unknown): Op {
+  return {put: key, value: canonicalJson(value)};
+}
+
+/** "As it was when we decided": unchanged, or still absent. */
+function compareOf(key: string, entry: {readonly modRevision: number} | undefined): Compare {
+  return {key, modRevision: entry?.modRevision ?? 0};
+}

@@ -1,0 +1,372 @@
+import {canonicalJson} from '../lib/canonical-json.ts';
+import {rfc3339} from '../lib/clock.ts';
+import type {Clock} from '../lib/clock.ts';
+import {hasCode} from '../lib/errors.ts';
+import type {Log} from '../lib/log.ts';
+import {grantFor, growthFor, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
+import type {FreeSlots, Grant} from '../model/admission-plan.ts';
+import type {ScanRecord} from '../model/scan-record.ts';
+import type {Admission} from '../schema/admission.ts';
+import {backlogOrder} from '../schema/backlog.ts';
+import type {BacklogEntry} from '../schema/backlog.ts';
+import {timeOfScanId} from '../schema/ids.ts';
+import * as keys from '../schema/keys.ts';
+import type {KeyRef} from '../schema/keys.ts';
+import {isTerminal} from '../schema/state.ts';
+import type {Cache, Change} from '../store/cache.ts';
+import type {FencedWriter, Ownership} from '../store/contracts.ts';
+import type {Compare, Op, Revision} from '../store/store.ts';
+import type {LoneController} from './controller.ts';
+import type {ScanController} from './scan-controller.ts';
+
+export interface SchedulerDeps {
+  readonly cache: Cache;
+  readonly ownership: Ownership;
+  readonly scans: ScanController;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Transactions in flight at once. */
+  readonly concurrency: number;
+  /** Called for a scan that this replica leads from now on. */
+  enqueue(id: string): void;
+  /** How many replicas are to try a scan before this one. */
+  rank(record: ScanRecord): number;
+}
+
+/** How often everything is looked at although no change called for it. */
+const RESYNC_MS = 30_000;
+
+/**
+ * Decides which waiting scan may run: by priority, then age; capacity per cluster is what the stored admissions leave.
+ *
+ * It is the only writer of admissions, fenced by its leader key, so what it has written and seen is never more than what is used.
+ * A scan that does not fit holds back the younger ones on the same clusters, so that nothing starves.
+ */
+export class Scheduler implements LoneController {
+  readonly name = 'scheduler';
+  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'control', 'admission', 'state', 'backlog', 'cluster'];
+  readonly outputs = ['/scan/[id]/admission', '/backlog/[order]/scan/[id]'];
+  readonly #deps: SchedulerDeps;
+
+  constructor(deps: SchedulerDeps) {
+    this.#deps = deps;
+  }
+
+  async run(writer: FencedWriter, signal: AbortSignal): Promise<void> {
+    const round = new Round(this.#deps, writer, signal);
+    await round.untilStopped();
+  }
+}
+
+/** One leadership: what the leader knows, kept up to date by the cache's changes. */
+class Round {
+  readonly #deps: SchedulerDeps;
+  readonly #writer: FencedWriter;
+  readonly #signal: AbortSignal;
+  /** Slots of every admission in the cache, by scan. */
+  readonly #granted = new Map<string, Readonly<Record<string, number>>>();
+  /** Slots used on each cluster by what is in {@link #granted} and {@link #reserved}. */
+  readonly #used = new Map<string, number>();
+  /** Slots of admissions sent and not yet seen in the cache. */
+  readonly #reserved = new Map<string, Readonly<Record<string, number>>>();
+  /** Scans that run with fewer slots than they asked for. */
+  readonly #short = new Set<string>();
+  /** Scans whose backlog entry may have to be made, moved or removed. */
+  readonly #dirty = new Set<string>();
+  readonly #inFlight = new Map<string, Promise<void>>();
+  #isWoken = true;
+  #wake: () => void = () => {};
+
+  constructor(deps: SchedulerDeps, writer: FencedWriter, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#writer = writer;
+    this.#signal = signal;
+  }
+
+  async untilStopped(): Promise<void> {
+    const {cache} = this.#deps;
+    this.#takeAll();
+    cache.onChange((changes) => this.#note(changes), this.#signal);
+    this.#signal.addEventListener('abort', () => this.#wake(), {once: true});
+    while (!this.#signal.aborted) {
+      if (!this.#isWoken) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(() => {
+            this.#takeAll();
+            resolve();
+          }, RESYNC_MS);
+          this.#wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+          if (this.#signal.aborted) this.#wake();
+        });
+      }
+      if (this.#signal.aborted) break;
+      this.#isWoken = false;
+      this.#tidyBacklog();
+      this.#admit();
+      this.#grow();
+    }
+    await Promise.allSettled(this.#inFlight.values());
+  }
+
+  #note(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.kind === 'relist') this.#takeAll();
+      else {
+        switch (change.ref.kind) {
+          case 'scan':
+          case 'control':
+          case 'admission':
+          case 'state':
+          case 'result':
+            this.#takeOne(change.ref.id);
+            break;
+          case 'backlog':
+            if (change.ref.of === 'scan') this.#takeOne(change.ref.id);
+            break;
+          case 'cluster':
+            break;
+          default:
+            continue;
+        }
+      }
+      this.#nudge();
+    }
+  }
+
+  #nudge(): void {
+    this.#isWoken = true;
+    this.#wake();
+  }
+
+  #takeAll(): void {
+    this.#granted.clear();
+    this.#used.clear();
+    this.#short.clear();
+    for (const slots of this.#reserved.values()) this.#use(slots, 1);
+    for (const record of this.#deps.cache.scans.values()) this.#takeOne(record.id);
+    this.#isWoken = true;
+  }
+
+  #takeOne(id: string): void {
+    const record = this.#deps.cache.scans.get(id);
+    const before = this.#granted.get(id);
+    const now = record?.admission?.value.slots;
+    if (before !== now) {
+      if (before !== undefined) this.#use(before, -1);
+      if (now !== undefined) {
+        this.#use(now, 1);
+        this.#granted.set(id, now);
+      } else this.#granted.delete(id);
+    }
+    if (record?.admission !== undefined && growthFor(record, EVERYTHING) !== undefined) this.#short.add(id);
+    else this.#short.delete(id);
+    this.#dirty.add(id);
+  }
+
+  #use(slots: Readonly<Record<string, number>>, sign: 1 | -1): void {
+    for (const [cluster, count] of Object.entries(slots)) this.#used.set(cluster, (this.#used.get(cluster) ?? 0) + sign * count);
+  }
+
+  #free(): FreeSlots {
+    const free: FreeSlots = new Map();
+    for (const [name, entry] of this.#deps.cache.clusters) free.set(name, entry.value.capacity - (this.#used.get(name) ?? 0));
+    return free;
+  }
+
+  /** Backlog entries for scans put by hand or resumed; removal of those whose scan does not wait any more; a move when the priority was changed. */
+  #tidyBacklog(): void {
+    const {cache} = this.#deps;
+    for (const id of this.#dirty) {
+      if (this.#inFlight.has(id)) continue;
+      if (this.#inFlight.size >= this.#deps.concurrency) return; // The rest when one of them is done.
+      this.#dirty.delete(id);
+      const record = cache.scans.get(id);
+      if (record === undefined) continue;
+      const waits = waitsForAdmission(record);
+      const {backlog} = record;
+      if (waits && backlog === undefined) this.#start(id, () => this.#enlist(record));
+      else if (!waits && backlog !== undefined && this.#mayStrike(record)) this.#start(id, () => this.#strike(record, backlog));
+      else if (waits && backlog !== undefined && priorityOf(record) !== backlog.value.priority) this.#start(id, () => this.#move(record, backlog));
+    }
+  }
+
+  /** A creation writes the backlog entry together with the scan; an entry without a scan is the janitor's, which waits before it removes. */
+  #mayStrike(record: ScanRecord): boolean {
+    return record.spec !== undefined && record.bad?.has('control') !== true && record.bad?.has('state') !== true;
+  }
+
+  async #enlist(record: ScanRecord): Promise<void> {
+    const {id} = record;
+    const createdMs = record.spec?.value.created_at === undefined ? timeOfScanId(id) : record.spec.value.created_at * 1000;
+    const timestampMs = createdMs ?? this.#deps.clock.now();
+    const priority = priorityOf(record);
+    const entry: BacklogEntry = {timestamp: timestampMs / 1000, priority, pending_timestamp: 0, next_attempt: 0};
+    const key = keys.backlogKey(backlogOrder(priority, timestampMs), id);
+    await this.#write([{key, modRevision: 0}, ...unchanged(record)], [put(key, entry)]);
+    this.#deps.log.info({scanId: id, priority}, 'put on the backlog');
+  }
+
+  async #strike(record: ScanRecord, backlog: NonNullable<ScanRecord['backlog']>): Promise<void> {
+    const key = keys.backlogKey(backlog.order, record.id);
+    await this.#write([{key, modRevision: backlog.modRevision}, ...unchanged(record)], [{delete: key}]);
+  }
+
+  async #move(record: ScanRecord, backlog: NonNullable<ScanRecord['backlog']>): Promise<void> {
+    const priority = priorityOf(record);
+    const from = keys.backlogKey(backlog.order, record.id);
+    const to = keys.backlogKey(backlogOrder(priority, backlog.value.timestamp * 1000), record.id);
+    const entry = put(to, {...backlog.value, priority});
+    await this.#write([{key: from, modRevision: backlog.modRevision}, ...unchanged(record)], from === to ? [entry] : [{delete: from}, entry]);
+  }
+
+  #admit(): void {
+    const {cache} = this.#deps;
+    const clusters = new Map([...cache.clusters].map(([name, entry]) => [name, entry.value]));
+    const free = this.#free();
+    const isOpen = (): boolean => [...free.values()].some((slots) => slots > 0);
+    for (const {id} of cache.backlog()) {
+      if (this.#inFlight.size >= this.#deps.concurrency) return;
+      const record = cache.scans.get(id);
+      if (record === undefined || this.#inFlight.has(id) || this.#reserved.has(id) || !waitsForAdmission(record)) continue;
+      const grant = grantFor(record, free, clusters);
+      if (grant === undefined) {
+        // It waits for these clusters; nobody younger may take what it waits for.
+        for (const [cluster] of record.spec?.value.request.request_clusters ?? []) free.set(cluster, 0);
+        if (!isOpen()) return;
+        continue;
+      }
+      for (const [cluster, count] of Object.entries(grant.slots)) free.set(cluster, (free.get(cluster) ?? 0) - count);
+      this.#reserve(id, grant.slots);
+      this.#start(id, () => this.#admitOne(record, grant));
+    }
+  }
+
+  async #admitOne(record: ScanRecord, grant: Grant): Promise<void> {
+    const {id, backlog} = record;
+    const {clock, log, ownership, scans} = this.#deps;
+    const attempt = record.state?.value.attempt ?? 1;
+    const admission: Admission = {
+      attempt,
+      slots: grant.slots,
+      admitted_at: rfc3339(clock.now()),
+      ...(grant.short === undefined ? {} : {short: grant.short}),
+    };
+    const compares: Compare[] = [...unchanged(record), {key: keys.admissionKey(id), modRevision: 0}];
+    const ops: Op[] = [put(keys.admissionKey(id), admission)];
+    if (backlog !== undefined) {
+      const key = keys.backlogKey(backlog.order, id);
+      compares.push({key, modRevision: backlog.modRevision});
+      ops.push({delete: key});
+    }
+    const isOurs = this.#deps.rank(record) === 0 && record.owner === undefined && Object.keys(grant.slots).length > 0;
+    const prepared = isOurs ? scans.prepareLaunch(record, admission) : undefined;
+    if (prepared === undefined) {
+      const revision = await this.#write(compares, ops);
+      log.info({scanId: id, slots: grant.slots}, 'admitted');
+      await this.#seen(revision);
+      return;
+    }
+    // Our own replica is the first choice: admission, claim and launch intent are one transaction.
+    const leader: Compare = {key: this.#writer.ownerKey, createRevision: this.#writer.createRevision};
+    const fresh = prepared.compares.filter((compare) => !('key' in compare && compares.some((known) => 'key' in known && known.key === compare.key)));
+    const claim = await ownership.campaign(keys.ownerKey(id), {compares: [leader, ...compares, ...fresh], ops: [...ops, ...prepared.ops]});
+    if (claim.kind !== 'elected') {
+      this.#dirty.add(id);
+      return;
+    }
+    log.info({scanId: id, slots: grant.slots}, 'admitted and claimed');
+    const launched = scans.launchPrepared(id, claim.writer, claim.revision, prepared, record);
+    await this.#seen(claim.revision);
+    await launched.catch((err: unknown) => log.error({err, scanId: id}, 'launch failed; the scan’s owner looks again'));
+    this.#deps.enqueue(id);
+  }
+
+  /** Grants freed slots to scans that run with fewer than they asked; those that wait come first. */
+  #grow(): void {
+    if (this.#short.size === 0) return;
+    const {cache} = this.#deps;
+    const free = this.#free();
+    for (const {id} of cache.backlog()) {
+      // Whoever waits for a cluster goes before whoever wants more of it.
+      for (const [cluster] of cache.scans.get(id)?.spec?.value.request.request_clusters ?? []) free.set(cluster, 0);
+      if (![...free.values()].some((slots) => slots > 0)) return;
+    }
+    for (const id of this.#short) {
+      if (this.#inFlight.size >= this.#deps.concurrency) return;
+      const record = cache.scans.get(id);
+      if (record?.admission === undefined || this.#inFlight.has(id) || this.#reserved.has(id)) continue;
+      const slots = growthFor(record, free);
+      if (slots === undefined) continue;
+      const before = record.admission.value.slots;
+      const more: Record<string, number> = {};
+      for (const [cluster, count] of Object.entries(slots)) {
+        const extra = count - (before[cluster] ?? 0);
+        if (extra <= 0) continue;
+        more[cluster] = extra;
+        free.set(cluster, (free.get(cluster) ?? 0) - extra);
+      }
+      this.#reserve(id, more);
+      const next: Admission = {...record.admission.value, slots};
+      const compares = [...unchanged(record), {key: keys.admissionKey(id), modRevision: record.admission.modRevision}];
+      this.#start(id, async () => this.#seen(await this.#write(compares, [put(keys.admissionKey(id), next)])));
+    }
+  }
+
+  #reserve(id: string, slots: Readonly<Record<string, number>>): void {
+    this.#reserved.set(id, slots);
+    this.#use(slots, 1);
+  }
+
+  /** A reservation may only end when the cache shows what was written: until then it is what counts. */
+  async #seen(revision: Revision): Promise<void> {
+    await this.#deps.cache.waitFor(revision, 10_000);
+  }
+
+  #start(id: string, work: () => Promise<void>): void {
+    const done = work()
+      .catch(async (err: unknown) => {
+        if (this.#signal.aborted || hasCode(err, 'not_owner')) return;
+        this.#dirty.add(id);
+        if (hasCode(err, 'revision_conflict')) return;
+        this.#deps.log.error({err, scanId: id}, 'scheduling failed');
+        // It may have happened: what is reserved stays so until the cache is surely past it.
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      })
+      .finally(() => {
+        this.#inFlight.delete(id);
+        const reserved = this.#reserved.get(id);
+        if (reserved !== undefined) {
+          this.#reserved.delete(id);
+          this.#use(reserved, -1);
+        }
+        this.#nudge();
+      });
+    this.#inFlight.set(id, done);
+  }
+
+  #write(compares: readonly Compare[], ops: readonly Op[]): Promise<Revision> {
+    return this.#writer.commit(compares, ops);
+  }
+}
+
+/** Free slots without end: to ask whether a scan would take more at all. */
+const EVERYTHING: FreeSlots = {get: () => Number.MAX_SAFE_INTEGER} as unknown as FreeSlots;
+
+/** What an admission rests on. A terminal state, a stop or a deletion that comes meanwhile refuses it. */
+function unchanged(record: ScanRecord): Compare[] {
+  const {id} = record;
+  return [
+    {key: keys.scanKey(id), modRevision: record.spec?.modRevision ?? 0},
+    {key: keys.controlKey(id), modRevision: record.control?.modRevision ?? 0},
+    ...(record.state === undefined || isTerminal(record.state.value.name) || record.admission === undefined
+      ? [{key: keys.stateKey(id), modRevision: record.state?.modRevision ?? 0}]
+      : []),
+  ];
+}
+
+function put(key: string, value: unknown): Op {
+  return {put: key, value: canonicalJson(value)};
+}

@@ -1,0 +1,68 @@
+import type {Cluster} from '../schema/cluster.ts';
+import {DEFAULT_CONTROL} from '../schema/control.ts';
+import {isTerminal} from '../schema/state.ts';
+import {requestedWorkers} from './chain.ts';
+import type {ScanRecord} from './scan-record.ts';
+
+/** Slots granted, by cluster; and in words why fewer than asked. */
+export interface Grant {
+  readonly slots: Readonly<Record<string, number>>;
+  readonly short?: string;
+}
+
+/** Worker slots still free, by cluster. */
+export type FreeSlots = Map<string, number>;
+
+/** Whether a scan wants to run and waits for admission. */
+export function waitsForAdmission(record: ScanRecord): boolean {
+  if (record.spec === undefined || record.admission !== undefined) return false;
+  if (record.bad?.has('admission') || record.bad?.has('control') || record.bad?.has('state')) return false;
+  const control = record.control?.value ?? DEFAULT_CONTROL;
+  if (control.is_deleted || control.desired !== 'run') return false;
+  return record.state === undefined || !isTerminal(record.state.value.name);
+}
+
+/** The priority that counts now: what the user set last, else what was asked. */
+export function priorityOf(record: ScanRecord): number {
+  return record.control?.value.priority ?? record.spec?.value.request.priority ?? 0;
+}
+
+/**
+ * What a waiting scan gets now: as many of its workers as fit, at least one; `undefined` when it must wait.
+ *
+ * A scan that can never run (no cluster of that name) is granted nothing, with the reason: its owner then writes FAIL.
+ */
+export function grantFor(record: ScanRecord, free: FreeSlots, clusters: ReadonlyMap<string, Pick<Cluster, 'capacity'>>): Grant | undefined {
+  if (record.spec === undefined) return undefined;
+  const wanted = requestedWorkers(record.spec.value, record.control?.value.extra_workers ?? []);
+  const unknown = [...wanted.keys()].filter((cluster) => !clusters.has(cluster));
+  if (unknown.length === wanted.size) return {slots: {}, short: `no cluster is called ${unknown.join(', ')}`};
+  const slots: Record<string, number> = {};
+  const notes = unknown.map((cluster) => `no cluster is called ${cluster}`);
+  let total = 0;
+  for (const [cluster, count] of wanted) {
+    const granted = Math.min(count, Math.max(0, free.get(cluster) ?? 0));
+    if (granted > 0) slots[cluster] = granted;
+    total += granted;
+    const capacity = clusters.get(cluster)?.capacity ?? 0;
+    if (clusters.has(cluster) && capacity < count) notes.push(`${cluster} has ${capacity} slots for the ${count} workers asked`);
+  }
+  if (total === 0) return undefined;
+  return notes.length === 0 ? {slots} : {slots, short: notes.join('; ')};
+}
+
+/** Further slots for a scan that runs with fewer than it asked; `undefined` when there are none. */
+export function growthFor(record: ScanRecord, free: FreeSlots): Readonly<Record<string, number>> | undefined {
+  if (record.spec === undefined || record.admission === undefined || record.result?.value.is_final === true) return undefined;
+  const control = record.control?.value ?? DEFAULT_CONTROL;
+  if (control.is_deleted || control.desired !== 'run') return undefined;
+  const slots = {...record.admission.value.slots};
+  let grew = false;
+  for (const [cluster, count] of requestedWorkers(record.spec.value, control.extra_workers)) {
+    const more = Math.min(count - (slots[cluster] ?? 0), Math.max(0, free.get(cluster) ?? 0));
+    if (more <= 0) continue;
+    slots[cluster] = (slots[cluster] ?? 0) + more;
+    grew = true;
+  }
+  return grew ? slots : undefined;
+}

@@ -1,0 +1,35 @@
+import type {Scalar, ScanSpec, SkymapRequest} from '../schema/scan.ts';
+
+/** Where the scanner finds its files: names relative to the folder that all jobs of a scan share. */
+export const STARTUP_JSON = 'startup.json';
+
+/** A number or truth value as Python's `str()` writes it; the scanner and its users expect that on command lines. */
+export function pythonText(value: Scalar): string {
+  if (value === null) return 'None';
+  if (value === true) return 'True';
+  if (value === false) return 'False';
+  return String(value);
+}
+
+const REAL = new Set(['real', 'real_event']);
+
+/** The scanner server's arguments, in SkyDriver's order. */
+export function scannerServerArguments(request: SkymapRequest, cacheDir: string, startupJson: string): string[] {
+  const threshold = request.predictive_scanning_threshold;
+  return [
+    ...['--reco-algo', request.reco_algo, '--cache-dir', cacheDir, '--client-startup-json', startupJson],
+    ...['--nsides', ...request.nsides.map(([nside, extension]) => `${nside}:${String(extension)}`)],
+    REAL.has(request.real_or_simulated_event) ? '--real-event' : '--simulated-event',
+    ...['--predictive-scanning-threshold', Number.isInteger(threshold) ? `${threshold}.0` : String(threshold)],
+  ];
+}
+
+/** The scanner server's environment, in SkyDriver's order; what the user gave comes last and wins. */
+export function scannerEnvironment(scanId: string, spec: ScanSpec, address: string, token: string): [string, string][] {
+  return [
+    ['SKYSCAN_SKYDRIVER_ADDRESS', address],
+    ['SKYSCAN_SKYDRIVER_SCAN_ID', scanId],
+    ['SKYSCAN_SKYDRIVER_AUTH', token],
+    ...spec.request.scanner_server_env_from_user.map(([name, value]): [string, string] => [name, pythonText(value)]),
+  ];
+}

@@ -1,0 +1,50 @@
+import {expect, test} from 'vitest';
+import {isGood, summarize, summaryLines} from '../../scripts/summary.mjs';
+
+const aTest = (status: string, fullName = 'a test') => ({status, fullName, title: fullName});
+const aReport = (files: readonly object[], success = true) => JSON.stringify({success, testResults: files});
+const aFile = (status: string, tests: readonly object[], message = '') => ({name: 'x.test.ts', status, message, assertionResults: tests});
+
+test('the counts of several reports are added up', () => {
+  const sum = summarize([
+    {name: 'one', text: aReport([aFile('passed', [aTest('passed'), aTest('passed')])])},
+    {name: 'two', text: aReport([aFile('passed', [aTest('passed'), aTest('pending', 'waits for a cluster')])])},
+  ]);
+
+  expect(summaryLines(sum)).toEqual(['skipped: waits for a cluster', '3 passed, 0 failed, 1 skipped']);
+  expect(isGood(sum)).toBe(true);
+});
+
+test('a failed test makes the sum bad', () => {
+  const sum = summarize([{name: 'one', text: aReport([aFile('failed', [aTest('passed'), aTest('failed')])], false)}]);
+
+  expect(summaryLines(sum).at(-1)).toBe('1 passed, 1 failed, 0 skipped');
+  expect(isGood(sum)).toBe(false);
+});
+
+test('a test file that could not be loaded counts as a failure', () => {
+  const sum = summarize([{name: 'one', text: aReport([aFile('failed', [], 'SyntaxError: no'), aFile('passed', [aTest('passed')])], false)}]);
+
+  expect(summaryLines(sum)).toEqual(['problem: x.test.ts: SyntaxError: no', '1 passed, 1 failed, 0 skipped']);
+});
+
+test('an error outside any test counts as a failure', () => {
+  const sum = summarize([{name: 'one', text: aReport([aFile('passed', [aTest('passed')])], false)}]);
+
+  expect(summaryLines(sum).at(-1)).toBe('1 passed, 1 failed, 0 skipped');
+  expect(isGood(sum)).toBe(false);
+});
+
+test('a run without a report, or with half of one, is named and makes the sum bad', () => {
+  const good = {name: 'one', text: aReport([aFile('passed', [aTest('passed')])])};
+  for (const text of [undefined, '{"testResults": [']) {
+    const sum = summarize([good, {name: 'two', text}]);
+
+    expect(summaryLines(sum)).toEqual(['problem: two: the test run left no readable report', '1 passed, 0 failed, 0 skipped']);
+    expect(isGood(sum)).toBe(false);
+  }
+});
+
+test('no test at all is not good', () => {
+  expect(isGood(summarize([{name: 'one', text: aReport([])}]))).toBe(false);
+});
