@@ -59,7 +59,8 @@ function descend(f: (x: Float64Array) => number, points: Float64Array[], values:
     if ((values[high] as number) - (values[low] as number) < 1e-9 || (round % 16 === 15 && shouldStop())) break;
 
     centre.fill(0);
-    for (let i = 0; i <= n; i++) if (i !== high) for (let j = 0; j < n; j++) centre[j] = (centre[j] as number) + ((points[i] as Float64Array)[j] as number) / n;
+    for (let i = 0; i <= n; i++)
+      if (i !== high) for (let j = 0; j < n; j++) centre[j] = (centre[j] as number) + ((points[i] as Float64Array)[j] as number) / n;
     const worst = points[high] as Float64Array;
     const along = (factor: number): Float64Array => centre.map((c, j) => c + factor * ((worst[j] as number) - c));
     const replace = (point: Float64Array, value: number): void => {

@@ -1,4 +1,5 @@
 import {mkdirSync, readFileSync, renameSync, watch, writeFileSync} from 'node:fs';
+import type {FSWatcher} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 
 /** What a server tells its workers: where it listens, and the secret that they show. `started` is RFC 3339. */
@@ -30,27 +31,26 @@ export function readStartup(file: string): Startup | undefined {
 }
 
 /**
- * Resolves when the file may have changed, and after `resyncMs` in any case.
+ * Resolves when the file says something else than `seen`, and after `resyncMs` in any case.
  *
  * Watching needs an inotify instance, of which a user has few (128 on many systems), and a folder that exists; without them only the resync remains.
  */
-export async function startupChange(file: string, resyncMs: number): Promise<void> {
-  let stop = (): void => {};
+export async function startupChange(file: string, seen: Startup | undefined, resyncMs: number): Promise<void> {
+  let watcher: FSWatcher | undefined;
+  let timer: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, resyncMs);
-    stop = () => clearTimeout(timer);
+    timer = setTimeout(resolve, resyncMs);
+    const look = (): void => {
+      if (readStartup(file)?.token !== seen?.token) resolve();
+    };
     try {
-      const watcher = watch(dirname(file), (_event, name) => {
-        if (name === null || name === basename(file)) resolve();
-      });
+      watcher = watch(dirname(file), look);
       watcher.on('error', () => {}); // The timer is behind it.
-      stop = () => {
-        clearTimeout(timer);
-        watcher.close();
-      };
     } catch {
       // The timer is behind it.
     }
+    look(); // It may have come between the caller's look and the watch.
   });
-  stop();
+  clearTimeout(timer);
+  watcher?.close();
 }

@@ -1,4 +1,4 @@
-import {spawn} from 'node:child_process';
+import {execFile, spawn} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {closeSync, mkdirSync, openSync, rmSync} from 'node:fs';
@@ -6,6 +6,7 @@ import {connect, createServer} from 'node:net';
 import type {AddressInfo} from 'node:net';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
 import {findEtcd} from '../../scripts/etcd-binary.mjs';
 import {must} from '../lib/assert.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
@@ -14,6 +15,7 @@ import {endLeftovers} from '../engines/process/leftovers.ts';
 import {isAlive, readRecords, signalRecorded, startTimeOf, writeRecords} from './process-record.ts';
 import type {ProcessRecord} from './process-record.ts';
 
+const run = promisify(execFile);
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 export interface LocalSystemOptions {
@@ -42,6 +44,7 @@ export class LocalSystem {
   readonly runDirectory: string;
   readonly #options: LocalSystemOptions;
   readonly #children = new Map<string, ChildProcess>();
+  readonly #starts = new Map<string, () => void>();
   readonly #records: ProcessRecord[] = [];
 
   constructor(options: LocalSystemOptions) {
@@ -49,6 +52,15 @@ export class LocalSystem {
     this.etcdEndpoint = options.etcdEndpoint ?? `http://127.0.0.1:${options.etcdPort}`;
     this.address = `http://127.0.0.1:${options.apiPort}`;
     this.runDirectory = join(options.directory, 'run');
+  }
+
+  get directory(): string {
+    return this.#options.directory;
+  }
+
+  /** Every process that was started, dead ones too. */
+  get allProcesses(): readonly ProcessRecord[] {
+    return this.#records;
   }
 
   /** The recorded processes that live, by name: `etcd`, `api`, `replica-1` … */
@@ -88,9 +100,32 @@ export class LocalSystem {
     return record !== undefined && signalRecorded(record, 'SIGKILL');
   }
 
-  /** Called when a process ends that was not asked to. */
-  onExit(listener: (name: string) => void): void {
-    for (const [name, child] of this.#children) child.once('exit', () => listener(name));
+  /** Starts a process that has ended again, after a pause, until `signal` aborts. */
+  async keepRunning(signal: AbortSignal, say: (name: string) => void): Promise<void> {
+    while (!signal.aborted) {
+      const children = [...this.#children];
+      const ended = children.filter(([, child]) => child.exitCode !== null || child.signalCode !== null);
+      for (const [name] of ended) {
+        say(name);
+        this.#restart(name);
+      }
+      if (ended.length > 0) {
+        await sleep(1000, signal);
+        continue;
+      }
+      const over = new AbortController();
+      const anyExit = Promise.race(children.map(([, child]) => once(child, 'exit', {signal: over.signal}).catch(() => {})));
+      await Promise.race([anyExit, once(signal, 'abort', {signal: over.signal}).catch(() => {})]);
+      over.abort();
+    }
+  }
+
+  /** Runs etcdctl against this system's etcd. */
+  async etcdctl(args: readonly string[]): Promise<string> {
+    const binaries = findEtcd();
+    if (binaries === undefined) throw new ControlPlaneError('unavailable', 'etcdctl is not here');
+    const env = {...process.env, ETCDCTL_API: '3'};
+    return (await run(binaries.etcdctl, ['--endpoints', this.etcdEndpoint, ...args], {env})).stdout;
   }
 
   /** Ends all processes in order: those that lead hand over first, etcd goes last. Jobs that still run are ended too. */
@@ -133,6 +168,11 @@ export class LocalSystem {
     };
   }
 
+  #restart(name: string): void {
+    const again = must(this.#starts.get(name), 'a known process');
+    again();
+  }
+
   async #startEtcd(): Promise<void> {
     if (this.#options.etcdEndpoint === undefined) {
       const binaries = findEtcd();
@@ -158,6 +198,7 @@ export class LocalSystem {
     const logs = join(this.#options.directory, 'logs');
     mkdirSync(logs, {recursive: true});
     const log = openSync(join(logs, `${name}.log`), 'a');
+    this.#starts.set(name, () => this.#spawn(name, command, args, env));
     // A group of its own: Ctrl-C in the terminal reaches us alone, and we end them in order.
     const child = spawn(command, args, {stdio: ['ignore', log, log], env, detached: true});
     closeSync(log);

@@ -7,6 +7,7 @@ import {must, unreachable} from '../lib/assert.ts';
 import type {JobObservation, JobRef} from '../engines/engine.ts';
 import {openTry, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
+import {modRevisionOf} from '../model/scan-record.ts';
 import type {Entry, ScanRecord} from '../model/scan-record.ts';
 import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
@@ -14,7 +15,7 @@ import type {FenceToken, Job, PlannedJob} from '../schema/job.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
 import {isTerminal, mayBecome} from '../schema/state.ts';
-import type {ScanState} from '../schema/state.ts';
+import type {ScanState, Writer} from '../schema/state.ts';
 import type {Cache} from '../store/cache.ts';
 import type {ClaimExtra, FencedWriter} from '../store/contracts.ts';
 import type {Compare, Op, Revision} from '../store/store.ts';
@@ -32,6 +33,8 @@ export interface ScanControllerDeps {
   /** How often a scan whose jobs run is looked at although nothing called for it: a job's supervisor may die without a word. */
   readonly resyncMs: number;
   rank(record: ScanRecord): number;
+  /** Our replica's id, which every value we write carries. */
+  readonly replica: string;
 }
 
 /** A launch intent that is written in one transaction with something else: what to compare and write, and what to launch then. */
@@ -140,7 +143,7 @@ export class ScanController implements ObjectController {
     const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
     const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy});
     if (step.kind !== 'launch') return undefined;
-    return this.#prepare(step, record);
+    return this.#prepare(step, record, this.#by());
   }
 
   /** Goes on after a prepared launch was written together with our claim. */
@@ -187,6 +190,10 @@ export class ScanController implements ObjectController {
     return control.desired === 'run' && !control.is_deleted && record.admission !== undefined && record.result?.value.is_final !== true;
   }
 
+  #by(writer?: FencedWriter): Writer {
+    return {replica: this.#deps.replica, ...(writer === undefined ? {} : {fence: writer.createRevision})};
+  }
+
   #fence(writer: FencedWriter): FenceToken {
     return {epoch: this.#deps.cache.meta?.value.epoch ?? 1, revision: writer.createRevision};
   }
@@ -195,7 +202,7 @@ export class ScanController implements ObjectController {
     const {id} = record;
     switch (step.kind) {
       case 'launch': {
-        const prepared = this.#prepare(step, record);
+        const prepared = this.#prepare(step, record, this.#by(writer));
         await this.#commit(writer, record, prepared.compares, prepared.ops);
         await this.#launch(record, writer, prepared);
         return AGAIN;
@@ -204,12 +211,12 @@ export class ScanController implements ObjectController {
         for (const name of step.stop) await this.#onTry(record, name, (engine, ref, place) => engine.stop(ref, place));
         for (const name of step.close)
           await this.#onTry(record, name, async (engine, ref, place) => void (await engine.close(ref, place, this.#fence(writer))));
-        if (step.changes.size > 0) await this.#commit(writer, record, ...(await this.#jobWrites(record, step.changes)));
+        if (step.changes.size > 0) await this.#commit(writer, record, ...(await this.#jobWrites(record, step.changes, writer)));
         return step.close.length > 0 ? AGAIN : {kind: 'requeue', afterMs: 250}; // The engine's hint wakes us earlier.
       }
       case 'record': {
-        const [compares, ops] = await this.#jobWrites(record, step.changes);
-        const state: Op[] = step.state === undefined ? [] : [put(keys.stateKey(id), step.state)];
+        const [compares, ops] = await this.#jobWrites(record, step.changes, writer);
+        const state: Op[] = step.state === undefined ? [] : [put(keys.stateKey(id), {...step.state, by: this.#by(writer)})];
         await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], [...ops, ...state]);
         return AGAIN;
       }
@@ -227,12 +234,12 @@ export class ScanController implements ObjectController {
   }
 
   /** The transaction of a launch intent, and what to ask the engine for once it is in. */
-  #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord): PreparedLaunch {
+  #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, by: Writer): PreparedLaunch {
     const {launcher, clock} = this.#deps;
     const {id} = record;
     const nowText = rfc3339(clock.now());
-    const compares: Compare[] = [...this.#decisionCompares(record), compareOf(keys.chainKey(id), record.chain)];
-    const ops: Op[] = [put(keys.stateKey(id), step.state)];
+    const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
+    const ops: Op[] = [put(keys.stateKey(id), {...step.state, by})];
     if (record.chain === undefined) ops.push(put(keys.chainKey(id), step.chain));
     const jobs = new Map<string, {planned: PlannedJob; try: number}>();
     const written = new Map<string, Job>(step.changes);
@@ -243,8 +250,8 @@ export class ScanController implements ObjectController {
       jobs.set(name, {planned, try: number});
     }
     for (const [name, job] of written) {
-      compares.push(compareOf(keys.jobKey(id, name), record.jobs?.get(name)));
-      ops.push(put(keys.jobKey(id, name), job));
+      compares.push({key: keys.jobKey(id, name), modRevision: modRevisionOf(record, `job/${name}`)});
+      ops.push(put(keys.jobKey(id, name), {...job, by}));
     }
     return {compares, ops, jobs};
   }
@@ -266,12 +273,12 @@ export class ScanController implements ObjectController {
   async #finish(state: ScanState, changes: ReadonlyMap<string, Job>, record: ScanRecord, writer: FencedWriter): Promise<void> {
     const {id} = record;
     const previous = record.state?.value;
-    const [compares, ops] = await this.#jobWrites(record, changes);
+    const [compares, ops] = await this.#jobWrites(record, changes, writer);
     if (previous === undefined || !isTerminal(previous.name)) {
       if (!mayBecome(previous?.name ?? 'PENDING', state.name)) {
         this.#deps.log.warn({scanId: id, from: previous?.name ?? 'PENDING', to: state.name}, 'unusual transition');
       }
-      ops.push(put(keys.stateKey(id), state));
+      ops.push(put(keys.stateKey(id), {...state, by: this.#by(writer)}));
     }
     if (record.admission !== undefined || record.bad?.has('admission')) ops.push({delete: keys.admissionKey(id)});
     ops.push({delete: keys.ownerKey(id)});
@@ -282,13 +289,13 @@ export class ScanController implements ObjectController {
   }
 
   /** Writes of changed jobs, with a log entry for each try that has ended. */
-  async #jobWrites(record: ScanRecord, changes: ReadonlyMap<string, Job>): Promise<[Compare[], Op[]]> {
+  async #jobWrites(record: ScanRecord, changes: ReadonlyMap<string, Job>, writer: FencedWriter): Promise<[Compare[], Op[]]> {
     const compares: Compare[] = [];
     const ops: Op[] = [];
     for (const [name, job] of changes) {
       const before = record.jobs?.get(name);
-      compares.push(compareOf(keys.jobKey(record.id, name), before));
-      ops.push(put(keys.jobKey(record.id, name), job));
+      compares.push({key: keys.jobKey(record.id, name), modRevision: modRevisionOf(record, `job/${name}`)});
+      ops.push(put(keys.jobKey(record.id, name), {...job, by: this.#by(writer)}));
       const last = job.tries.at(-1);
       const wasOpen = before !== undefined && openTry(before.value) !== undefined;
       if (last?.exit === undefined || !wasOpen) continue;
@@ -305,16 +312,16 @@ export class ScanController implements ObjectController {
   #decisionCompares(record: ScanRecord): Compare[] {
     const {id} = record;
     return [
-      compareOf(keys.scanKey(id), record.spec),
-      compareOf(keys.controlKey(id), record.control),
-      compareOf(keys.admissionKey(id), record.admission),
-      compareOf(keys.resultKey(id), record.result),
+      {key: keys.scanKey(id), modRevision: modRevisionOf(record, 'spec')},
+      {key: keys.controlKey(id), modRevision: modRevisionOf(record, 'control')},
+      {key: keys.admissionKey(id), modRevision: modRevisionOf(record, 'admission')},
+      {key: keys.resultKey(id), modRevision: modRevisionOf(record, 'result')},
       ...this.#stateCompares(record),
     ];
   }
 
   #stateCompares(record: ScanRecord): Compare[] {
-    return [compareOf(keys.stateKey(record.id), record.state ?? record.bad?.get('state'))];
+    return [{key: keys.stateKey(record.id), modRevision: modRevisionOf(record, 'state')}];
   }
 
   async #commit(writer: FencedWriter, record: ScanRecord, compares: readonly Compare[], ops: readonly Op[]): Promise<void> {
@@ -345,9 +352,4 @@ export class ScanController implements ObjectController {
 
 function put(key: string, value: unknown): Op {
   return {put: key, value: canonicalJson(value)};
-}
-
-/** "As it was when we decided": unchanged, or still absent. */
-function compareOf(key: string, entry: {readonly modRevision: number} | undefined): Compare {
-  return {key, modRevision: entry?.modRevision ?? 0};
 }

@@ -5,6 +5,7 @@ import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {grantFor, growthFor, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
 import type {FreeSlots, Grant} from '../model/admission-plan.ts';
+import {modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import type {Admission} from '../schema/admission.ts';
 import {backlogOrder} from '../schema/backlog.ts';
@@ -12,7 +13,6 @@ import type {BacklogEntry} from '../schema/backlog.ts';
 import {timeOfScanId} from '../schema/ids.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
-import {isTerminal} from '../schema/state.ts';
 import type {Cache, Change} from '../store/cache.ts';
 import type {FencedWriter, Ownership} from '../store/contracts.ts';
 import type {Compare, Op, Revision} from '../store/store.ts';
@@ -355,16 +355,15 @@ class Round {
 /** Free slots without end: to ask whether a scan would take more at all. */
 const EVERYTHING: FreeSlots = {get: () => Number.MAX_SAFE_INTEGER} as unknown as FreeSlots;
 
-/** What an admission rests on. A terminal state, a stop or a deletion that comes meanwhile refuses it. */
+/** What an admission rests on. A terminal state, a stop or a deletion that comes meanwhile refuses it. A running scan's state may move on freely. */
 function unchanged(record: ScanRecord): Compare[] {
   const {id} = record;
-  return [
-    {key: keys.scanKey(id), modRevision: record.spec?.modRevision ?? 0},
-    {key: keys.controlKey(id), modRevision: record.control?.modRevision ?? 0},
-    ...(record.state === undefined || isTerminal(record.state.value.name) || record.admission === undefined
-      ? [{key: keys.stateKey(id), modRevision: record.state?.modRevision ?? 0}]
-      : []),
+  const compares: Compare[] = [
+    {key: keys.scanKey(id), modRevision: modRevisionOf(record, 'spec')},
+    {key: keys.controlKey(id), modRevision: modRevisionOf(record, 'control')},
   ];
+  if (record.admission === undefined) compares.push({key: keys.stateKey(id), modRevision: modRevisionOf(record, 'state')});
+  return compares;
 }
 
 function put(key: string, value: unknown): Op {

@@ -51,3 +51,11 @@ export interface ScanRecord {
   /** Keys of this scan whose value does not parse, by the last part(s) of the key: `state`, `job/server`. */
   readonly bad?: ReadonlyMap<string, BadEntry>;
 }
+
+type Part = 'spec' | 'control' | 'admission' | 'state' | 'owner' | 'chain' | 'progress' | 'result' | 'ewms';
+
+/** The mod revision of one part of a scan, 0 when it is absent: what a write that rests on it compares. Counts for a value that does not parse, too. */
+export function modRevisionOf(record: ScanRecord, part: Part | `job/${string}`): number {
+  const entry = part.startsWith('job/') ? record.jobs?.get(part.slice(4)) : record[part as Part];
+  return (entry ?? record.bad?.get(part))?.modRevision ?? 0;
+}

@@ -1,5 +1,5 @@
-import {STATE_NAMES} from './state.ts';
-import type {StateName} from './state.ts';
+import {STATE_NAMES, writerSchema} from './state.ts';
+import type {StateName, Writer} from './state.ts';
 import {parserFor} from './validate.ts';
 
 /** What a job does in a sky scan. */
@@ -64,6 +64,7 @@ export interface Job extends PlannedJob {
   readonly tries_total: number;
   readonly failures: number;
   readonly tries: readonly JobTry[];
+  readonly by?: Writer;
 }
 
 const plannedProperties = {
@@ -104,6 +105,7 @@ export const jobSchema = {
     state: {enum: STATE_NAMES},
     tries_total: {type: 'integer', minimum: 0},
     failures: {type: 'integer', minimum: 0},
+    by: writerSchema,
     tries: {
       type: 'array',
       items: {

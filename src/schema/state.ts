@@ -29,6 +29,18 @@ export function isTerminal(name: ScanStateName): boolean {
   return SCAN_TRANSITIONS[name].length === 0;
 }
 
+/** Who wrote a value: the replica, and the create revision of its owner key (absent where the same transaction created that key). */
+export interface Writer {
+  readonly replica: string;
+  readonly fence?: number;
+}
+
+export const writerSchema = {
+  type: 'object',
+  required: ['replica'],
+  properties: {replica: {type: 'string'}, fence: {type: 'integer'}},
+} as const;
+
 /**
  * `/scan/[id]/state`: what is so. An absent key means PENDING.
  *
@@ -44,6 +56,7 @@ export interface ScanState {
   readonly teardown_due_at?: string;
   readonly jobs_total?: number;
   readonly jobs_finished?: number;
+  readonly by?: Writer;
 }
 
 export const scanStateSchema = {
@@ -58,6 +71,7 @@ export const scanStateSchema = {
     teardown_due_at: {type: 'string'},
     jobs_total: {type: 'integer', minimum: 0},
     jobs_finished: {type: 'integer', minimum: 0},
+    by: writerSchema,
   },
 } as const;
 

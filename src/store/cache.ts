@@ -58,4 +58,9 @@ export interface Cache {
   onChange(listener: (changes: readonly Change[]) => void, signal: AbortSignal): void;
   /** Resolves once `revision` has been applied. @throws ControlPlaneError `unavailable` after `timeoutMs`. */
   waitFor(revision: Revision, timeoutMs: number): Promise<void>;
+  /**
+   * Makes the next look at the cache a linearizable read: asks etcd for its revision (calls that overlap share the question) and waits until that
+   * has been applied. @returns the revision. @throws ControlPlaneError `unavailable`: etcd was not reached, or its events did not come in time.
+   */
+  catchUp(signal?: AbortSignal): Promise<Revision>;
 }

@@ -10,7 +10,7 @@ type Field = (typeof FIELDS)[number];
 
 export type ScanRef = Exclude<KeyRef, {readonly kind: 'meta' | 'event' | 'cluster' | 'replica' | 'leader'}>;
 export type AnyEntry = Entry<unknown> | BadEntry;
-type WaitingEntry = Entry<BacklogEntry> & {readonly order: string};
+export type WaitingEntry = Entry<BacklogEntry> & {readonly order: string};
 
 /** Whether an entry is of a value that does not parse. */
 export function isBad(entry: AnyEntry): entry is BadEntry {
@@ -112,6 +112,11 @@ export class ScanDraft {
 
   entry(part: string): AnyEntry | undefined {
     return entryOf(this.#record, part);
+  }
+
+  /** The entry that waits in the backlog. */
+  get waiting(): WaitingEntry | undefined {
+    return this.#row.backlog;
   }
 
   /** Sets or takes out (`undefined`) what the scan has for a part. */

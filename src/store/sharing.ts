@@ -38,7 +38,7 @@ class RecentMap<V> {
 /**
  * Lets equal parts of parsed values share one copy, since most scans differ in a few ids and times only.
  *
- * What it returns may be shared and is frozen where it is: never change it.
+ * What it returns is frozen, at every depth.
  */
 export class Sharing {
   readonly #strings = new RecentMap<string>(4096);
@@ -53,7 +53,7 @@ export class Sharing {
     const before = known.get(text);
     if (before !== undefined) return before as T;
     const value = this.#shareInside(parse()) as T;
-    known.set(text, Object.freeze(value));
+    known.set(text, value);
     return value;
   }
 
@@ -76,7 +76,7 @@ export class Sharing {
       const inner = object[name];
       if (typeof inner === 'object' || typeof inner === 'string') object[name] = this.#shareInside(inner);
     }
-    return empty ? EMPTY_OBJECT : object;
+    return empty ? EMPTY_OBJECT : Object.freeze(object);
   }
 
   /** Short lists of plain things (`nsides`, `request_clusters`) come again in scan after scan. */
@@ -84,7 +84,7 @@ export class Sharing {
     if (array.length === 0) return EMPTY_ARRAY;
     if (array.length > 8 || !array.every(isPlainPair)) {
       for (let i = 0; i < array.length; i++) array[i] = this.#shareInside(array[i]);
-      return array;
+      return Object.freeze(array);
     }
     const text = JSON.stringify(array);
     const before = this.#arrays.get(text);

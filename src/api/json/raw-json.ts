@@ -38,6 +38,9 @@ export function encodeJson(members: JsonMembers): Buffer {
 
 function hasRaw(value: unknown): value is JsonMembers {
   return (
-    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).some((each) => each instanceof RawJson || hasRaw(each))
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).some((each) => each instanceof RawJson || hasRaw(each))
   );
 }

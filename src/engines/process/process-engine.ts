@@ -9,7 +9,7 @@ import {setImmediate as turn} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 import {rfc3339} from '../../lib/clock.ts';
 import type {Clock} from '../../lib/clock.ts';
-import {ControlPlaneError} from '../../lib/errors.ts';
+import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import {sleep} from '../../lib/sleep.ts';
 import type {FenceToken} from '../../schema/job.ts';
@@ -166,6 +166,7 @@ export class ProcessEngine implements Engine {
     const {ref, fence} = job;
     const forgotten = this.directory.forgottenFence(ref.scanId);
     if (forgotten !== undefined && compareFences(fence, forgotten) <= 0) return {kind: 'closed'};
+    if (this.directory.isBeingForgotten(ref.scanId)) await this.finishForgetting(ref.scanId);
     this.directory.makeTry(ref);
     this.raiseFence(ref, fence);
     const claim = this.directory.claim(ref);
@@ -208,12 +209,15 @@ export class ProcessEngine implements Engine {
       const fence = this.directory.newestFence(ref);
       if (fence !== undefined && (newest === undefined || compareFences(fence, newest) > 0)) newest = fence;
     }
-    // First the mark, then the look: a supervisor first claims, then looks for the mark. So one of us sees the other.
+    // First the marks, then the look: a supervisor first claims, then looks for the marks. So one of us sees the other.
+    // The mark inside goes away with the folder; the one outside stays for launches that were decided before and come later.
+    this.directory.markBeingForgotten(scanId, true);
     if (newest !== undefined) this.directory.rememberForgotten(scanId, newest);
     for (const ref of this.directory.tries(scanId)) {
       const seen = await this.observeHere(ref, this.place);
       if (seen.kind !== 'running') continue;
       this.directory.rememberForgotten(scanId, before);
+      this.directory.markBeingForgotten(scanId, false);
       throw new ControlPlaneError('wrong_state', `${nameOf(ref)} still runs`);
     }
     // Out of the way in one step, so that nobody finds half of it.
@@ -225,6 +229,15 @@ export class ProcessEngine implements Engine {
       throw err;
     }
     await rm(doomed, {recursive: true, force: true});
+  }
+
+  /** Goes on where somebody stopped half-way: a new scan of the same id wants a folder of its own. */
+  private async finishForgetting(scanId: string): Promise<void> {
+    try {
+      await this.forgetHere(scanId);
+    } catch (err) {
+      if (!hasCode(err, 'wrong_state')) throw err; // it runs: forgetting it was a mistake, and has been taken back
+    }
   }
 
   private renewOne(ref: JobRef, nowSeconds: number): void {

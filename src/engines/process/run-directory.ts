@@ -1,4 +1,17 @@
-import {closeSync, fsyncSync, linkSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync} from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import {join, resolve} from 'node:path';
 import type {FenceToken, JobExit} from '../../schema/job.ts';
 import type {JobRef} from '../engine.ts';
@@ -13,6 +26,7 @@ import type {ProcessIdentity} from './processes.ts';
  *            doomed/                              forgotten scans on their way out
  *            cache/                               compiled supervisor, kept by Node
  *            scans/<scan>/shared/                 scratch space of all jobs of the scan
+ *                         forgetting           somebody is removing this folder: nothing may be launched in it
  *                         jobs/<job>/fence.<epoch>.<revision>   empty; the largest is the newest fence seen for that job
  *                                    <try>/claim           who launched or closed this try; appears once, never changes
  *                                          stop            it was asked to end
@@ -218,6 +232,16 @@ export class RunDirectory {
     const path = join(this.forgotten, scanId);
     if (fence === undefined) rmSync(path, {force: true});
     else replaceFile(path, JSON.stringify(fence));
+  }
+
+  isBeingForgotten(scanId: string): boolean {
+    return existsSync(join(this.scan(scanId), 'forgetting'));
+  }
+
+  markBeingForgotten(scanId: string, is: boolean): void {
+    const path = join(this.scan(scanId), 'forgetting');
+    if (is) writeFileSync(path, '', {mode: 0o600});
+    else rmSync(path, {force: true});
   }
 
   /** Every try that has a folder. */

@@ -1,6 +1,7 @@
 import {spawn} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
 import {existsSync, readFileSync, statSync, writeFileSync, writeSync} from 'node:fs';
+import {flushCompileCache} from 'node:module';
 import {setTimeout as delay} from 'node:timers/promises';
 import type {JobExit} from '../../schema/job.ts';
 import {KeptOutput} from './kept-output.ts';
@@ -64,7 +65,7 @@ class Supervisor {
 
     // Now the name is ours, and whoever stops or forgets it sees our claim; what they did before, we see here.
     const forgotten = this.directory.forgottenFence(ref.scanId);
-    const isForgotten = forgotten !== undefined && compareFences(fence, forgotten) <= 0;
+    const isForgotten = this.directory.isBeingForgotten(ref.scanId) || (forgotten !== undefined && compareFences(fence, forgotten) <= 0);
     if (isForgotten || this.isStopAsked()) {
       const reason = isForgotten ? 'its scan was forgotten before it began' : 'stopped before it began';
       this.directory.recordExit(ref, {began: false, exit: {code: null, reason, ended_at: new Date().toISOString()}, processes: []});
@@ -73,6 +74,8 @@ class Supervisor {
     this.startProcesses();
     say({kind: 'launched'});
     this.directory.hint(ref);
+    // Node would write it when we end, which is long after the launches that could use it.
+    flushCompileCache();
     this.watchRenewals();
     this.finishIfAllEnded();
   }

@@ -1,0 +1,75 @@
+import Router from '@koa/router';
+import Koa from 'koa';
+import type {Context, Next} from 'koa';
+import type {ApiDeps, RouteDeps} from './deps.ts';
+import {ewmsRoutes} from './ewms/routes.ts';
+import {healthRoutes} from './health/routes.ts';
+import {manifestRoutes} from './manifest/routes.ts';
+import {createMetrics} from './metrics.ts';
+import {answerError, answerThrown} from './middleware/errors.ts';
+import {resultRoutes} from './result/routes.ts';
+import {addRoute} from './route.ts';
+import {scanRoutes} from './scans/routes.ts';
+
+/**
+ * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, and our own health and metrics.
+ *
+ * It reads the cache, writes keys, and never speaks to a controller.
+ */
+export function createApp(deps: ApiDeps): Koa {
+  const {cache, clock, log} = deps;
+  const metrics = createMetrics(deps);
+  let isCacheReady = false;
+  cache.ready().then(
+    () => (isCacheReady = true),
+    () => {}, // Only an abort ends it, and then nobody asks any more.
+  );
+  const routeDeps: RouteDeps = {...deps, metrics, isCacheReady: () => isCacheReady};
+
+  const router = new Router({strict: true, sensitive: true});
+  const routes = [
+    ...healthRoutes(routeDeps),
+    ...scanRoutes(routeDeps),
+    ...manifestRoutes(routeDeps),
+    ...resultRoutes(routeDeps),
+    ...ewmsRoutes(routeDeps),
+  ];
+  for (const route of routes) addRoute(router, route, routeDeps);
+
+  /** Outermost: every request is answered, counted and logged here, once. */
+  async function observe(ctx: Context, next: Next): Promise<void> {
+    const startedAt = clock.monotonicMs();
+    try {
+      await next();
+    } catch (err) {
+      answerThrown(ctx, err, log);
+    }
+    const durationMs = clock.monotonicMs() - startedAt;
+    metrics.observeRequest((ctx.state['route'] as string | undefined) ?? 'none', ctx.method, ctx.status, durationMs / 1000);
+    if (log.isLevelEnabled('debug')) log.debug({method: ctx.method, path: ctx.path, status: ctx.status, durationMs}, 'request answered');
+  }
+
+  /** The base URL picks the generation. There is one so far, so its prefix just goes away. */
+  async function generation(ctx: Context, next: Next): Promise<void> {
+    if (ctx.path === '/v2') ctx.path = '/';
+    else if (ctx.path.startsWith('/v2/')) ctx.path = ctx.path.slice(3);
+    // The router would answer HEAD wherever there is a GET; SkyDriver answers 405.
+    if (ctx.method === 'HEAD' || ctx.method === 'OPTIONS') return unmatched(ctx);
+    await next();
+  }
+
+  function unmatched(ctx: Context): void {
+    const methods = router.match(ctx.path, ctx.method).path.flatMap((layer) => layer.methods.filter((method) => method !== 'HEAD'));
+    if (methods.length === 0) return answerError(ctx, 404, 'Not Found');
+    ctx.set('Allow', [...new Set(methods)].join(', '));
+    answerError(ctx, 405, 'Method Not Allowed');
+  }
+
+  const app = new Koa();
+  app.on('error', (err: unknown) => log.error({err}, 'answer failed')); // After the answer has begun: the connection broke, mostly.
+  app.use(observe);
+  app.use(generation);
+  app.use(router.routes());
+  app.use(unmatched);
+  return app;
+}

@@ -1,0 +1,33 @@
+import type {Context} from 'koa';
+import {ControlPlaneError, hasCode} from '../lib/errors.ts';
+import type {RouteDeps} from './deps.ts';
+
+/**
+ * Makes what is read next linearizable; with etcd away, says in the answer's headers how old it may be instead.
+ *
+ * @throws ControlPlaneError `unavailable`: nothing has ever been read.
+ */
+export async function freshForRead(deps: RouteDeps, ctx: Context): Promise<void> {
+  if (!deps.isCacheReady()) throw new ControlPlaneError('unavailable', 'the cache is not filled yet');
+  if (deps.store.isReachable()) {
+    try {
+      await deps.cache.catchUp();
+      return;
+    } catch (err) {
+      if (!hasCode(err, 'unavailable', 'unknown_outcome')) throw err;
+    }
+  }
+  ctx.set('x-scanplane-cache-age-seconds', (deps.cache.ageMs() / 1000).toFixed(3));
+  ctx.set('Warning', '110 - "etcd is away"');
+}
+
+/** Makes what a write decides on linearizable. @throws ControlPlaneError `unavailable`, at once when etcd is known to be away */
+export async function freshForWrite(deps: RouteDeps): Promise<void> {
+  requireEtcd(deps);
+  await deps.cache.catchUp();
+}
+
+/** @throws ControlPlaneError `unavailable`, so that a caller need not wait for a deadline while etcd is known to be away */
+export function requireEtcd(deps: RouteDeps): void {
+  if (!deps.store.isReachable()) throw new ControlPlaneError('unavailable', 'etcd is away');
+}

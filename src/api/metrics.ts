@@ -1,0 +1,89 @@
+import {Counter, Gauge, Histogram, Registry, collectDefaultMetrics} from 'prom-client';
+import {SCAN_STATES} from '../schema/state.ts';
+import type {ApiDeps} from './deps.ts';
+
+/** The figures of one API process, in a registry of its own: two apps in one process do not mix. */
+export interface ApiMetrics {
+  readonly registry: Registry;
+  /** Counts one answered request. `route` is the path's pattern, never the path. */
+  observeRequest(route: string, method: string, status: number, seconds: number): void;
+}
+
+export function createMetrics({cache, store}: ApiDeps): ApiMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({register: registry, prefix: 'scanplane_'});
+  const registers = [registry];
+
+  const requests = new Counter({
+    name: 'scanplane_http_requests_total',
+    help: 'Requests answered.',
+    labelNames: ['route', 'method', 'status'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: 'scanplane_http_request_duration_seconds',
+    help: 'From the request’s headers to its answer.',
+    labelNames: ['route', 'method'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  new Gauge({
+    name: 'scanplane_scans',
+    help: 'Scans by state, as this process sees them.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const state of SCAN_STATES) this.set({state}, cache.scans.idsBy('state', state).size);
+    },
+  });
+  new Gauge({
+    name: 'scanplane_backlog_scans',
+    help: 'Scans that wait for admission.',
+    registers,
+    collect() {
+      let waiting = 0;
+      for (const _ of cache.backlog()) waiting++;
+      this.set(waiting);
+    },
+  });
+  new Gauge({
+    name: 'scanplane_cache_revision',
+    help: 'The etcd revision up to which the cache has applied everything.',
+    registers,
+    collect() {
+      this.set(cache.revision);
+    },
+  });
+  new Gauge({
+    name: 'scanplane_cache_age_seconds',
+    help: 'Time since the cache was last known to be current.',
+    registers,
+    collect() {
+      this.set(cache.ageMs() / 1000);
+    },
+  });
+  new Gauge({
+    name: 'scanplane_bad_keys',
+    help: 'Keys whose value does not parse.',
+    registers,
+    collect() {
+      this.set(cache.bad.size);
+    },
+  });
+  new Gauge({
+    name: 'scanplane_etcd_reachable',
+    help: '1 when the last exchange with etcd worked, else 0.',
+    registers,
+    collect() {
+      this.set(store.isReachable() ? 1 : 0);
+    },
+  });
+
+  return {
+    registry,
+    observeRequest: (route, method, status, seconds) => {
+      requests.inc({route, method, status});
+      durations.observe({route, method}, seconds);
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import {isUtf8} from 'node:buffer';
+import type {Context} from 'koa';
+import getRawBody from 'raw-body';
+import {ApiError, badRequest, tooLarge} from '../api-error.ts';
+
+/** Largest body of a request that carries no event and no result. */
+export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
+
+/** The bytes of a request's body. @throws ApiError `too_large`; `invalid`: the client went away. */
+export async function readBody(ctx: Context, limitBytes: number): Promise<Buffer> {
+  try {
+    return await getRawBody(ctx.req, {length: ctx.req.headers['content-length'] ?? null, limit: limitBytes});
+  } catch (err) {
+    if ((err as {type?: string}).type === 'entity.too.large') throw tooLarge();
+    throw new ApiError('invalid', 'Bad Request', {cause: err});
+  }
+}
+
+/** The bytes of a JSON body; `undefined` when there are none. @throws ApiError `too_large`; `invalid`: another content type. */
+export async function readJsonBytes(ctx: Context, limitBytes: number): Promise<Buffer | undefined> {
+  const bytes = await readBody(ctx, limitBytes);
+  if (bytes.length === 0) return undefined;
+  const type = ctx.req.headers['content-type'];
+  const mime = type === undefined ? '*/*' : (type.split(';', 1)[0] as string).trim().toLowerCase();
+  if (mime === 'application/x-www-form-urlencoded' || mime === 'multipart/form-data') throw badRequest('Bad Request');
+  if (mime !== 'application/json') {
+    const known = "Valid mimetypes: ['application/json']";
+    throw badRequest(`Request body validation error: Content for the following mimetype not found: ${mime}. ${known}`);
+  }
+  return bytes;
+}
+
+/** What a body that is not JSON is told: its own text. */
+export function notJson(bytes: Buffer): ApiError {
+  return badRequest(`Request body validation error: Failed to deserialize value with application/json mimetype: ${bytes.toString('utf8', 0, 4096)}`);
+}
+
+export const missingBody = (): ApiError => badRequest('Missing required request body');
+
+/** Parses JSON bytes. @throws ApiError `invalid` */
+export function parseJson(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw badRequest('Bad Request');
+  try {
+    return JSON.parse(bytes.toString('utf8')) as unknown;
+  } catch {
+    throw notJson(bytes);
+  }
+}
+
+/** Arguments that a GET carries in a JSON body, whatever its content type says. @throws ApiError `invalid` */
+export async function readArgumentsBody(ctx: Context): Promise<Readonly<Record<string, unknown>>> {
+  const {headers} = ctx.req;
+  if (headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0') return {};
+  const bytes = await readBody(ctx, SMALL_BODY_BYTES);
+  if (bytes.length === 0) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw badRequest('requests body is not JSON-encoded');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest("JSON-encoded requests body must be a 'dict'");
+  return value as Record<string, unknown>;
+}

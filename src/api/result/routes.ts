@@ -1,0 +1,41 @@
+import {findScan} from '../compare-and-set.ts';
+import {DEFAULT_BODY_LIMIT_BYTES} from '../deps.ts';
+import type {RouteDeps} from '../deps.ts';
+import {freshForRead, freshForWrite} from '../freshness.ts';
+import {encodeJson} from '../json/raw-json.ts';
+import {missingBody, readArgumentsBody, readJsonBytes} from '../middleware/body.ts';
+import type {Route} from '../route.ts';
+import {Arguments} from '../validation/query.ts';
+import {requireVisible} from '../visibility.ts';
+import {readResult} from './present.ts';
+import {parseResultBody, putResult} from './put.ts';
+
+/** What a scan has found. */
+export function resultRoutes(deps: RouteDeps): Route[] {
+  const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
+  return [
+    {
+      method: 'get',
+      path: '/scan/:id/result',
+      roles: ['user'],
+      handle: async ({ctx, scanId}) => {
+        const args = new Arguments(ctx.URL.searchParams, await readArgumentsBody(ctx));
+        await freshForRead(deps, ctx);
+        requireVisible(findScan(deps, scanId), args);
+        return encodeJson(await readResult(deps, scanId));
+      },
+    },
+    {
+      method: 'put',
+      path: '/scan/:id/result',
+      roles: ['system'],
+      handle: async ({ctx, scanId}) => {
+        const bytes = await readJsonBytes(ctx, limitBytes);
+        if (bytes === undefined) throw missingBody();
+        const incoming = await parseResultBody(bytes);
+        await freshForWrite(deps);
+        return encodeJson(await putResult(deps, scanId, incoming));
+      },
+    },
+  ];
+}

@@ -1,0 +1,43 @@
+import type Router from '@koa/router';
+import type {Context} from 'koa';
+import type {RouteDeps} from './deps.ts';
+import {authenticate} from './middleware/principal.ts';
+import type {Principal, Role} from './middleware/principal.ts';
+import {notFound} from './api-error.ts';
+
+/** One request, past authentication. */
+export interface Call {
+  readonly ctx: Context;
+  readonly principal: Principal;
+  /** The scan in the path; `''` where there is none. */
+  readonly scanId: string;
+}
+
+/** One row of the route table. What `handle` returns is the answer: JSON bytes, or a value to be written as JSON. */
+export interface Route {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  readonly path: string;
+  /** Who may call. The first is the role of a caller who need not say who it is. Empty: anybody, unasked. */
+  readonly roles: readonly Role[];
+  handle(call: Call): Promise<unknown>;
+}
+
+/** SkyDriver's ids match `\w+`; two words are not ids, since older clients use them as path segments of their own. */
+const SCAN_ID = /^\w{1,128}$/;
+const RESERVED = new Set(['manifest', 'result']);
+
+/** Adds a route to the router: id, caller, answer. The first scan id of a path is its only one. */
+export function addRoute(router: Router, route: Route, deps: RouteDeps): void {
+  router.register(route.path, [route.method], async (ctx: Context) => {
+    ctx.state['route'] = route.path;
+    const scanId = (ctx['params'] as {id?: string}).id;
+    if (scanId !== undefined && (!SCAN_ID.test(scanId) || RESERVED.has(scanId))) throw notFound();
+    const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps.cache, ctx.req.headers.authorization, route.roles, scanId);
+    const answer = await route.handle({ctx, principal, scanId: scanId ?? ''});
+    if (answer === undefined) return; // The handler has answered.
+    ctx.set('Content-Type', 'application/json; charset=UTF-8');
+    ctx.body = Buffer.isBuffer(answer) ? answer : JSON.stringify(answer);
+  });
+}
+
+const NOBODY: Principal = {role: 'user'};

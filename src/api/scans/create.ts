@@ -1,0 +1,107 @@
+import {canonicalJson} from '../../lib/canonical-json.ts';
+import {ControlPlaneError} from '../../lib/errors.ts';
+import type {Scan} from '../../model/manifest.ts';
+import {backlogOrder} from '../../schema/backlog.ts';
+import type {BacklogEntry} from '../../schema/backlog.ts';
+import type {EventHeader} from '../../schema/blob.ts';
+import {newEventId, newScanId} from '../../schema/ids.ts';
+import {backlogKey, eventKey, scanKey} from '../../schema/keys.ts';
+import type {ScanSpec} from '../../schema/scan.ts';
+import type {Compare, Op} from '../../store/store.ts';
+import {badRequest} from '../api-error.ts';
+import type {RouteDeps} from '../deps.ts';
+import {JsonSyntaxError, scanJson} from '../json/json-scanner.ts';
+import {requireSmall} from '../value-size.ts';
+import type {DockerTags} from './docker-tag.ts';
+import {normaliseRequest} from './request.ts';
+import type {RequestWithoutEvent} from './request.ts';
+import type {CreateScanBody} from './schema.ts';
+
+/** How often a creation is begun again when its event's chunks went away in between. */
+const MAX_ROUNDS = 3;
+
+/** An event that came with the request, or the id of a stored one. */
+type EventSource = {readonly text: Buffer} | {readonly id: string};
+
+/**
+ * Creates a scan: the event's chunks, then in one transaction the event, `/scan/[id]` and its entry in the backlog.
+ *
+ * What is checked is checked before the first write, so a bad request leaves nothing behind.
+ *
+ * @throws ApiError `invalid`
+ */
+export async function createScan(deps: RouteDeps, tags: DockerTags, body: CreateScanBody, bytes: Buffer, user: string | undefined): Promise<Scan> {
+  const ranges = scanJson(bytes);
+  const request = await normaliseRequest(deps, tags, body, bytes, ranges);
+  const range = ranges.get('event_i3live_json');
+  const event = eventOf(body, range === undefined ? undefined : bytes.subarray(range.start, range.end));
+  if ('id' in event && !deps.cache.events.has(event.id)) {
+    await deps.cache.catchUp(); // It may have been stored a moment ago.
+    if (!deps.cache.events.has(event.id)) throw badRequest('i3 event not found');
+  }
+  for (let round = 1; ; round++) {
+    const scan = await tryCreate(deps, request, event, user);
+    if (scan !== undefined) return scan;
+    if (round === MAX_ROUNDS) throw new ControlPlaneError('revision_conflict', 'the event could not be stored');
+  }
+}
+
+/** One attempt, under a new id. @returns `undefined` when the event's chunks are gone: begin again */
+async function tryCreate(deps: RouteDeps, request: RequestWithoutEvent, event: EventSource, user: string | undefined): Promise<Scan | undefined> {
+  const nowMs = deps.clock.now();
+  const nowSeconds = nowMs / 1000;
+  const id = newScanId(nowMs);
+  const eventId = 'id' in event ? event.id : newEventId();
+  const spec: ScanSpec = {
+    type: 'skymap-scan',
+    request: {...request, i3_event_id: eventId},
+    created_at: nowSeconds,
+    ...(user === undefined ? {} : {user}),
+  };
+  const specText = canonicalJson(spec);
+  requireSmall(deps.store.limits, specText, spec.request);
+  const entry: BacklogEntry = {timestamp: nowSeconds, priority: request.priority, pending_timestamp: 0, next_attempt: 0};
+  const waiting = backlogKey(backlogOrder(request.priority, nowMs), id);
+
+  const compares: Compare[] = [
+    {key: scanKey(id), createRevision: 0},
+    {key: waiting, createRevision: 0},
+  ];
+  const ops: Op[] = [
+    {put: scanKey(id), value: specText},
+    {put: waiting, value: canonicalJson(entry)},
+  ];
+  if ('id' in event) {
+    compares.push({key: eventKey(eventId), exists: true});
+  } else {
+    const staged = await deps.blobs.stage('event', eventId, event.text);
+    const header: EventHeader = {blob: staged.header, created_at: nowSeconds};
+    compares.push({key: eventKey(eventId), createRevision: 0}, ...staged.compares);
+    ops.push({put: eventKey(eventId), value: canonicalJson(header)}, ...staged.ops);
+  }
+
+  const result = await deps.groupCommit.commit({compares, ops});
+  if (result.ok) {
+    return {id, spec: {value: spec, createRevision: result.revision, modRevision: result.revision, lease: '0'}};
+  }
+  if ('id' in event && result.found.get(eventKey(eventId)) === undefined) throw badRequest('i3 event not found');
+  return undefined;
+}
+
+/** Exactly one of the two ways to name an event must be used. @throws ApiError `invalid` */
+function eventOf(body: CreateScanBody, sent: Buffer | undefined): EventSource {
+  const given = body.event_i3live_json;
+  const hasEvent = given !== undefined && (typeof given === 'string' || Object.keys(given).length > 0);
+  const id = body.i3_event_id ?? '';
+  if (hasEvent === (id !== '')) throw badRequest("Must provide either 'event_i3live_json' or 'i3_event_id' (xor)");
+  if (!hasEvent) return {id};
+  if (typeof given !== 'string') return {text: sent as Buffer}; // As it was written: numbers keep their digits.
+  const text = Buffer.from(given);
+  try {
+    scanJson(text);
+  } catch (err) {
+    if (err instanceof JsonSyntaxError) throw badRequest(`event_i3live_json is not valid JSON: ${err.message}`);
+    throw err;
+  }
+  return {text};
+}

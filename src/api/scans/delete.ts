@@ -1,0 +1,44 @@
+import {canonicalJson} from '../../lib/canonical-json.ts';
+import type {Scan} from '../../model/manifest.ts';
+import {DEFAULT_CONTROL} from '../../schema/control.ts';
+import type {Control} from '../../schema/control.ts';
+import {controlKey, resultKey, scanKey} from '../../schema/keys.ts';
+import {badRequest} from '../api-error.ts';
+import {changeScan, childRevision} from '../compare-and-set.ts';
+import type {RouteDeps} from '../deps.ts';
+
+/**
+ * Marks a scan as deleted and wants it stopped. Nothing is erased. Deleting again is allowed and only moves the time.
+ *
+ * @throws ApiError `invalid`: it has a final result, and the caller did not say that this is meant.
+ */
+export function deleteScan(deps: RouteDeps, scanId: string, deleteCompleted: boolean): Promise<Scan> {
+  return changeScan(deps, scanId, (scan) => {
+    if (scan.result?.value.is_final === true && !deleteCompleted) {
+      throw badRequest('Attempted to delete a completed scan (must use `delete_completed_scan=True`)');
+    }
+    const control = scan.control?.value ?? DEFAULT_CONTROL;
+    const value: Control = {
+      ...control,
+      desired: 'stop',
+      is_deleted: true,
+      generation: control.generation + 1,
+      updated_at: Math.max(deps.clock.now() / 1000, (control.updated_at ?? 0) + 1e-6),
+    };
+    return {
+      commit: {
+        compares: [
+          {key: scanKey(scanId), exists: true},
+          {key: controlKey(scanId), modRevision: childRevision(scan, 'control')},
+          // A final result that arrives now must be seen.
+          {key: resultKey(scanId), modRevision: childRevision(scan, 'result')},
+        ],
+        ops: [{put: controlKey(scanId), value: canonicalJson(value)}],
+      },
+      answer: (revision) => ({
+        ...scan,
+        control: {value, createRevision: scan.control?.createRevision ?? revision, modRevision: revision, lease: '0'},
+      }),
+    };
+  });
+}

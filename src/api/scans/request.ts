@@ -1,0 +1,92 @@
+import type {SkymapRequest} from '../../schema/scan.ts';
+import {badRequest} from '../api-error.ts';
+import type {RouteDeps} from '../deps.ts';
+import {scanJson} from '../json/json-scanner.ts';
+import type {JsonRange} from '../json/json-scanner.ts';
+import {parseDataSize} from '../validation/data-size.ts';
+import {requiredText} from '../validation/texts.ts';
+import type {DockerTags} from './docker-tag.ts';
+import type {CreateScanBody} from './schema.ts';
+
+/** SkyDriver's defaults, in bytes. */
+const SCANNER_SERVER_MEMORY = 1_024_000_000;
+const WORKER_MEMORY = 8_000_000_000;
+const WORKER_DISK = 1_000_000_000;
+
+/** Names that a rescan adds to the classifiers by itself. */
+const RESERVED_CLASSIFIERS = ['rescan', 'origin_scan_id'];
+
+/** A request that is complete but for its event. */
+export type RequestWithoutEvent = Omit<SkymapRequest, 'i3_event_id'>;
+
+/**
+ * The normalised form of a checked body, its parts looked at in SkyDriver's order.
+ *
+ * @param ranges where the body's members stand in `bytes`: JavaScript sorts members that look like numbers, and `nsides` has an order
+ * @throws ApiError `invalid`
+ */
+export async function normaliseRequest(
+  deps: RouteDeps,
+  tags: DockerTags,
+  body: CreateScanBody,
+  bytes: Buffer,
+  ranges: ReadonlyMap<string, JsonRange>,
+): Promise<RequestWithoutEvent> {
+  if (body.memory) throw badRequest("argument 'memory' is deprecated -- use 'worker_memory_bytes'");
+  const docker_tag = await tags.resolve(body.docker_tag);
+  const scanner_server_memory_bytes = sizeOf(body.scanner_server_memory_bytes, body.scanner_server_memory, SCANNER_SERVER_MEMORY);
+  const classifiers = body.classifiers ?? {};
+  for (const name of RESERVED_CLASSIFIERS) {
+    if (Object.hasOwn(classifiers, name)) throw badRequest(`classifier cannot contain '${name}' sub-field`);
+  }
+  const clusterField = body.request_clusters === undefined ? 'cluster' : 'request_clusters';
+  const asked = body[clusterField];
+  if (asked === undefined) throw badRequest(requiredText('request_clusters'));
+  const request_clusters = Array.isArray(asked)
+    ? (asked as readonly (readonly [string, number])[])
+    : orderedEntries(asked as Readonly<Record<string, number>>, bytes, ranges.get(clusterField));
+  await requireKnownClusters(
+    deps,
+    request_clusters.map(([name]) => name),
+  );
+  return {
+    docker_tag,
+    reco_algo: body.reco_algo,
+    nsides: orderedEntries(body.nsides, bytes, ranges.get('nsides')),
+    real_or_simulated_event: body.real_or_simulated_event,
+    max_pixel_reco_time: body.max_pixel_reco_time,
+    request_clusters,
+    predictive_scanning_threshold: body.predictive_scanning_threshold ?? 1,
+    scanner_server_memory_bytes,
+    worker_memory_bytes: sizeOf(body.worker_memory_bytes, body.worker_memory, WORKER_MEMORY),
+    worker_disk_bytes: sizeOf(body.worker_disk_bytes, body.worker_disk, WORKER_DISK),
+    debug_mode: typeof body.debug_mode === 'string' ? [body.debug_mode] : (body.debug_mode ?? []),
+    classifiers,
+    scanner_server_env_from_user: Object.entries(body.scanner_server_env_from_user ?? body.scanner_server_env ?? {}),
+    priority: body.priority ?? 0,
+  };
+}
+
+/** The size under its own name, else under its old one; 0 counts as not given. */
+function sizeOf(value: string | number | undefined, alias: string | number | undefined, fallback: number): number {
+  const given = value ?? alias;
+  return (given === undefined ? 0 : parseDataSize(given)) || fallback;
+}
+
+/** The members of an object in the order in which they were written. */
+function orderedEntries<T>(object: Readonly<Record<string, T>>, bytes: Buffer, range: JsonRange | undefined): [string, T][] {
+  const names = Object.keys(object);
+  // Only names that look like array indexes are ever moved.
+  if (range === undefined || names.length < 2 || !names.some((name) => /^\d+$/.test(name))) return Object.entries(object);
+  return [...scanJson(bytes.subarray(range.start, range.end)).keys()].map((name) => [name, object[name] as T]);
+}
+
+async function requireKnownClusters(deps: RouteDeps, names: readonly string[]): Promise<void> {
+  const {clusters} = deps.cache;
+  if (names.every((name) => clusters.has(name))) return;
+  await deps.cache.catchUp(); // It may have been put a moment ago.
+  const unknown = names.find((name) => !clusters.has(name));
+  if (unknown !== undefined) {
+    throw badRequest(`requested unknown cluster: ${unknown} (available: ${[...clusters.keys()].sort().join(', ')})`);
+  }
+}

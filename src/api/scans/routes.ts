@@ -1,0 +1,102 @@
+import {findScan} from '../compare-and-set.ts';
+import {DEFAULT_BODY_LIMIT_BYTES} from '../deps.ts';
+import type {RouteDeps} from '../deps.ts';
+import {freshForRead, freshForWrite, requireEtcd} from '../freshness.ts';
+import {encodeJson} from '../json/raw-json.ts';
+import {SMALL_BODY_BYTES, missingBody, parseJson, readArgumentsBody, readJsonBytes} from '../middleware/body.ts';
+import {projectManifest, projectionOf} from '../projection.ts';
+import {readResult} from '../result/present.ts';
+import type {Route} from '../route.ts';
+import {notFound} from '../api-error.ts';
+import {isScan} from '../../model/manifest.ts';
+import {Arguments} from '../validation/query.ts';
+import {requireVisible} from '../visibility.ts';
+import {createScan} from './create.ts';
+import {deleteScan} from './delete.ts';
+import {DockerTags} from './docker-tag.ts';
+import {findManifests} from './find.ts';
+import {presentBacklog, presentRequest} from './present.ts';
+import {checkCreateScan, checkDeleteScan, checkFindScans} from './schema.ts';
+
+/** Asking for scans, finding them, and taking them back. */
+export function scanRoutes(deps: RouteDeps): Route[] {
+  const tags = new DockerTags(deps.config.imageDirectory, deps.clock);
+  const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
+  return [
+    {method: 'get', path: '/', roles: ['user'], handle: async () => ({})},
+    {
+      method: 'post',
+      path: '/scan',
+      roles: ['user'],
+      handle: async ({ctx, principal}) => {
+        const bytes = await readJsonBytes(ctx, limitBytes);
+        if (bytes === undefined) throw missingBody();
+        const body = checkCreateScan(parseJson(bytes));
+        requireEtcd(deps);
+        const scan = await createScan(deps, tags, body, bytes, principal.name);
+        return projectManifest(scan, projectionOf(body.manifest_projection));
+      },
+    },
+    {
+      method: 'post',
+      path: '/scans/find',
+      roles: ['user'],
+      handle: async ({ctx}) => {
+        const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
+        if (bytes === undefined) throw missingBody();
+        const body = checkFindScans(parseJson(bytes));
+        await freshForRead(deps, ctx);
+        return {manifests: findManifests(deps.cache.scans, body)};
+      },
+    },
+    {
+      method: 'get',
+      path: '/scans/backlog',
+      roles: ['user'],
+      handle: async ({ctx}) => {
+        await freshForRead(deps, ctx);
+        return {entries: presentBacklog(deps.cache)};
+      },
+    },
+    {
+      method: 'get',
+      path: '/scan-request/:id',
+      roles: ['user'],
+      handle: async ({ctx, scanId}) => {
+        await freshForRead(deps, ctx);
+        const scan = deps.cache.scans.get(scanId);
+        if (!isScan(scan)) throw notFound('Scan request not found');
+        return encodeJson(presentRequest(scan, deps.cache.scans));
+      },
+    },
+    {
+      method: 'get',
+      path: '/scan/:id',
+      roles: ['user', 'system'],
+      handle: async ({ctx, scanId}) => {
+        const args = new Arguments(ctx.URL.searchParams, await readArgumentsBody(ctx));
+        await freshForRead(deps, ctx);
+        const scan = findScan(deps, scanId);
+        requireVisible(scan, args);
+        return encodeJson({manifest: projectManifest(scan, undefined), result: await readResult(deps, scanId)});
+      },
+    },
+    {
+      method: 'delete',
+      path: '/scan/:id',
+      roles: ['user'],
+      handle: async ({ctx, scanId}) => {
+        const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
+        const body = checkDeleteScan(bytes === undefined ? {} : parseJson(bytes));
+        const args = new Arguments(ctx.URL.searchParams);
+        const deleteCompleted = args.boolean('delete_completed_scan', body.delete_completed_scan);
+        await freshForWrite(deps);
+        const scan = await deleteScan(deps, scanId, deleteCompleted);
+        return encodeJson({
+          manifest: projectManifest(scan, projectionOf(body.manifest_projection)),
+          result: await readResult(deps, scanId),
+        });
+      },
+    },
+  ];
+}

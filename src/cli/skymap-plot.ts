@@ -1,0 +1,76 @@
+import {ang2pix_ring} from '@hscmap/healpix';
+import {pixelMaps} from '../model/skymap.ts';
+import type {SkyScanResult} from '../model/skymap.ts';
+
+/** From likely to unlikely, by the difference of the negative log-likelihood from the best pixel. */
+const SHADES = [
+  {upTo: 2.3, mark: '█'}, // 90 % of a two-dimensional Gaussian
+  {upTo: 8, mark: '▓'},
+  {upTo: 30, mark: '▒'},
+  {upTo: 100, mark: '░'},
+  {upTo: Number.POSITIVE_INFINITY, mark: '·'},
+] as const;
+
+/**
+ * The sky in `width` columns of text: a Mollweide map in equatorial coordinates, right ascension growing to the left from 0 h at the right edge through 12 h in the middle.
+ *
+ * Every character shows the finest pixel that covers its centre; `+` is the best fit.
+ */
+export function drawSkymap(result: SkyScanResult, width: number): string[] {
+  const maps = pixelMaps(result);
+  const finest = maps.at(-1);
+  if (finest === undefined) return ['(no pixels)'];
+  let best = Number.POSITIVE_INFINITY;
+  for (const {llh} of maps) for (const value of llh.values()) if (value < best) best = value;
+  const height = Math.round(width / 4);
+  const rows: string[] = [];
+  let bestCell: {row: number; column: number; llh: number} | undefined;
+  for (let row = 0; row < height; row++) {
+    let line = '';
+    for (let column = 0; column < width; column++) {
+      const direction = unproject((column + 0.5) / width, (row + 0.5) / height);
+      if (direction === undefined) {
+        line += ' ';
+        continue;
+      }
+      const value = valueAt(maps, direction.theta, direction.phi);
+      if (value === undefined) {
+        line += ' ';
+        continue;
+      }
+      if (bestCell === undefined || value < bestCell.llh) bestCell = {row, column, llh: value};
+      line += SHADES.find(({upTo}) => value - best <= upTo)?.mark ?? ' ';
+    }
+    rows.push(line);
+  }
+  if (bestCell !== undefined) {
+    const {row, column} = bestCell;
+    rows[row] = `${rows[row]?.slice(0, column)}+${rows[row]?.slice(column + 1)}`;
+  }
+  return [...rows, legend()];
+}
+
+function legend(): string {
+  return '+ best fit   █▓▒░· likely to unlikely   Mollweide, equatorial, RA 24 h … 0 h from left to right';
+}
+
+function valueAt(maps: readonly {nside: number; llh: ReadonlyMap<number, number>}[], theta: number, phi: number): number | undefined {
+  for (let i = maps.length - 1; i >= 0; i--) {
+    const map = maps[i];
+    const value = map?.llh.get(ang2pix_ring(map.nside, theta, phi));
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+/** From the unit square (x to the right, y down) to colatitude and right ascension; `undefined` outside the ellipse. */
+function unproject(x: number, y: number): {theta: number; phi: number} | undefined {
+  const u = 2 * x - 1;
+  const v = 1 - 2 * y;
+  if (u * u + v * v >= 1) return undefined;
+  const auxiliary = Math.asin(v);
+  const latitude = Math.asin(Math.max(-1, Math.min(1, (2 * auxiliary + Math.sin(2 * auxiliary)) / Math.PI)));
+  const longitude = (Math.PI * u) / Math.cos(auxiliary);
+  if (Math.abs(longitude) > Math.PI) return undefined;
+  return {theta: Math.PI / 2 - latitude, phi: Math.PI - longitude};
+}

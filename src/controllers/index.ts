@@ -1,0 +1,157 @@
+import {canonicalJson} from '../lib/canonical-json.ts';
+import type {Clock} from '../lib/clock.ts';
+import type {Log} from '../lib/log.ts';
+import {sleep} from '../lib/sleep.ts';
+import type {Engine, JobRef} from '../engines/engine.ts';
+import {Placement} from '../model/placement.ts';
+import type {ScanRecord} from '../model/scan-record.ts';
+import {openTry} from '../model/scan-plan.ts';
+import {rendezvousOrder} from '../model/rendezvous.ts';
+import type {Cluster} from '../schema/cluster.ts';
+import * as keys from '../schema/keys.ts';
+import {isTerminal} from '../schema/state.ts';
+import type {Blobs} from '../store/blobs.ts';
+import type {Cache} from '../store/cache.ts';
+import type {LeaseKeeper, Ownership} from '../store/contracts.ts';
+import type {Membership} from '../store/membership.ts';
+import type {Store} from '../store/store.ts';
+import type {ControllersConfig} from '../config.ts';
+import {Janitor} from './janitor.ts';
+import {Launcher} from './launcher.ts';
+import {runLone} from './lone.ts';
+import {runController} from './loop.ts';
+import {runRebalance} from './rebalance.ts';
+import {ScanController} from './scan-controller.ts';
+import {Scheduler} from './scheduler.ts';
+import {WorkQueue} from './work-queue.ts';
+
+/**
+ * The controllers, with what they read and what they alone write:
+ *
+ * - scan: leads each scan, one owner at a time (`/scan/[id]/owner`); writes state, chain, jobs and job logs
+ * - scheduler: alone (`/leader/scheduler`); writes admissions and the backlog
+ * - janitor: alone (`/leader/janitor`); removes what nobody else will, has old revisions compacted
+ */
+export interface ControllersDeps {
+  readonly store: Store;
+  readonly cache: Cache;
+  readonly lease: LeaseKeeper;
+  readonly ownership: Ownership;
+  readonly membership: Membership;
+  readonly blobs: Blobs;
+  /** By engine name. */
+  readonly engines: ReadonlyMap<string, Engine>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly config: ControllersConfig;
+  /** The address that scanners report to. */
+  readonly scannerAddress: string;
+  compact(): Promise<void>;
+}
+
+/** Objects looked at side by side: most of the time is spent waiting for etcd, and claims travel in batches. */
+const CONCURRENCY = 512;
+/** How long each replica that comes earlier in an object's order gets to try it first. */
+const STAGGER_MS = 300;
+const RESYNC_MS = 2000;
+const JANITOR_GRACE_MS = 60_000;
+
+/** Runs all controllers of one replica until `signal` aborts; then hands over: launches in flight finish, jobs run on, owner keys are given back. */
+export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
+  const {cache, clock, config, engines, log, membership, ownership} = deps;
+  const ttlMs = config.ttlSeconds * 1000;
+  const queue = new WorkQueue();
+  const launcher = new Launcher(cache, engines, {
+    scannerAddress: deps.scannerAddress,
+    outputLimitBytes: config.outputLimitBytes,
+    stopGraceMs: config.stopGraceSeconds * 1000,
+    orphanAfterMs: config.orphanAfterSeconds * 1000,
+  });
+
+  let placement = new Placement(membership.live());
+  cache.onChange((changes) => {
+    if (changes.some((change) => change.kind === 'relist' || change.ref.kind === 'replica')) placement = new Placement(membership.live());
+  }, signal);
+  const rank = (record: ScanRecord): number => placement.rank(record, membership.self);
+  const rankByName = (name: string): number => {
+    const at = rendezvousOrder(
+      membership.live().map(({id}) => id),
+      name,
+    ).indexOf(membership.self);
+    return at === -1 ? 1 : at;
+  };
+
+  const scans = new ScanController({
+    ...{cache, launcher, clock, log, rank, replica: membership.self, resyncMs: RESYNC_MS},
+    policy: {
+      teardownMs: config.teardownSeconds * 1000,
+      retry: config.jobRetries,
+      retryBaseMs: config.retryBaseSeconds * 1000,
+      orphanAfterMs: config.orphanAfterSeconds * 1000,
+    },
+  });
+  const scheduler = new Scheduler({cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)});
+  const janitor = new Janitor({
+    ...{store: deps.store, cache, blobs: deps.blobs, clock, log},
+    ...{intervalMs: config.janitorSeconds * 1000, graceMs: JANITOR_GRACE_MS, compact: deps.compact},
+  });
+
+  for (const engine of engines.values()) engine.onChange((ref) => queue.add(ref.scanId), signal);
+  const lone = {cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
+  await Promise.all([
+    runController(scans, {cache, ownership, queue, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs}, signal),
+    runLone(scheduler, lone, signal),
+    runLone(janitor, lone, signal),
+    runRenewals(scans, deps, signal),
+    runRebalance(
+      {
+        ...{log, intervalMs: ttlMs, stableForMs: 2 * ttlMs, atMost: 16},
+        stableSinceMs: () => membership.stableForMs(),
+        misplaced: () => misplaced(deps, rank),
+        resign: (ids) => ownership.resignMany(ids.map(keys.ownerKey)),
+      },
+      signal,
+    ),
+  ]);
+  // Nothing is in work any more; whoever is next in each scan's order takes over at once.
+  await ownership.resignMany([...ownership.ownedKeys]);
+}
+
+/** Tells the engines which jobs still have an owner, well before they would count as orphans. */
+async function runRenewals(scans: ScanController, deps: ControllersDeps, signal: AbortSignal): Promise<void> {
+  const {cache, config, engines, lease, log} = deps;
+  while (!signal.aborted) {
+    await sleep((config.orphanAfterSeconds * 1000) / 6, signal);
+    if (lease.current() === undefined) continue; // Not ours to speak for any more.
+    const byEngine = new Map<Engine, JobRef[]>();
+    for (const {ref, cluster, place} of scans.runningTries()) {
+      const engine = engines.get(cache.clusters.get(cluster)?.value.engine ?? '');
+      if (engine === undefined || engine.place !== place) continue;
+      const refs = byEngine.get(engine);
+      if (refs === undefined) byEngine.set(engine, [ref]);
+      else refs.push(ref);
+    }
+    for (const [engine, refs] of byEngine) {
+      await engine.renew(refs).catch((err: unknown) => log.warn({err, engine: engine.name}, 'could not renew jobs; trying again'));
+    }
+  }
+}
+
+function* misplaced(deps: ControllersDeps, rank: (record: ScanRecord) => number): Iterable<string> {
+  const {cache, membership, ownership} = deps;
+  for (const key of ownership.ownedKeys) {
+    const record = cache.scans.get(key.split('/')[2] ?? '');
+    if (record === undefined || (record.state !== undefined && isTerminal(record.state.value.name)) || rank(record) === 0) continue;
+    // While a launch is being carried out its token exists here alone: not now.
+    if ([...(record.jobs?.values() ?? [])].some(({value}) => openTry(value) !== undefined && openTry(value)?.handle === undefined)) continue;
+    if (membership.live().length > 1) yield record.id;
+  }
+}
+
+/** Writes the configured clusters where no such key exists; an operator's key stands. */
+export async function ensureClusters(store: Store, clusters: Readonly<Record<string, Cluster>>): Promise<void> {
+  for (const [name, cluster] of Object.entries(clusters)) {
+    const key = keys.clusterKey(name);
+    await store.commit({compares: [{key, createRevision: 0}], ops: [{put: key, value: canonicalJson(cluster)}]});
+  }
+}

@@ -1,0 +1,57 @@
+import type {Replica} from '../schema/replica.ts';
+import {openTry} from './scan-plan.ts';
+import {rendezvousOrder} from './rendezvous.ts';
+import type {ScanRecord} from './scan-record.ts';
+
+export interface LiveReplica {
+  readonly id: string;
+  readonly replica: Replica;
+}
+
+/** Which of the live replicas should lead scans that need the same clusters and places. */
+export class Placement {
+  readonly #live: readonly LiveReplica[];
+  readonly #all: readonly string[];
+  readonly #byNeed = new Map<string, readonly string[]>();
+
+  constructor(live: readonly LiveReplica[]) {
+    this.#live = live;
+    this.#all = live.map(({id}) => id);
+  }
+
+  /**
+   * How many replicas are to try this scan before `self`; 0: it is the first choice.
+   *
+   * Those that share the place where the scan's jobs run come first, since they can adopt them; else those that serve its clusters; else anybody.
+   */
+  rank(record: ScanRecord, self: string): number {
+    const candidates = this.#candidates(record);
+    const rank = rendezvousOrder(candidates, record.id).indexOf(self);
+    return rank === -1 ? candidates.length : rank;
+  }
+
+  #candidates(record: ScanRecord): readonly string[] {
+    const need = needOf(record);
+    let found = this.#byNeed.get(need.name);
+    if (found === undefined) {
+      const sharing = this.#live.filter(
+        ({replica}) => need.places.length > 0 && need.places.every((place) => Object.values(replica.places).includes(place)),
+      );
+      const serving = this.#live.filter(({replica}) => need.clusters.every((cluster) => replica.places[cluster] !== undefined));
+      const chosen = sharing.length > 0 ? sharing : serving;
+      found = chosen.length > 0 ? chosen.map(({id}) => id) : this.#all;
+      this.#byNeed.set(need.name, found);
+    }
+    return found;
+  }
+}
+
+function needOf(record: ScanRecord): {readonly name: string; readonly places: readonly string[]; readonly clusters: readonly string[]} {
+  const places: string[] = [];
+  for (const {value} of record.jobs?.values() ?? []) {
+    const place = openTry(value)?.place;
+    if (place !== undefined && !places.includes(place)) places.push(place);
+  }
+  const clusters = record.spec === undefined ? [] : [...new Set(record.spec.value.request.request_clusters.map(([cluster]) => cluster))];
+  return {name: `${places.join(',')}|${clusters.join(',')}`, places, clusters};
+}

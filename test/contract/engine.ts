@@ -1,0 +1,365 @@
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import type {Engine, JobObservation, JobRef, JobSpec} from '../../src/engines/engine.ts';
+import {must} from '../../src/lib/assert.ts';
+import {hasCode} from '../../src/lib/errors.ts';
+import {eventually} from '../support/eventually.ts';
+
+/** What the suite needs of an implementation: two engines of the same place, as two replicas would have them. */
+export interface EnginesUnderTest {
+  readonly engine: Engine;
+  readonly sibling: Engine;
+  /** Ends everything that a test may have left running. */
+  dispose(): Promise<void>;
+}
+
+const FENCE = {epoch: 1, revision: 100} as const;
+let lastScan = 0;
+
+/** A scan id that no other test of this process uses. */
+export function nextScanId(): string {
+  return `scan-${++lastScan}`;
+}
+
+/** A job with small limits: a shell that exits at once unless `command` says otherwise. */
+export function aJob(changes: Partial<JobSpec> = {}): JobSpec {
+  return {
+    ref: {scanId: nextScanId(), job: 'server', try: 1},
+    fence: FENCE,
+    clusterId: 'c1',
+    command: ['/bin/sh', '-c', 'exit 0'],
+    env: [],
+    count: 1,
+    outputLimitBytes: 10_000,
+    stopGraceMs: 3000,
+    orphanAfterMs: 60_000,
+    ...changes,
+  };
+}
+
+/** A shell command line as a job. */
+export function aShellJob(script: string, changes: Partial<JobSpec> = {}): JobSpec {
+  return aJob({command: ['/bin/sh', '-c', script], ...changes});
+}
+
+type Exited = JobObservation & {readonly kind: 'exited'};
+
+export function untilExited(engine: Engine, ref: JobRef, timeoutMs = 10_000): Promise<Exited> {
+  return eventually(
+    async () => {
+      const seen = await engine.observe(ref, engine.place);
+      return seen.kind === 'exited' && seen;
+    },
+    {timeoutMs},
+  ) as Promise<Exited>;
+}
+
+export function untilOutput(engine: Engine, ref: JobRef, text: string | RegExp, index = 0): Promise<string> {
+  return eventually(
+    async () => {
+      const output = await engine.output(ref, engine.place, index, 'stdout');
+      expect(output).toMatch(text);
+      return output;
+    },
+    {timeoutMs: 10_000},
+  );
+}
+
+/** What the controllers rely on, whatever runs the jobs. */
+export function describeEngine(name: string, make: () => Promise<EnginesUnderTest>): void {
+  describe(`${name}: engine contract`, () => {
+    let under: EnginesUnderTest;
+    let engine: Engine;
+    let sibling: Engine;
+
+    beforeAll(async () => {
+      under = await make();
+      ({engine, sibling} = under);
+    });
+    afterAll(() => under.dispose());
+
+    test('both engines name the same place', () => {
+      expect(engine.place).not.toBe('');
+      expect(sibling.place).toBe(engine.place);
+    });
+
+    test('a try that nobody asked for is absent', async () => {
+      expect(await engine.observe(aJob().ref, engine.place)).toEqual({kind: 'absent'});
+    });
+
+    test('a job runs, and its exit code, times and output can be read by any replica', async () => {
+      const job = aShellJob('echo out; echo err >&2; exit 3');
+      const first = await engine.ensure(job);
+      expect(['running', 'exited']).toContain(first.kind);
+      const {exit, handle} = await untilExited(sibling, job.ref);
+      expect(exit.code).toBe(3);
+      expect(exit.signal).toBeUndefined();
+      expect(Math.abs(Date.parse(exit.ended_at) - Date.now())).toBeLessThan(20_000);
+      expect(handle).toBe((first as Exited).handle);
+      expect(await sibling.output(job.ref, engine.place, 0, 'stdout')).toBe('out\n');
+      expect(await sibling.output(job.ref, engine.place, 0, 'stderr')).toBe('err\n');
+    });
+
+    test('success is code 0 without a reason', async () => {
+      const job = aJob();
+      await engine.ensure(job);
+      const {exit} = await untilExited(engine, job.ref);
+      expect(exit).toEqual({code: 0, ended_at: exit.ended_at});
+    });
+
+    test('a running job is seen running by every replica, since the same time', async () => {
+      const job = aShellJob('sleep 600');
+      const seen = await engine.ensure(job);
+      expect(seen.kind).toBe('running');
+      expect(await sibling.observe(job.ref, engine.place)).toEqual(seen);
+      expect(Math.abs(Date.parse((seen as {startedAt: string}).startedAt) - Date.now())).toBeLessThan(20_000);
+      await engine.stop(job.ref, engine.place);
+      await untilExited(engine, job.ref);
+    });
+
+    test('ensuring again launches nothing, neither while it runs nor after it ended', async () => {
+      const job = aShellJob('echo once; read x < gate', {ref: {scanId: nextScanId(), job: 'j', try: 1}});
+      const gated = {...job, command: ['/bin/sh', '-c', 'echo once; while [ ! -e gate ]; do sleep 0.02; done']};
+      await engine.ensure(gated);
+      expect((await sibling.ensure(gated)).kind).toBe('running');
+      const opener = aShellJob('touch gate', {ref: {scanId: job.ref.scanId, job: 'opener', try: 1}});
+      await engine.ensure(opener);
+      await untilExited(engine, job.ref);
+      expect((await sibling.ensure(gated)).kind).toBe('exited');
+      expect(await engine.output(job.ref, engine.place, 0, 'stdout')).toBe('once\n');
+    });
+
+    test('many replicas that ensure the same try at once get one launch', async () => {
+      const job = aShellJob('echo $$ >> launches; sleep 600');
+      const seen = await Promise.all([engine, sibling, engine, sibling, engine, sibling].map((one) => one.ensure(job)));
+      expect(new Set(seen.map((one) => JSON.stringify(one))).size).toBe(1);
+      expect(seen[0]?.kind).toBe('running');
+      const counter = aShellJob('wc -l < launches', {ref: {...job.ref, job: 'counter'}});
+      await eventually(async () => {
+        await engine.ensure(counter);
+        await untilExited(engine, counter.ref);
+        expect((await engine.output(counter.ref, engine.place, 0, 'stdout')).trim()).toBe('1');
+      });
+      await engine.stop(job.ref, engine.place);
+      await untilExited(engine, job.ref);
+    });
+
+    test('a job of several processes numbers them, and ends when all have ended', async () => {
+      const job = aShellJob('echo I am $SCANPLANE_PROCESS_INDEX; exit $SCANPLANE_PROCESS_INDEX', {count: 3});
+      await engine.ensure(job);
+      const {exit} = await untilExited(engine, job.ref);
+      expect([1, 2]).toContain(exit.code);
+      for (const index of [0, 1, 2]) expect(await engine.output(job.ref, engine.place, index, 'stdout')).toBe(`I am ${index}\n`);
+    });
+
+    test('jobs of a scan share a folder; other scans have another', async () => {
+      const writer = aShellJob('echo shared > "$SCANPLANE_JOB_DIRECTORY/file"');
+      await engine.ensure(writer);
+      await untilExited(engine, writer.ref);
+      const reader = aShellJob('cat file', {ref: {...writer.ref, job: 'workers', try: 2}});
+      await engine.ensure(reader);
+      await untilExited(engine, reader.ref);
+      expect(await engine.output(reader.ref, engine.place, 0, 'stdout')).toBe('shared\n');
+      const stranger = aShellJob('cat file');
+      await engine.ensure(stranger);
+      expect((await untilExited(engine, stranger.ref)).exit.code).toBe(1);
+    });
+
+    test('a command that does not exist ends the try with a reason that names it', async () => {
+      const job = aJob({command: ['no-such-command-anywhere', 'x'], count: 2});
+      await engine.ensure(job);
+      const {exit} = await untilExited(engine, job.ref);
+      expect(exit.code).not.toBe(0);
+      expect(exit.reason).toContain('no-such-command-anywhere');
+    });
+
+    test('a job killed by a signal has no code, but the signal', async () => {
+      const job = aShellJob('kill -9 $$');
+      await engine.ensure(job);
+      const {exit} = await untilExited(engine, job.ref);
+      expect(exit).toMatchObject({code: null, signal: 'SIGKILL'});
+    });
+
+    test('stop lets a job end in its own way, and says that it was stopped', async () => {
+      const job = aShellJob('trap "echo bye; exit 7" TERM; echo ready; while :; do sleep 0.05; done');
+      await engine.ensure(job);
+      await untilOutput(engine, job.ref, 'ready');
+      await sibling.stop(job.ref, engine.place);
+      const {exit} = await untilExited(engine, job.ref);
+      expect(exit).toMatchObject({code: 7, reason: 'stopped'});
+      expect(await engine.output(job.ref, engine.place, 0, 'stdout')).toContain('bye');
+    });
+
+    test('a job that ignores SIGTERM is killed after its grace, and not before', async () => {
+      const job = aShellJob('trap "" TERM; echo ready; while :; do sleep 0.05; done', {stopGraceMs: 400});
+      await engine.ensure(job);
+      await untilOutput(engine, job.ref, 'ready');
+      const askedAt = performance.now();
+      await engine.stop(job.ref, engine.place);
+      await engine.stop(job.ref, engine.place);
+      const {exit} = await untilExited(engine, job.ref);
+      expect(performance.now() - askedAt).toBeGreaterThanOrEqual(390);
+      expect(exit).toMatchObject({code: null, signal: 'SIGKILL', reason: 'stopped'});
+    });
+
+    test('stopping what has ended changes nothing', async () => {
+      const job = aJob();
+      await engine.ensure(job);
+      const before = await untilExited(engine, job.ref);
+      await engine.stop(job.ref, engine.place);
+      expect(await engine.observe(job.ref, engine.place)).toEqual(before);
+    });
+
+    test('a try that was stopped before it was asked for never begins', async () => {
+      const job = aShellJob('touch began');
+      await engine.stop(job.ref, engine.place);
+      expect((await sibling.ensure(job)).kind).toBe('closed');
+      expect((await engine.observe(job.ref, engine.place)).kind).toBe('closed');
+    });
+
+    test('a closed try never begins', async () => {
+      const job = aShellJob('touch began');
+      expect(await engine.close(job.ref, engine.place, FENCE)).toEqual({kind: 'closed'});
+      expect(await engine.close(job.ref, engine.place, FENCE)).toEqual({kind: 'closed'});
+      expect(await sibling.ensure(job)).toEqual({kind: 'closed'});
+      expect(await sibling.observe(job.ref, engine.place)).toEqual({kind: 'closed'});
+    });
+
+    test('closing a try that has begun says what became of it', async () => {
+      const job = aShellJob('sleep 600');
+      const running = await engine.ensure(job);
+      expect(await sibling.close(job.ref, engine.place, FENCE)).toEqual(running);
+      await engine.stop(job.ref, engine.place);
+      const ended = await untilExited(engine, job.ref);
+      expect(await sibling.close(job.ref, engine.place, FENCE)).toEqual(ended);
+    });
+
+    test('an older fence is refused once a newer one was seen; epochs count before revisions', async () => {
+      const job = aJob({fence: {epoch: 2, revision: 5}});
+      await engine.ensure(job);
+      await untilExited(engine, job.ref);
+      for (const fence of [
+        {epoch: 2, revision: 4},
+        {epoch: 1, revision: 999},
+      ]) {
+        const refused = await sibling.ensure({...job, fence}).catch((err: unknown) => err);
+        expect(hasCode(refused, 'not_owner')).toBe(true);
+      }
+      expect((await sibling.ensure({...job, fence: {epoch: 2, revision: 10}})).kind).toBe('exited');
+      // 10 is newer than 9 as a number, older as text.
+      expect(hasCode(await engine.ensure({...job, fence: {epoch: 2, revision: 9}}).catch((err: unknown) => err), 'not_owner')).toBe(true);
+    });
+
+    test('a try that a newer owner closed refuses the former owner', async () => {
+      const job = aShellJob('touch began');
+      await sibling.close(job.ref, engine.place, {epoch: 1, revision: 200});
+      expect(hasCode(await engine.ensure(job).catch((err: unknown) => err), 'not_owner')).toBe(true);
+      expect(hasCode(await engine.close(job.ref, engine.place, FENCE).catch((err: unknown) => err), 'not_owner')).toBe(true);
+    });
+
+    test('a try asked for in another place is foreign, whatever one does', async () => {
+      const job = aJob();
+      await engine.ensure(job);
+      expect(await engine.observe(job.ref, 'elsewhere')).toEqual({kind: 'foreign'});
+      expect(await engine.close(job.ref, 'elsewhere', FENCE)).toEqual({kind: 'foreign'});
+      await engine.stop(job.ref, 'elsewhere');
+      expect((await untilExited(engine, job.ref)).exit).toMatchObject({code: 0});
+    });
+
+    test('long output is cut in the middle, with a word about it', async () => {
+      const script = 'echo FIRST; i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done; echo LAST';
+      const job = aShellJob(script, {outputLimitBytes: 1000});
+      await engine.ensure(job);
+      await untilExited(engine, job.ref);
+      const output = await engine.output(job.ref, engine.place, 0, 'stdout');
+      expect(output).toMatch(/^FIRST\n[^]*LAST\n$/);
+      expect(output.length).toBeLessThan(1100);
+      const dropped = Number(/\[(\d+) bytes dropped here\]/.exec(output)?.[1]);
+      const total = 'FIRST\nLAST\n'.length + Array.from({length: 2000}, (_, i) => `line ${i}\n`).join('').length;
+      expect(dropped).toBe(total - 1000);
+    });
+
+    test('a job that nobody renews ends; one that is renewed does not', async () => {
+      const orphan = aShellJob('sleep 600', {orphanAfterMs: 600});
+      const kept = aShellJob('sleep 600', {orphanAfterMs: 600});
+      await Promise.all([engine.ensure(orphan), engine.ensure(kept)]);
+      const {exit} = await eventually(
+        async () => {
+          await sibling.renew([kept.ref, aJob().ref]);
+          const seen = await engine.observe(orphan.ref, engine.place);
+          return seen.kind === 'exited' && seen;
+        },
+        {timeoutMs: 10_000, everyMs: 50},
+      ).then((seen) => seen as Exited);
+      expect(exit.reason).toMatch(/^orphaned: no controller renewed it for/);
+      expect((await engine.observe(kept.ref, engine.place)).kind).toBe('running');
+      expect((await untilExited(engine, kept.ref)).exit.reason).toMatch(/^orphaned/);
+    });
+
+    test('every replica hears about a launch and about an end', async () => {
+      const heard: {readonly by: string; readonly ref: JobRef}[] = [];
+      const listening = new AbortController();
+      engine.onChange((ref) => heard.push({by: 'engine', ref}), listening.signal);
+      sibling.onChange((ref) => heard.push({by: 'sibling', ref}), listening.signal);
+      const job = aShellJob('sleep 600', {ref: {scanId: `${nextScanId()}.with.dots`, job: 'a-b_c.d', try: 7}});
+      await engine.ensure(job);
+      const hearBoth = (): void => {
+        for (const by of ['engine', 'sibling']) expect(heard).toContainEqual({by, ref: job.ref});
+      };
+      await eventually(hearBoth);
+      heard.length = 0;
+      await engine.stop(job.ref, engine.place);
+      await eventually(hearBoth);
+      expect((await engine.observe(job.ref, engine.place)).kind).toBe('exited');
+      listening.abort();
+    });
+
+    test('a scan whose job runs cannot be forgotten; one whose jobs have ended can', async () => {
+      const job = aShellJob('echo kept; sleep 600');
+      await engine.ensure(job);
+      await untilOutput(engine, job.ref, 'kept');
+      expect(hasCode(await sibling.forget(job.ref.scanId).catch((err: unknown) => err), 'wrong_state')).toBe(true);
+      expect((await engine.observe(job.ref, engine.place)).kind).toBe('running');
+      await engine.stop(job.ref, engine.place);
+      await untilExited(engine, job.ref);
+      await sibling.forget(job.ref.scanId);
+      await sibling.forget(job.ref.scanId);
+      expect((await engine.observe(job.ref, engine.place)).kind).not.toBe('exited');
+      expect(await engine.output(job.ref, engine.place, 0, 'stdout')).toBe('');
+    });
+
+    test('a launch that was decided before its scan was forgotten and comes after it starts nothing; a new scan of that id does', async () => {
+      const job = aShellJob('sleep 600');
+      await engine.close(job.ref, engine.place, {epoch: 1, revision: 300});
+      await engine.forget(job.ref.scanId);
+      const late = await sibling.ensure({...job, fence: {epoch: 1, revision: 300}});
+      expect(late.kind).toBe('closed');
+      const anew = await sibling.ensure({...job, fence: {epoch: 1, revision: 400}});
+      expect(anew.kind).toBe('running');
+      await engine.stop(job.ref, engine.place);
+      await untilExited(engine, job.ref);
+    });
+
+    test('names that are no file names, and specs that cannot be run, are refused', async () => {
+      for (const scanId of ['..', '.', 'a/b', '', 'x'.repeat(129)]) {
+        const refused = await engine.ensure(aJob({ref: {scanId, job: 'j', try: 1}})).catch((err: unknown) => err);
+        expect(hasCode(refused, 'invalid'), scanId).toBe(true);
+      }
+      const bad: readonly Partial<JobSpec>[] = [
+        {command: []},
+        {command: ['a\0b']},
+        {env: [['A=B', 'x']]},
+        {env: [['', 'x']]},
+        {env: [['A', 'secret\0']]},
+        {count: 0},
+      ];
+      for (const changes of bad) {
+        const job = aJob(changes);
+        const refused = await engine.ensure(job).catch((err: unknown) => err);
+        expect(hasCode(refused, 'invalid')).toBe(true);
+        expect(String(refused)).not.toContain('secret');
+        expect((await engine.observe(job.ref, engine.place)).kind).toBe('absent');
+      }
+      expect(must(bad.length, 'cases')).toBeGreaterThan(0);
+    });
+  });
+}
