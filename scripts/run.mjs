@@ -16,7 +16,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
  * `server`: and where that has to be a container, it is started here and its address handed on, since these commands know programs only.
  */
 const COMMANDS = {
-  demo: {etcd: true, server: true, steps: [['node', 'src/cli/demo.ts']]},
+  demo: {etcd: true, server: true, steps: [['node', 'examples/demo/demo.ts']]},
   start: {etcd: true, server: true, steps: [['node', 'src/cli/start.ts']]},
   test: {etcd: true, steps: [['vitest', 'run', '--project', 'unit', '--project', 'etcd']]},
   'test:long': {etcd: true, steps: [['vitest', 'run', '--project', 'long']]},

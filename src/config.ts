@@ -207,3 +207,14 @@ function deepFreeze<T>(value: T): T {
   }
   return value;
 }
+
+/** The address under which clients reach the API, without a slash at the end. */
+export function publicAddress(api: ApiConfig): string {
+  return api.publicAddress === '' ? `http://${api.host}:${api.port}` : api.publicAddress.replace(/\/$/, '');
+}
+
+/** What every job of the process engine inherits. */
+export function inheritedEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Record<string, string> {
+  const names = ['PATH', 'HOME', 'LANG', 'TZ'];
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+}

@@ -66,7 +66,6 @@ export function runningScan(nowMs: number): Template {
       {
         try: 1,
         intent_at: nowText,
-        fence: {epoch: 1, revision: 1234567},
         token_digest: randomHex(32),
         place: 'bench',
         handle: `${id}-${name}-1`,

@@ -68,9 +68,10 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     orphanAfterMs: config.orphanAfterSeconds * 1000,
   });
 
-  let placement = new Placement(membership.live());
+  const place = (): Placement => new Placement(membership.live(), (cluster) => cache.clusters.get(cluster)?.value.engine);
+  let placement = place();
   cache.onChange((changes) => {
-    if (changes.some((change) => change.kind === 'relist' || change.ref.kind === 'replica')) placement = new Placement(membership.live());
+    if (changes.some((change) => change.kind === 'relist' || change.ref.kind === 'replica' || change.ref.kind === 'cluster')) placement = place();
   }, signal);
   const rank = (record: ScanRecord): number => placement.rank(record, membership.self);
   const rankByName = (name: string): number => {
@@ -96,6 +97,8 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     ...{intervalMs: config.janitorSeconds * 1000, graceMs: JANITOR_GRACE_MS, compact: deps.compact},
   });
 
+  // From now on nobody counts on us: what we give back goes straight to who is next in order.
+  const leaving = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(membership.leave()), {once: true}));
   for (const engine of engines.values()) engine.onChange((ref) => queue.add(ref.scanId), signal);
   const lone = {cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
   await Promise.all([
@@ -113,6 +116,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
       signal,
     ),
   ]);
+  await leaving;
   // Nothing is in work any more; whoever is next in each scan's order takes over at once.
   await ownership.resignMany([...ownership.ownedKeys]);
 }

@@ -14,8 +14,12 @@ export class Placement {
   readonly #all: readonly string[];
   readonly #byNeed = new Map<string, readonly string[]>();
 
-  constructor(live: readonly LiveReplica[]) {
+  readonly #engineOf: (cluster: string) => string | undefined;
+
+  /** `engineOf` names a cluster's engine, `undefined` for a cluster that does not exist. */
+  constructor(live: readonly LiveReplica[], engineOf: (cluster: string) => string | undefined) {
     this.#live = live;
+    this.#engineOf = engineOf;
     this.#all = live.map(({id}) => id);
   }
 
@@ -37,12 +41,17 @@ export class Placement {
       const sharing = this.#live.filter(
         ({replica}) => need.places.length > 0 && need.places.every((place) => Object.values(replica.places).includes(place)),
       );
-      const serving = this.#live.filter(({replica}) => need.clusters.every((cluster) => replica.places[cluster] !== undefined));
+      const serving = this.#live.filter(({replica}) => need.clusters.every((cluster) => this.#serves(replica, cluster)));
       const chosen = sharing.length > 0 ? sharing : serving;
       found = chosen.length > 0 ? chosen.map(({id}) => id) : this.#all;
       this.#byNeed.set(need.name, found);
     }
     return found;
+  }
+
+  #serves(replica: Replica, cluster: string): boolean {
+    const engine = this.#engineOf(cluster);
+    return engine !== undefined && replica.places[engine] !== undefined;
   }
 }
 

@@ -51,6 +51,8 @@ type ScanChildKind = (typeof SCAN_CHILDREN)[number];
 const SCAN_CHILD_SET: ReadonlySet<string> = new Set(SCAN_CHILDREN);
 
 const ID = /^[\w.-]{1,128}$/;
+/** Scans are addressed by REST routes whose ids are `\w+`. */
+const SCAN = /^\w{1,128}$/;
 
 /** Whether `text` may be one level of a key. */
 export function isKeyId(text: string): boolean {
@@ -68,7 +70,7 @@ export function parseKey(key: string): KeyRef | undefined {
     case 'meta':
       return length === 2 ? {kind: 'meta'} : undefined;
     case 'scan':
-      if (a === undefined) return undefined;
+      if (a === undefined || !SCAN.test(a)) return undefined;
       if (length === 3) return {kind: 'scan', id: a};
       if (length === 4 && SCAN_CHILD_SET.has(b as string)) return {kind: b as ScanChildKind, id: a};
       if (length === 5 && b === 'job') return {kind: 'job', id: a, job: c as string};

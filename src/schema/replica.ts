@@ -1,6 +1,6 @@
 import {parserFor} from './validate.ts';
 
-/** `/replica/[id]`: a live process that runs controllers. Leased. `places`: cluster name → id of the run directory that it shares. */
+/** `/replica/[id]`: a live process that runs controllers. Leased. `places`: engine name → the place (run directory, namespace) that its engine works in. */
 export interface Replica {
   readonly hostname: string;
   readonly pid: number;

@@ -14,6 +14,8 @@ export interface LeaseKeeper {
   acquire(signal: AbortSignal): Promise<LeaseId>;
   /** Called with the lost lease's id. From then on nothing may be done in its name. */
   onLost(listener: (lease: LeaseId) => void, signal: AbortSignal): void;
+  /** Asks etcd now instead of at the next renewal: for who has reason to think that the lease is gone. */
+  check(): void;
   /** Keeps the lease until `signal` aborts; then revokes it, so that everything attached to it goes at once. */
   run(signal: AbortSignal): Promise<void>;
 }

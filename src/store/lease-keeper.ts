@@ -1,5 +1,4 @@
 import type {Clock} from '../lib/clock.ts';
-import {ControlPlaneError} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import type {LeaseKeeper} from './contracts.ts';
@@ -345,11 +344,4 @@ class Renewals {
     if (/auth|permission/.test(grpcFailure(err).details)) this.#member.forgetToken();
     this.#hooks.onBroken();
   }
-}
-
-/** The lease, or an error: for one-off writes that cannot wait. @throws ControlPlaneError `unavailable` */
-export function mustHoldLease(lease: LeaseKeeper): LeaseId {
-  const id = lease.current();
-  if (id === undefined) throw new ControlPlaneError('unavailable', 'this process holds no lease at the moment');
-  return id;
 }

@@ -13,6 +13,8 @@ import type {Revision} from './store.ts';
 export interface SpaceOptions {
   /** `false` where others share the etcd and its history is theirs too: then nothing is compacted and nobody waits. */
   readonly isEnabled: boolean;
+  /** The store's global prefix. */
+  readonly prefix?: string;
   /** etcd's `--quota-backend-bytes`; etcd does not tell. Its own default is 2 GiB. */
   readonly quotaBytes?: number;
   /** How long a blob write waits for room before it is refused. */
@@ -46,14 +48,19 @@ const DEFRAGMENT_TIMEOUT_MS = 120_000;
 const LOOK_EVERY = 1 / 32;
 /** A look after this long, when blobs are written: other processes write too. */
 const LOOK_EVERY_MS = 5000;
-/** Blob writes leave this part of the quota to all other writes, and to other processes between two looks. */
-const BLOB_SHARE = 0.8;
-/** How much of the past is kept at how much of the quota in use; above the last, none. */
-const PRESSURE: readonly {readonly upTo: number; readonly keepMs: number}[] = [
-  {upTo: 0.5, keepMs: Number.POSITIVE_INFINITY},
-  {upTo: 0.6, keepMs: 60_000},
-  {upTo: 0.7, keepMs: 5000},
+/** Blobs are written only while less than this part is in use. The rest is for other writes, and for pages that are free but lie badly. */
+const BLOB_SHARE = 0.6;
+/**
+ * How much of the past is kept. A row applies above its part of the quota in use, if at least `garbage` (part of the quota) has been added since the
+ * last compaction: where what lives needs that much, compacting ever more often would free nothing and only disturb watchers that lag.
+ */
+const PRESSURE: readonly {readonly above: number; readonly garbage: number; readonly keepMs: number}[] = [
+  {above: 0.45, garbage: 1 / 32, keepMs: 0},
+  {above: 0.35, garbage: 1 / 16, keepMs: 5000},
+  {above: 0.25, garbage: 1 / 8, keepMs: 60_000},
 ];
+/** etcd writes its file every 100 ms, so the sizes it tells are that old. */
+const SIZE_LAG_MS = 300;
 const MAX_SAMPLES = 1024;
 const SAMPLE_EVERY_MS = 1000;
 const PAUSE_MS = 200;
@@ -61,24 +68,29 @@ const PAUSE_MS = 200;
 /**
  * Keeps the database below its quota: etcd holds every value ever written until someone compacts, and at the quota it refuses all writes.
  *
- * It counts what this process writes; every 1/32 of the quota it looks at the database's sizes and compacts when more than half of the quota is in
- * use: first what is older than a minute, then 5 s, then everything but the present. Watchers and snapshots that are further behind have to begin
- * anew. Any number of processes may do so side by side: each looks at what all have written, and compacting twice is harmless.
+ * It counts what this process writes; every 1/32 of the quota it looks at the database's sizes and compacts when a quarter of the quota is in use:
+ * first what is older than a minute, then 5 s, then everything but the present. Watchers and snapshots that are further behind have to begin anew.
+ * It begins that early because etcd holds the file's size against the quota, and the file never shrinks. Any number of processes may do so side by
+ * side: each looks at what all have written, and compacting twice is harmless.
  *
- * Blob writes wait ({@link reserve}) while more than 80 % are in use, and are refused if that does not change, so that what is small still fits.
+ * Blob writes wait ({@link reserve}) while more than 60 % are in use, and are refused if that does not change, so that what is small still fits.
  */
 export class Space implements Room {
   readonly #members: EtcdMembers;
   readonly #isEnabled: boolean;
+  readonly #prefix: string;
   readonly #quotaBytes: number;
   readonly #waitMs: number;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #samples: Sample[] = [];
-  /** Bytes written since the last look was sent, and in the interval before it: what was on its way then may not have been seen. */
+  /** Bytes written since the last look. */
   #written = 0;
-  #writtenBefore = 0;
+  /** What was written lately, and may be missing in the sizes that etcd tells. */
+  #recent: {readonly atMs: number; readonly bytes: number}[] = [];
   #inUse = 0;
+  /** The least that was in use since the last compaction: what more is in use by now may be garbage. */
+  #base = Number.POSITIVE_INFINITY;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
   #compactedTo: Revision = 0;
@@ -86,6 +98,7 @@ export class Space implements Room {
   constructor(members: EtcdMembers, options: SpaceOptions) {
     this.#members = members;
     this.#isEnabled = options.isEnabled;
+    this.#prefix = options.prefix ?? '';
     this.#quotaBytes = options.quotaBytes ?? DEFAULT_QUOTA_BYTES;
     this.#waitMs = options.waitMs ?? 15_000;
     this.#log = options.log;
@@ -94,8 +107,14 @@ export class Space implements Room {
 
   /** Counts bytes that are written: for the store's `onWrite`. */
   wrote(bytes: number): void {
+    if (!this.#isEnabled) return;
     this.#written += bytes;
-    if (this.#isEnabled && this.#isLookDue()) this.#lookSoon();
+    const atMs = this.#clock.monotonicMs();
+    const last = this.#recent.at(-1);
+    // In steps of 10 ms, so that the list stays short.
+    if (last !== undefined && atMs - last.atMs < 10) this.#recent[this.#recent.length - 1] = {atMs: last.atMs, bytes: last.bytes + bytes};
+    else this.#recent.push({atMs, bytes});
+    if (this.#isLookDue()) this.#lookSoon();
   }
 
   /**
@@ -119,6 +138,7 @@ export class Space implements Room {
         throw new ControlPlaneError('unavailable', 'the database is too full for another blob');
       }
       await sleep(PAUSE_MS);
+      await this.#touch();
     }
   }
 
@@ -162,6 +182,7 @@ export class Space implements Room {
       }
     });
     this.#compactedTo = Math.max(this.#compactedTo, revision);
+    this.#base = Number.POSITIVE_INFINITY;
     this.#log.info({revision}, 'compacted');
   }
 
@@ -189,11 +210,20 @@ export class Space implements Room {
 
   /** Bytes that blobs may still take, by what is known. */
   #room(): number {
-    return this.#quotaBytes * BLOB_SHARE - this.#inUse - this.#written - this.#writtenBefore;
+    const seenMs = this.#lookedAtMs - SIZE_LAG_MS;
+    const unseen = this.#recent.reduce((sum, {atMs, bytes}) => (atMs >= seenMs ? sum + bytes : sum), 0);
+    // Other processes may have written as much meanwhile.
+    return this.#quotaBytes * BLOB_SHARE - this.#inUse - 2 * unseen;
   }
 
   #isLookDue(): boolean {
     return this.#written >= this.#quotaBytes * LOOK_EVERY;
+  }
+
+  /** A tiny write: etcd counts freed pages as free only with the write after, and there may be none while all wait for room. */
+  async #touch(): Promise<void> {
+    const request = {key: Buffer.from(`${this.#prefix}~space`), value: Buffer.from(String(this.#compactedTo))};
+    await this.#members.preferred.kv.put(request, within(STATUS_TIMEOUT_MS)).catch(() => {});
   }
 
   /** A look that nobody waits for. */
@@ -212,10 +242,11 @@ export class Space implements Room {
   }
 
   async #lookNow(): Promise<void> {
-    this.#lookedAtMs = this.#clock.monotonicMs();
     const status = await this.#see();
-    const pressure = status.dbSizeInUse / this.#quotaBytes;
-    const keepMs = PRESSURE.find(({upTo}) => pressure <= upTo)?.keepMs ?? 0;
+    const inUse = status.dbSizeInUse / this.#quotaBytes;
+    const garbage = (status.dbSizeInUse - this.#base) / this.#quotaBytes;
+    const keepMs = PRESSURE.find((row) => inUse > row.above && garbage >= row.garbage)?.keepMs;
+    if (keepMs === undefined) return;
     const target = keepMs === 0 ? status.revision : this.#revisionAt(keepMs);
     if (target === undefined || target <= this.#compactedTo) return;
     await this.compactTo(target);
@@ -223,11 +254,13 @@ export class Space implements Room {
   }
 
   async #see(): Promise<SpaceStatus> {
-    const written = this.#written;
+    const atMs = this.#clock.monotonicMs();
     const status = await this.status();
-    this.#written -= written;
-    this.#writtenBefore = written;
+    this.#lookedAtMs = atMs;
+    this.#written = 0;
+    this.#recent = this.#recent.filter((part) => part.atMs >= atMs - SIZE_LAG_MS);
     this.#inUse = status.dbSizeInUse;
+    this.#base = Math.min(this.#base, status.dbSizeInUse);
     this.#sample(status.revision);
     return status;
   }

@@ -616,7 +616,8 @@ export class WatchCache implements Cache {
   /** While somebody waits: asks the member how far it is, after a moment in which the event will mostly have come by itself. */
   #scheduleNudge(): void {
     if (this.#nudge !== undefined) return;
-    const ask = (): void => this.#watch.requestProgress(this.#waiters.reduce((least, {revision}) => Math.min(least, revision), Number.MAX_SAFE_INTEGER));
+    const ask = (): void =>
+      this.#watch.requestProgress(this.#waiters.reduce((least, {revision}) => Math.min(least, revision), Number.MAX_SAFE_INTEGER));
     if (this.#noticesHelp) ask();
     this.#nudge = setTimeout(() => {
       this.#nudge = undefined;

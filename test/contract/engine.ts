@@ -342,7 +342,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
     test('names that are no file names, and specs that cannot be run, are refused', async () => {
       for (const scanId of ['..', '.', 'a/b', '', 'x'.repeat(129)]) {
         const refused = await engine.ensure(aJob({ref: {scanId, job: 'j', try: 1}})).catch((err: unknown) => err);
-        expect(hasCode(refused, 'invalid'), scanId).toBe(true);
+        expect({scanId, isInvalid: hasCode(refused, 'invalid')}).toEqual({scanId, isInvalid: true});
       }
       const bad: readonly Partial<JobSpec>[] = [
         {command: []},

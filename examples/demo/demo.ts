@@ -1,17 +1,17 @@
 import {readFileSync, rmSync} from 'node:fs';
 import {dirname, join, resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {ControlPlaneError, reasonOf} from '../lib/errors.ts';
-import {isTerminal} from '../schema/state.ts';
-import type {ScanRecord} from '../model/scan-record.ts';
-import {skymapSummary} from '../model/skymap.ts';
-import type {SkyScanResult} from '../model/skymap.ts';
-import type {Cache} from '../store/cache.ts';
-import {watchOnly} from '../store/open.ts';
-import {readArguments, wholeNumber} from './arguments.ts';
-import {LocalSystem, freePort} from './local-system.ts';
+import {ControlPlaneError, reasonOf} from '../../src/lib/errors.ts';
+import {isTerminal} from '../../src/schema/state.ts';
+import type {ScanRecord} from '../../src/model/scan-record.ts';
+import {bestFit, containmentArea} from '../scanner/skymap.ts';
+import type {Skymap} from '../scanner/skymap.ts';
+import type {Cache} from '../../src/store/cache.ts';
+import {watchOnly} from '../../src/store/open.ts';
+import {readArguments, wholeNumber} from '../../src/cli/arguments.ts';
+import {LocalSystem, freePort} from '../../src/cli/local-system.ts';
 import {drawSkymap} from './skymap-plot.ts';
-import {Terminal, bar} from './terminal.ts';
+import {Terminal, bar} from '../../src/cli/terminal.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
@@ -197,20 +197,21 @@ async function post(address: string, event: unknown, nsides: Readonly<Record<str
 
 async function report(system: LocalSystem, scanId: string, record: ScanRecord, out: Terminal, seconds: () => string): Promise<void> {
   const answer = await fetch(`${system.address}/v2/scan/${scanId}/result`);
-  const {skyscan_result: result, is_final: isFinal} = (await answer.json()) as {skyscan_result?: SkyScanResult; is_final?: boolean};
+  const {skyscan_result: result, is_final: isFinal} = (await answer.json()) as {skyscan_result?: Skymap; is_final?: boolean};
   if (result === undefined || isFinal !== true) throw new ControlPlaneError('not_found', 'the scan is COMPLETE but its final result is not there');
-  const summary = skymapSummary(result);
-  const degrees = (radians: number): string => `${((radians * 180) / Math.PI).toFixed(2)}°`;
+  const best = bestFit(result);
+  if (best === undefined) throw new ControlPlaneError('invalid', 'the final result has no usable pixel');
+  const counts = Object.entries(result).map(([level, {data}]) => `${data.length} at ${level.replace('nside-', 'nside ')}`);
   const state = record.state?.value;
   const tookMs = Date.parse(state?.ended_at ?? '') - Date.parse(state?.started_at ?? '');
   out.say(`  ${seconds().padStart(7)}  ${out.good('COMPLETE')} in ${(tookMs / 1000).toFixed(1)} s`);
   out.say();
   for (const line of drawSkymap(result, 72)) out.say(`    ${line}`);
   out.say();
-  out.say(`    best fit        RA ${degrees(summary.bestFit.ra)}  Dec ${degrees(summary.bestFit.dec)}`);
-  out.say(`    50 % area       ${summary.area50.toFixed(2)} square degrees`);
-  out.say(`    90 % area       ${summary.area90.toFixed(2)} square degrees`);
-  out.say(`    pixels          ${summary.pixels.map(({nside, count}) => `${count} at nside ${nside}`).join(', ')}`);
+  out.say(`    best fit        RA ${best.ra.toFixed(2)}°  Dec ${best.dec.toFixed(2)}°`);
+  out.say(`    50 % area       ${containmentArea(result, 0.5).toFixed(2)} square degrees`);
+  out.say(`    90 % area       ${containmentArea(result, 0.9).toFixed(2)} square degrees`);
+  out.say(`    pixels          ${counts.join(', ')}`);
   out.say(`    scan id         ${scanId}`);
   out.say();
 }

@@ -1,6 +1,6 @@
 import {ang2pix_ring} from '@hscmap/healpix';
-import {pixelMaps} from '../model/skymap.ts';
-import type {SkyScanResult} from '../model/skymap.ts';
+import {levelsOf} from '../scanner/skymap.ts';
+import type {LevelPixels, Skymap} from '../scanner/skymap.ts';
 
 /** From likely to unlikely, by the difference of the negative log-likelihood from the best pixel. */
 const SHADES = [
@@ -16,12 +16,11 @@ const SHADES = [
  *
  * Every character shows the finest pixel that covers its centre; `+` is the best fit.
  */
-export function drawSkymap(result: SkyScanResult, width: number): string[] {
-  const maps = pixelMaps(result);
-  const finest = maps.at(-1);
-  if (finest === undefined) return ['(no pixels)'];
+export function drawSkymap(result: Skymap, width: number): string[] {
+  const levels = levelsOf(result); // Finest first.
+  if (levels.length === 0) return ['(no pixels)'];
   let best = Number.POSITIVE_INFINITY;
-  for (const {llh} of maps) for (const value of llh.values()) if (value < best) best = value;
+  for (const {llhs} of levels) for (const value of llhs.values()) if (value < best) best = value;
   const height = Math.round(width / 4);
   const rows: string[] = [];
   let bestCell: {row: number; column: number; llh: number} | undefined;
@@ -33,7 +32,7 @@ export function drawSkymap(result: SkyScanResult, width: number): string[] {
         line += ' ';
         continue;
       }
-      const value = valueAt(maps, direction.theta, direction.phi);
+      const value = valueAt(levels, direction.theta, direction.phi);
       if (value === undefined) {
         line += ' ';
         continue;
@@ -54,10 +53,9 @@ function legend(): string {
   return '+ best fit   █▓▒░· likely to unlikely   Mollweide, equatorial, RA 24 h … 0 h from left to right';
 }
 
-function valueAt(maps: readonly {nside: number; llh: ReadonlyMap<number, number>}[], theta: number, phi: number): number | undefined {
-  for (let i = maps.length - 1; i >= 0; i--) {
-    const map = maps[i];
-    const value = map?.llh.get(ang2pix_ring(map.nside, theta, phi));
+function valueAt(levels: readonly LevelPixels[], theta: number, phi: number): number | undefined {
+  for (const {nside, llhs} of levels) {
+    const value = llhs.get(ang2pix_ring(nside, theta, phi));
     if (value !== undefined) return value;
   }
   return undefined;

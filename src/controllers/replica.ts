@@ -1,0 +1,49 @@
+import {hostname} from 'node:os';
+import type {Config} from '../config.ts';
+import type {Engine} from '../engines/engine.ts';
+import {rfc3339} from '../lib/clock.ts';
+import type {Clock} from '../lib/clock.ts';
+import type {Log} from '../lib/log.ts';
+import {EtcdLeaseKeeper} from '../store/lease-keeper.ts';
+import {Membership} from '../store/membership.ts';
+import type {Database} from '../store/open.ts';
+import {EtcdOwnership} from '../store/ownership.ts';
+import {runControllers} from './index.ts';
+
+export interface ReplicaOptions {
+  /** Random for each start of a process, so that no two are ever taken for one. */
+  readonly replica: string;
+  readonly database: Database;
+  readonly engines: ReadonlyMap<string, Engine>;
+  /** The address that scanners report to. */
+  readonly scannerAddress: string;
+  readonly config: Pick<Config, 'controllers' | 'etcd'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** One controller replica: its lease, its membership, its controllers. On abort it hands over and revokes its lease last. */
+export async function runReplica(options: ReplicaOptions, signal: AbortSignal): Promise<void> {
+  const {replica, database, engines, config, clock, log} = options;
+  const {members, store, cache} = database;
+  const identity = {hostname: hostname(), pid: process.pid};
+  const nowText = rfc3339(clock.now());
+  const lease = new EtcdLeaseKeeper({members, clock, log, ttlSeconds: config.controllers.ttlSeconds});
+  const ownership = new EtcdOwnership({store, cache, lease, identity: {...identity, command: process.argv, replica}, clock, log});
+  const places = Object.fromEntries([...engines].map(([name, engine]) => [name, engine.place]));
+  const membership = new Membership({store, cache, lease, id: replica, replica: {...identity, started_at: nowText, places}, clock, log});
+
+  const last = new AbortController(); // Until the hand-over is done the lease is needed.
+  const kept = Promise.all([lease.run(last.signal), membership.run(last.signal), ownership.run(last.signal)]);
+  try {
+    const compact = async (): Promise<void> => void (await database.space.compact(config.etcd.keepHistorySeconds * 1000));
+    const {scannerAddress} = options;
+    await runControllers(
+      {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact},
+      signal,
+    );
+  } finally {
+    last.abort();
+    await kept;
+  }
+}

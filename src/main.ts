@@ -1,0 +1,104 @@
+import {serveApi} from './api/serve.ts';
+import {inheritedEnvironment, loadConfig, publicAddress} from './config.ts';
+import type {Config} from './config.ts';
+import {ensureClusters} from './controllers/index.ts';
+import {runReplica} from './controllers/replica.ts';
+import type {Engine} from './engines/engine.ts';
+import {openProcessEngine} from './engines/process/process-engine.ts';
+import {systemClock} from './lib/clock.ts';
+import {reasonOf} from './lib/errors.ts';
+import {createLog} from './lib/log.ts';
+import type {Log} from './lib/log.ts';
+import {sleep} from './lib/sleep.ts';
+import {randomHex} from './schema/ids.ts';
+import {ensureMeta, openDatabase} from './store/open.ts';
+import type {Database} from './store/open.ts';
+
+const USAGE = `scanplane COMMAND
+
+  api          serves the REST API
+  controllers  runs the controllers: scans, scheduler, janitor
+  up           both in one process
+
+Settings come from environment variables (SCANPLANE_…) and the file named by SCANPLANE_CONFIG; see the README.
+`;
+
+const ROLES: Readonly<Record<string, {readonly api: boolean; readonly controllers: boolean}>> = {
+  api: {api: true, controllers: false},
+  controllers: {api: false, controllers: true},
+  up: {api: true, controllers: true},
+};
+
+/** config → store → engines → controllers and API → wait for a signal. */
+async function main(argv: readonly string[]): Promise<number> {
+  const role = ROLES[argv[0] ?? ''];
+  if (role === undefined || argv.length !== 1) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  const config = loadConfig();
+  const replica = randomHex(8);
+  const log = createLog(config.logLevel, {replica, pid: process.pid});
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+
+  const database = openDatabase(config.etcd, log);
+  const closing = new AbortController(); // The cache outlives the rest, so that a hand-over sees what it does.
+  const watching = database.cache.run(closing.signal);
+  try {
+    await untilStarted(database, config, log, stop.signal);
+    const common = {database, clock: systemClock, log};
+    const running: Promise<unknown>[] = [];
+    if (role.api) running.push(serveApi({...common, config: config.api}, stop.signal));
+    if (role.controllers) {
+      const engines = openEngines(config, log);
+      const scannerAddress = config.controllers.scannerAddress || publicAddress(config.api);
+      running.push(runReplica({...common, replica, engines, scannerAddress, config}, stop.signal));
+    }
+    // One part that fails ends the other too: a process that does half its work is worse than none.
+    await Promise.all(running.map((part) => part.finally(() => stop.abort())));
+    return 0;
+  } catch (err) {
+    if (stop.signal.aborted) return 0;
+    throw err;
+  } finally {
+    stop.abort();
+    closing.abort();
+    await watching;
+    database.members.close();
+  }
+}
+
+/** Waits for etcd however long it takes to come, then writes what a first start has to write. */
+async function untilStarted(database: Database, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      await ensureMeta(database.store);
+      await ensureClusters(database.store, config.clusters);
+      await database.cache.ready(signal);
+      return;
+    } catch (err) {
+      if (signal.aborted) throw err;
+      if (isFirst) log.warn({err}, 'waiting for etcd');
+      await sleep(500, signal);
+    }
+  }
+}
+
+/** The engines that this process can run jobs on. */
+function openEngines(config: Config, log: Log): Map<string, Engine> {
+  const engines = new Map<string, Engine>();
+  const root = config.controllers.runDirectory;
+  if (root !== '') engines.set('process', openProcessEngine({root, baseEnv: inheritedEnvironment(), log, clock: systemClock}));
+  return engines;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (err: unknown) => {
+    process.stderr.write(`scanplane: ${reasonOf(err)}\n`);
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,100 @@
+import {readFileSync} from 'node:fs';
+import {canonicalJson} from '../lib/canonical-json.ts';
+import {systemClock} from '../lib/clock.ts';
+import type {Clock} from '../lib/clock.ts';
+import {ControlPlaneError, reasonOf} from '../lib/errors.ts';
+import {silentLog} from '../lib/log.ts';
+import type {Log} from '../lib/log.ts';
+import {SCAN_INDEXES} from '../model/scan-indexes.ts';
+import {randomHex} from '../schema/ids.ts';
+import {META_KEY} from '../schema/keys.ts';
+import {SCHEMA_VERSION, parseMeta} from '../schema/replica.ts';
+import type {Meta} from '../schema/replica.ts';
+import {BlobStore} from './blob-store.ts';
+import {EtcdMembers} from './etcd-members.ts';
+import type {EtcdEndpoints} from './etcd-members.ts';
+import {EtcdStore} from './etcd-store.ts';
+import {BatchingGroupCommit} from './group-commit.ts';
+import {Space} from './space.ts';
+import type {Store} from './store.ts';
+import {WatchCache} from './watch-cache.ts';
+
+/** How to reach the database; certificates are file names. The shape of the configuration's `etcd` section. */
+export interface DatabaseOptions {
+  readonly endpoints: readonly string[];
+  readonly prefix: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly cacert?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly quotaBytes?: number;
+  readonly compaction?: boolean;
+}
+
+/** Everything that one process has of the database. */
+export interface Database {
+  readonly members: EtcdMembers;
+  readonly store: EtcdStore;
+  readonly cache: WatchCache;
+  readonly groupCommit: BatchingGroupCommit;
+  readonly blobs: BlobStore;
+  readonly space: Space;
+}
+
+/** Wires the store together; nothing is sent before something is asked of it. The caller runs the cache and closes the members. */
+export function openDatabase(options: DatabaseOptions, log: Log, clock: Clock = systemClock): Database {
+  const members = new EtcdMembers(endpointsOf(options), process.pid);
+  const space = new Space(members, {
+    ...{log, clock, isEnabled: options.compaction ?? true},
+    ...(options.quotaBytes === undefined ? {} : {quotaBytes: options.quotaBytes}),
+  });
+  const store = new EtcdStore(members, {prefix: options.prefix, clock, onWrite: (bytes) => space.wrote(bytes)});
+  const cache = new WatchCache({store, clock, log, indexes: SCAN_INDEXES});
+  return {members, store, cache, groupCommit: new BatchingGroupCommit(store), blobs: new BlobStore(store, space), space};
+}
+
+/** A database to look at: its cache is running and ready. Closed when `signal` aborts. @throws ControlPlaneError `unavailable` after 20 s. */
+export async function watchOnly(options: DatabaseOptions, signal: AbortSignal): Promise<Database> {
+  const database = openDatabase({...options, compaction: false}, silentLog);
+  void database.cache.run(signal).finally(() => database.members.close());
+  await database.cache.ready(AbortSignal.any([signal, AbortSignal.timeout(20_000)]));
+  return database;
+}
+
+/** Makes sure that the database knows which one it is. @throws ControlPlaneError `unsupported`: it was written by a newer version. */
+export async function ensureMeta(store: Store): Promise<Meta> {
+  const fresh: Meta = {cluster_id: randomHex(16), epoch: 1, schema_version: SCHEMA_VERSION};
+  const present = await store.get(META_KEY);
+  if (present === undefined) {
+    await store.commit({compares: [{key: META_KEY, createRevision: 0}], ops: [{put: META_KEY, value: canonicalJson(fresh)}]});
+  }
+  const stored = await store.get(META_KEY);
+  if (stored === undefined) throw new ControlPlaneError('unavailable', `${META_KEY} was removed while we started`, {key: META_KEY});
+  const meta = parseMeta(stored.value.toString(), META_KEY);
+  if (meta.schema_version > SCHEMA_VERSION) {
+    throw new ControlPlaneError('unsupported', `the database has schema version ${meta.schema_version}, this program knows ${SCHEMA_VERSION}`, {
+      key: META_KEY,
+    });
+  }
+  return meta;
+}
+
+function endpointsOf(options: DatabaseOptions): EtcdEndpoints {
+  return {
+    endpoints: options.endpoints,
+    ...(options.user === undefined ? {} : {user: options.user}),
+    ...(options.password === undefined ? {} : {password: options.password}),
+    ...(options.cacert === undefined ? {} : {ca: readPem(options.cacert)}),
+    ...(options.cert === undefined ? {} : {cert: readPem(options.cert)}),
+    ...(options.key === undefined ? {} : {key: readPem(options.key)}),
+  };
+}
+
+function readPem(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (err) {
+    throw new ControlPlaneError('invalid', `cannot read ${file}: ${reasonOf(err)}`, {cause: err});
+  }
+}

@@ -1,0 +1,535 @@
+import {assert} from '../lib/assert.ts';
+import {canonicalJson} from '../lib/canonical-json.ts';
+import {rfc3339} from '../lib/clock.ts';
+import type {Clock} from '../lib/clock.ts';
+import {ControlPlaneError, hasCode} from '../lib/errors.ts';
+import type {Log} from '../lib/log.ts';
+import {sleep} from '../lib/sleep.ts';
+import type {BadEntry, Entry} from '../model/scan-record.ts';
+import {leaderKey, ownerKey as scanOwnerKey, parseKey} from '../schema/keys.ts';
+import type {KeyRef} from '../schema/keys.ts';
+import {parseOwner} from '../schema/owner.ts';
+import type {Owner} from '../schema/owner.ts';
+import type {Cache, Change} from './cache.ts';
+import type {Claim, ClaimExtra, FencedWriter, LeaseKeeper, Ownership} from './contracts.ts';
+import {isLeaseGone} from './etcd-errors.ts';
+import {sizeOf} from './etcd-store.ts';
+import type {CommitResult, Compare, KeyValue, LeaseId, Op, Revision, Store} from './store.ts';
+
+/** Who we are in owner keys; the time of the claim is added. `replica` is random per process. */
+export type Identity = Omit<Owner, 'since'>;
+
+export interface OwnershipDeps {
+  readonly store: Store;
+  readonly cache: Cache;
+  readonly lease: LeaseKeeper;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export type LossCause = 'lease' | 'deleted' | 'resigned';
+
+/** Claims per transaction, and transactions side by side. */
+const BATCH = 60;
+const IN_FLIGHT = 8;
+/** A key that could not be given back is tried again this often. */
+const RESIGN_AGAIN_MS = 1000;
+
+/** What one caller of {@link Ownership.campaign} asked for. */
+interface Request {
+  readonly key: string;
+  readonly extra: ClaimExtra | undefined;
+  readonly bytes: number;
+  /** Travels alone: together with others it was refused, and nothing said which of them was the reason. */
+  alone: boolean;
+  readonly resolve: (claim: Claim) => void;
+  readonly reject: (err: unknown) => void;
+}
+
+/**
+ * Owner keys of this process, in etcd.
+ *
+ * A claim goes out at once while none is under way; what comes meanwhile travels together. Our own keys are recognised by replica id and lease, so
+ * a claim whose reply was lost, and one that took effect after it was given up, is found again: taken over by the next campaign, or given back.
+ */
+export class EtcdOwnership implements Ownership {
+  readonly #deps: OwnershipDeps;
+  readonly #owned = new Map<string, OwnerKeyWriter>();
+  readonly #listeners = new Set<(ownerKey: string, cause: LossCause) => void>();
+  readonly #campaigns = new Map<string, Promise<Claim>>();
+  readonly #resigning = new Map<string, Promise<void>>();
+  /** Keys that are ours in etcd, but not wanted: create revision by key. Given back in the background. */
+  readonly #strays = new Map<string, Revision>();
+  /** Of an owner key's value, for the size of a batch. */
+  readonly #valueBytes: number;
+  #queue: Request[] = [];
+  #inFlight = 0;
+  #isFlushScheduled = false;
+
+  constructor(deps: OwnershipDeps) {
+    this.#deps = deps;
+    this.#valueBytes = Buffer.byteLength(canonicalJson({...deps.identity, since: rfc3339(0)}));
+  }
+
+  get ownedKeys(): Iterable<string> {
+    return this.#owned.keys();
+  }
+
+  get ownedCount(): number {
+    return this.#owned.size;
+  }
+
+  owned(ownerKey: string): FencedWriter | undefined {
+    const writer = this.#owned.get(ownerKey);
+    return writer?.isOwner() ? writer : undefined;
+  }
+
+  onLost(listener: (ownerKey: string, cause: LossCause) => void, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    const own = (ownerKey: string, cause: LossCause): void => listener(ownerKey, cause);
+    this.#listeners.add(own);
+    signal.addEventListener('abort', () => this.#listeners.delete(own), {once: true});
+  }
+
+  /** Watches over what is owned until `signal` aborts. To be running before the first campaign. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#deps.lease.onLost((lease) => this.#loseLease(lease), signal);
+    this.#deps.cache.onChange((changes) => this.#onChange(changes), signal);
+    while (!signal.aborted) {
+      await sleep(RESIGN_AGAIN_MS, signal);
+      if (!signal.aborted) await this.#resignStrays();
+    }
+  }
+
+  campaign(ownerKey: string, extra?: ClaimExtra): Promise<Claim> {
+    const before = this.#campaigns.get(ownerKey);
+    if (before !== undefined && extra === undefined) return before;
+    const claim = this.#campaign(ownerKey, extra, before);
+    this.#campaigns.set(ownerKey, claim);
+    const forget = (): void => {
+      if (this.#campaigns.get(ownerKey) === claim) this.#campaigns.delete(ownerKey);
+    };
+    claim.then(forget, () => {
+      forget();
+      // It may have worked all the same, and the watch have shown it while it was still under way.
+      const ref = parseKey(ownerKey);
+      if (isOwnerRef(ref) && !this.#owned.has(ownerKey)) this.#noteStray(ownerKey, ref);
+    });
+    return claim;
+  }
+
+  async resignMany(ownerKeys: readonly string[]): Promise<void> {
+    const writers: OwnerKeyWriter[] = [];
+    for (const key of ownerKeys) {
+      const writer = this.#owned.get(key);
+      if (writer !== undefined) writers.push(writer);
+    }
+    const batches: OwnerKeyWriter[][] = [];
+    for (let i = 0; i < writers.length; i += this.#batchSize) batches.push(writers.slice(i, i + this.#batchSize));
+    const next = batches.values();
+    // As many at once as claims: a hand-over of thousands of keys takes tenths of a second.
+    await Promise.all(
+      Array.from({length: IN_FLIGHT}, async () => {
+        for (const batch of next) await this.#resign(batch);
+      }),
+    );
+  }
+
+  // Claiming
+
+  get #batchSize(): number {
+    return Math.min(BATCH, this.#deps.store.limits.operations);
+  }
+
+  async #campaign(key: string, extra: ClaimExtra | undefined, before: Promise<Claim> | undefined): Promise<Claim> {
+    // What is under way for this key ends first: two claims of it would each take the other's key for a stranger's.
+    await before?.catch(() => {});
+    await this.#resigning.get(key);
+    const writer = this.#owned.get(key);
+    if (writer?.isOwner()) return extra === undefined ? elected(writer, writer.createRevision) : this.#commitExtra(writer, extra);
+    if (this.#deps.lease.current() === undefined) return {kind: 'no_lease'};
+    return new Promise<Claim>((resolve, reject) => {
+      const bytes = sizeOf([{put: key, value: ''}, ...(extra?.ops ?? [])]) + this.#valueBytes;
+      this.#queue.push({key, extra, bytes, alone: false, resolve, reject});
+      this.#scheduleFlush();
+    });
+  }
+
+  /** What should have travelled with a claim, for a key that is ours already. */
+  async #commitExtra(writer: OwnerKeyWriter, extra: ClaimExtra): Promise<Claim> {
+    const result = await writer.tryCommit(extra.compares, extra.ops);
+    return result.ok ? elected(writer, result.revision) : {kind: 'refused', result};
+  }
+
+  /** A microtask later, so that claims of the same moment travel together. */
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    queueMicrotask(() => {
+      this.#isFlushScheduled = false;
+      // One batch at a time while they are small: what comes meanwhile fills the next. Full ones go side by side.
+      while (this.#queue.length > 0 && (this.#inFlight === 0 || (this.#inFlight < IN_FLIGHT && this.#queue.length >= this.#batchSize))) {
+        const batch = this.#takeBatch();
+        this.#inFlight += 1;
+        void this.#send(batch).finally(() => {
+          this.#inFlight -= 1;
+          this.#scheduleFlush();
+        });
+      }
+    });
+  }
+
+  /** As many as fit into one transaction, in which no key may be written twice. */
+  #takeBatch(): Request[] {
+    const {operations, bytes: maxBytes} = this.#deps.store.limits;
+    const batch: Request[] = [];
+    const later: Request[] = [];
+    const written = new Set<string>();
+    let compares = 0;
+    let ops = 0;
+    let bytes = 0;
+    let next = 0;
+    for (; next < this.#queue.length && batch.length < this.#batchSize; next++) {
+      const request = this.#queue[next] as Request;
+      const {key, extra} = request;
+      const isAlone = request.alone || extra?.ops.some((op) => 'deletePrefix' in op) === true;
+      compares += 1 + (extra?.compares.length ?? 0);
+      ops += 1 + (extra?.ops.length ?? 0);
+      bytes += request.bytes;
+      if (batch.length > 0 && (isAlone || compares > operations || ops > operations || bytes > maxBytes)) break;
+      const keys = extra === undefined ? [key] : [key, ...extra.ops.map(keyOfOp)];
+      if (keys.some((one) => written.has(one))) later.push(request);
+      else {
+        batch.push(request);
+        for (const one of keys) written.add(one);
+      }
+      if (isAlone) {
+        next += 1;
+        break;
+      }
+    }
+    this.#queue = [...later, ...this.#queue.slice(next)];
+    return batch;
+  }
+
+  /** Never rejects: every request of the batch is answered, or goes back into the queue. */
+  async #send(batch: readonly Request[]): Promise<void> {
+    const {store, lease, identity, clock} = this.#deps;
+    const leaseId = lease.current();
+    if (leaseId === undefined) {
+      for (const request of batch) request.resolve({kind: 'no_lease'});
+      return;
+    }
+    const value = canonicalJson({...identity, since: rfc3339(clock.now())} satisfies Owner);
+    const compares: Compare[] = [];
+    const ops: Op[] = [];
+    for (const {key, extra} of batch) {
+      compares.push({key, createRevision: 0}, ...(extra?.compares ?? []));
+      ops.push({put: key, value, lease: leaseId}, ...(extra?.ops ?? []));
+    }
+    try {
+      const result = await store.commit({compares, ops});
+      if (result.ok) for (const request of batch) request.resolve(this.#elect(request.key, result.revision, leaseId));
+      else this.#onRefused(batch, result, leaseId);
+    } catch (err) {
+      await this.#onFailed(batch, err, leaseId, value);
+    }
+  }
+
+  /** Finds out who was the reason: those are answered, the others go again. */
+  #onRefused(batch: readonly Request[], result: CommitResult & {readonly ok: false}, leaseId: LeaseId): void {
+    const again: Request[] = [];
+    for (const request of batch) {
+      const own = [{key: request.key, createRevision: 0}, ...(request.extra?.compares ?? [])];
+      const holder = result.found.get(request.key);
+      if (holder !== undefined && this.#isOurs(holder, leaseId)) {
+        // An earlier claim whose reply was lost.
+        const writer = this.#adopt(request.key, holder.createRevision, leaseId);
+        if (request.extra === undefined) request.resolve(elected(writer, holder.createRevision));
+        else this.#commitExtra(writer, request.extra).then(request.resolve, request.reject);
+      } else if (batch.length === 1 || own.some((compare) => isBroken(compare, result.found))) {
+        request.resolve({kind: 'refused', result: {...result, found: pick(result.found, own)}});
+      } else again.push(request);
+    }
+    // Nobody to blame by single keys: a compare of a prefix. Each for itself then.
+    if (again.length === batch.length) for (const request of again) request.alone = true;
+    this.#queue.unshift(...again);
+  }
+
+  async #onFailed(batch: readonly Request[], err: unknown, leaseId: LeaseId, value: string): Promise<void> {
+    if (isLeaseGone(err)) {
+      this.#deps.lease.check();
+      for (const request of batch) request.resolve({kind: 'no_lease'});
+    } else if (hasCode(err, 'unknown_outcome')) {
+      this.#deps.log.warn({err, claims: batch.length}, 'the reply to a claim was lost; reading back');
+      await Promise.all(batch.map((request) => this.#readBack(request, err, leaseId, value)));
+    } else if (batch.length > 1 && !hasCode(err, 'unavailable')) {
+      // One of them is not acceptable; the others must not suffer for it.
+      for (const request of batch) request.alone = true;
+      this.#queue.unshift(...batch);
+    } else {
+      for (const request of batch) request.reject(err);
+    }
+  }
+
+  async #readBack(request: Request, cause: unknown, leaseId: LeaseId, value: string): Promise<void> {
+    try {
+      const found = await this.#deps.store.get(request.key);
+      if (found !== undefined && this.#isOurs(found, leaseId)) {
+        const writer = this.#adopt(request.key, found.createRevision, leaseId);
+        // The bytes tell this claim, with what travelled along, from an earlier one.
+        if (request.extra === undefined || found.value.toString() === value) request.resolve(elected(writer, found.createRevision));
+        else request.resolve(await this.#commitExtra(writer, request.extra));
+      } else request.reject(cause);
+    } catch {
+      // Should the claim have worked, or work later, the watch shows it and it is given back.
+      request.reject(cause);
+    }
+  }
+
+  /** Whether a key carries our replica id and our present lease. */
+  #isOurs(found: KeyValue, leaseId: LeaseId): boolean {
+    if (found.lease !== leaseId) return false;
+    try {
+      return parseOwner(found.value.toString(), found.key).replica === this.#deps.identity.replica;
+    } catch {
+      return false;
+    }
+  }
+
+  #elect(key: string, createRevision: Revision, leaseId: LeaseId): Claim {
+    if (this.#deps.lease.current() !== leaseId) return {kind: 'no_lease'};
+    return elected(this.#adopt(key, createRevision, leaseId), createRevision);
+  }
+
+  #adopt(key: string, createRevision: Revision, leaseId: LeaseId): OwnerKeyWriter {
+    const known = this.#owned.get(key);
+    if (known !== undefined && known.createRevision === createRevision && known.leaseId === leaseId) return known;
+    const writer = new OwnerKeyWriter(key, createRevision, leaseId, this.#deps, {
+      resign: () => this.#resign([writer]),
+      onGone: () => this.#lose(writer, 'deleted'),
+    });
+    this.#strays.delete(key);
+    this.#owned.set(key, writer);
+    if (this.#deps.lease.current() !== leaseId) this.#lose(writer, 'lease');
+    // The watch may have shown its end before the reply told of its beginning.
+    else this.#compareWithCache(writer, false);
+    return writer;
+  }
+
+  // Losing
+
+  #lose(writer: OwnerKeyWriter, cause: LossCause): void {
+    if (this.#owned.get(writer.ownerKey) !== writer) return;
+    this.#owned.delete(writer.ownerKey);
+    writer.deactivate();
+    for (const listener of this.#listeners) {
+      try {
+        listener(writer.ownerKey, cause);
+      } catch (err) {
+        this.#deps.log.error({err}, 'a listener of the ownership threw');
+      }
+    }
+  }
+
+  #loseLease(lease: LeaseId): void {
+    this.#strays.clear();
+    // Each is deactivated before the first listener hears of any.
+    const lost = [...this.#owned.values()].filter((writer) => writer.leaseId === lease);
+    for (const writer of lost) writer.deactivate();
+    for (const writer of lost) this.#lose(writer, 'lease');
+  }
+
+  #onChange(changes: readonly Change[]): void {
+    const {cache, lease, identity} = this.#deps;
+    // Where our own replica key went in the same revision, it is the lease that has gone, though we have not heard of it yet.
+    let byLease: boolean | undefined;
+    const check = (key: string, ref: OwnerRef): void => {
+      const writer = this.#owned.get(key);
+      if (writer !== undefined) {
+        byLease ??= changes.some((change) => isReplicaChange(change, identity.replica)) && !cache.replicas.has(identity.replica);
+        this.#compareWithCache(writer, byLease);
+      } else this.#noteStray(key, ref);
+    };
+    for (const change of changes) {
+      if (change.kind === 'key') {
+        if (isOwnerRef(change.ref)) check(keyOf(change.ref), change.ref);
+        continue;
+      }
+      for (const writer of [...this.#owned.values()]) this.#compareWithCache(writer, false);
+      for (const id of cache.scans.idsBy('owner', identity.replica)) check(scanOwnerKey(id), {kind: 'owner', id});
+      for (const controller of cache.leaders.keys()) check(leaderKey(controller), {kind: 'leader', controller});
+    }
+    if (byLease) lease.check();
+  }
+
+  #compareWithCache(writer: OwnerKeyWriter, byLease: boolean): void {
+    const {cache} = this.#deps;
+    if (cache.revision < writer.createRevision) return;
+    const ref = parseKey(writer.ownerKey);
+    if (!isOwnerRef(ref)) return;
+    const seen = this.#seen(writer.ownerKey, ref);
+    if (seen?.createRevision === writer.createRevision) return;
+    this.#lose(writer, byLease ? 'lease' : 'deleted');
+  }
+
+  /** An owner key as the cache has it, also if its value is bad: what proves ownership is its create revision. */
+  #seen(key: string, ref: OwnerRef): Entry<Owner> | BadEntry | undefined {
+    const {cache} = this.#deps;
+    const entry = ref.kind === 'owner' ? cache.scans.get(ref.id)?.owner : cache.leaders.get(ref.controller);
+    return entry ?? cache.bad.get(key);
+  }
+
+  /** A claim of ours took effect after its caller had given it up. */
+  #noteStray(key: string, ref: OwnerRef): void {
+    if (this.#campaigns.has(key) || this.#resigning.has(key)) return;
+    const seen = this.#seen(key, ref);
+    if (seen === undefined || !('value' in seen) || seen.value.replica !== this.#deps.identity.replica) return;
+    const lease = this.#deps.lease.current();
+    if (lease !== undefined && seen.lease === lease) this.#strays.set(key, seen.createRevision);
+  }
+
+  // Giving back
+
+  async #resign(writers: readonly OwnerKeyWriter[]): Promise<void> {
+    const mine = writers.filter((writer) => this.#owned.get(writer.ownerKey) === writer && !this.#resigning.has(writer.ownerKey));
+    const others = writers.map((writer) => this.#resigning.get(writer.ownerKey));
+    // No write of ours may begin from here on.
+    for (const writer of mine) writer.deactivate();
+    const done = this.#delete(new Map(mine.map((writer) => [writer.ownerKey, writer.createRevision])));
+    await Promise.all([done, ...others]);
+    for (const writer of mine) this.#lose(writer, 'resigned');
+  }
+
+  async #resignStrays(): Promise<void> {
+    const strays = [...this.#strays].filter(([key]) => !this.#owned.has(key) && !this.#campaigns.has(key) && !this.#resigning.has(key));
+    for (let i = 0; i < strays.length; i += this.#batchSize) {
+      const batch = strays.slice(i, i + this.#batchSize);
+      for (const [key] of batch) this.#strays.delete(key);
+      this.#deps.log.warn({count: batch.length}, 'giving back owner keys that nobody here uses');
+      await this.#delete(new Map(batch));
+    }
+  }
+
+  /** Deletes owner keys if they still have these create revisions. Never rejects: what does not work now is tried again in the background. */
+  #delete(keys: Map<string, Revision>): Promise<void> {
+    if (keys.size === 0) return Promise.resolve();
+    const done = this.#deleteUntilDone(new Map(keys)).finally(() => {
+      for (const key of keys.keys()) this.#resigning.delete(key);
+    });
+    for (const key of keys.keys()) this.#resigning.set(key, done);
+    return done;
+  }
+
+  async #deleteUntilDone(left: Map<string, Revision>): Promise<void> {
+    try {
+      while (left.size > 0) {
+        const compares = [...left].map(([key, createRevision]) => ({key, createRevision}));
+        const result = await this.#deps.store.commit({compares, ops: compares.map(({key}) => ({delete: key}))});
+        if (result.ok) return;
+        const before = left.size;
+        for (const [key, createRevision] of left) if (result.found.get(key)?.createRevision !== createRevision) left.delete(key);
+        assert(left.size < before, 'a refused transaction names what refused it');
+      }
+    } catch (err) {
+      this.#deps.log.warn({err, keys: left.size}, 'owner keys could not be given back; trying again');
+      for (const [key, createRevision] of left) this.#strays.set(key, createRevision);
+    }
+  }
+}
+
+interface WriterHooks {
+  resign(): Promise<void>;
+  onGone(): void;
+}
+
+/** Writes in the name of one owner key. */
+class OwnerKeyWriter implements FencedWriter {
+  readonly ownerKey: string;
+  readonly createRevision: Revision;
+  readonly leaseId: LeaseId;
+  readonly #deps: OwnershipDeps;
+  readonly #hooks: WriterHooks;
+  #isActive = true;
+
+  constructor(ownerKey: string, createRevision: Revision, leaseId: LeaseId, deps: OwnershipDeps, hooks: WriterHooks) {
+    this.ownerKey = ownerKey;
+    this.createRevision = createRevision;
+    this.leaseId = leaseId;
+    this.#deps = deps;
+    this.#hooks = hooks;
+  }
+
+  isOwner(): boolean {
+    return this.#isActive && this.#deps.lease.current() === this.leaseId;
+  }
+
+  deactivate(): void {
+    this.#isActive = false;
+  }
+
+  async commit(compares: readonly Compare[], ops: readonly Op[]): Promise<Revision> {
+    const result = await this.tryCommit(compares, ops);
+    if (result.ok) return result.revision;
+    const broken = compares.find((compare) => isBroken(compare, result.found));
+    const key = broken === undefined ? undefined : 'prefix' in broken ? broken.prefix : broken.key;
+    throw new ControlPlaneError('revision_conflict', 'somebody wrote first; read again', key === undefined ? {} : {key});
+  }
+
+  /** As {@link commit}, with a refusal by the caller's own compares as a result. */
+  async tryCommit(compares: readonly Compare[], ops: readonly Op[]): Promise<CommitResult> {
+    if (!this.isOwner()) throw this.#notOwner();
+    const {ownerKey, createRevision} = this;
+    const result = await this.#deps.store.commit({compares: [{key: ownerKey, createRevision}, ...compares], ops});
+    if (result.ok || result.found.get(ownerKey)?.createRevision === createRevision) return result;
+    this.#hooks.onGone();
+    throw this.#notOwner();
+  }
+
+  async resign(): Promise<void> {
+    await this.#hooks.resign();
+  }
+
+  #notOwner(): ControlPlaneError {
+    return new ControlPlaneError('not_owner', 'this process does not lead it any more', {key: this.ownerKey});
+  }
+}
+
+type OwnerRef = Extract<KeyRef, {readonly kind: 'leader'}> | {readonly kind: 'owner'; readonly id: string};
+
+function isOwnerRef(ref: KeyRef | undefined): ref is KeyRef & OwnerRef {
+  return ref?.kind === 'owner' || ref?.kind === 'leader';
+}
+
+function keyOf(ref: OwnerRef): string {
+  return ref.kind === 'leader' ? leaderKey(ref.controller) : scanOwnerKey(ref.id);
+}
+
+function isReplicaChange(change: Change, replica: string): boolean {
+  return change.kind === 'key' && change.ref.kind === 'replica' && change.ref.id === replica;
+}
+
+function elected(writer: FencedWriter, revision: Revision): Claim {
+  return {kind: 'elected', writer, revision};
+}
+
+/** Whether a compare did not hold, as far as single keys tell. */
+function isBroken(compare: Compare, found: ReadonlyMap<string, KeyValue | undefined>): boolean {
+  if ('prefix' in compare) return false;
+  const entry = found.get(compare.key);
+  if ('exists' in compare) return entry === undefined;
+  if ('createRevision' in compare) return (entry?.createRevision ?? 0) !== compare.createRevision;
+  return (entry?.modRevision ?? 0) !== compare.modRevision;
+}
+
+/** Of what was found, the part that these compares asked for. */
+function pick(found: ReadonlyMap<string, KeyValue | undefined>, compares: readonly Compare[]): Map<string, KeyValue | undefined> {
+  const part = new Map<string, KeyValue | undefined>();
+  for (const compare of compares) if (!('prefix' in compare)) part.set(compare.key, found.get(compare.key));
+  return part;
+}
+
+function keyOfOp(op: Op): string {
+  return 'put' in op ? op.put : 'delete' in op ? op.delete : op.deletePrefix;
+}

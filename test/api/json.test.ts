@@ -1,0 +1,99 @@
+import {describe, expect, test} from 'vitest';
+import {JsonScanner, JsonSyntaxError, scanJson, scanLargeJson} from '../../src/api/json/json-scanner.ts';
+import {RawJson, encodeJson} from '../../src/api/json/raw-json.ts';
+
+const scan = (text: string): ReadonlyMap<string, {start: number; end: number}> => scanJson(Buffer.from(text));
+
+function errorOf(text: string): string {
+  try {
+    scan(text);
+    return 'accepted';
+  } catch (err) {
+    return err instanceof JsonSyntaxError ? err.message : `not ours: ${String(err)}`;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('the scanner', () => {
+  test('finds where the outermost members stand, in their order', () => {
+    const text = ' { "b" : {"x": [1, {"b": 2}]} , "10":"a\\"}b","2":-1.5e3,"\\u0061":null, "é": [ ] } ';
+    const bytes = Buffer.from(text);
+    const members = scanJson(bytes);
+    const found = [...members].map(([name, {start, end}]) => [name, bytes.toString('utf8', start, end)]);
+    expect(found).toEqual([
+      ['b', '{"x": [1, {"b": 2}]}'],
+      ['10', '"a\\"}b"'],
+      ['2', '-1.5e3'],
+      ['a', 'null'],
+      ['é', '[ ]'],
+    ]);
+  });
+
+  test('of a repeated member the last value counts, at the first one’s place', () => {
+    const bytes = Buffer.from('{"a":1,"b":2,"a":3}');
+    expect([...scanJson(bytes)].map(([name, {start, end}]) => [name, bytes.toString('utf8', start, end)])).toEqual([
+      ['a', '3'],
+      ['b', '2'],
+    ]);
+  });
+
+  test('accepts exactly what JSON.parse accepts', () => {
+    const pieces = ['{', '}', '[', ']', ',', ':', '"a"', '"\\u00e9"', '"\\x"', '"\\u12"', '1', '-', '0', '01', '1.5', '1.', '.5', '1e5', '1e', '-0', 'true', 'nul', 'null', 'false', ' ', '\n', '"', '\t', 'NaN', '"\n"'];
+    let seed = 7;
+    const random = (n: number): number => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+    let accepted = 0;
+    for (let i = 0; i < 60_000; i++) {
+      const text = Array.from({length: 1 + random(7)}, () => pieces[random(pieces.length)]).join('');
+      const expected = isJson(text);
+      if (expected) accepted++;
+      if ((errorOf(text) === 'accepted') !== expected) expect.fail(`disagrees about ${JSON.stringify(text)}`);
+    }
+    expect(accepted).toBeGreaterThan(1000);
+  });
+
+  test.each([
+    ['', 'Expecting value: line 1 column 1 (char 0)'],
+    ['{', 'Expecting property name enclosed in double quotes: line 1 column 2 (char 1)'],
+    ['{"a" 1}', "Expecting ':' delimiter: line 1 column 6 (char 5)"],
+    ['{"a": 1 "b": 2}', "Expecting ',' delimiter: line 1 column 9 (char 8)"],
+    ['{"a": }', 'Expecting value: line 1 column 7 (char 6)'],
+    ['{"a": "b', 'Unterminated string starting at: line 1 column 7 (char 6)'],
+    ['{\n "a": tru}', 'Expecting value: line 2 column 7 (char 8)'],
+    ['{} x', 'Extra data: line 1 column 4 (char 3)'],
+    ['"\\q"', 'Invalid \\escape: line 1 column 2 (char 1)'],
+  ])('says of %j what Python would say', (text, message) => {
+    expect(errorOf(text)).toBe(message);
+  });
+
+  test('refuses nesting without end', () => {
+    expect(errorOf('['.repeat(100_000))).toBe('nested too deeply');
+  });
+
+  test('goes through megabytes in small steps, so that others get their turn', async () => {
+    const row = '[1, -2.5, 3e-7, "<skyreader.nan>", 5, 6, 7, 8],\n';
+    const bytes = Buffer.from(`{"r": {"nside-8": {"data": [${row.repeat(100_000)}[]]}}, "f": true}`);
+    let turns = 0;
+    const counting = setInterval(() => turns++, 0);
+    const members = await scanLargeJson(bytes);
+    clearInterval(counting);
+    expect(turns).toBeGreaterThan(2);
+    expect([...members.keys()]).toEqual(['r', 'f']);
+    const scanner = new JsonScanner(bytes);
+    expect(scanner.advance(1000)).toBe(false);
+  });
+});
+
+test('an answer carries stored text as it is, at the first and the second level', () => {
+  const text = '{"64": 1.0, "8": 1e400}';
+  const bytes = encodeJson({a: 1, b: RawJson.of(text), c: {d: RawJson.of('[ ]'), e: 'x'}, f: undefined, g: {}, h: null, i: [1]});
+  expect(bytes.toString()).toBe(`{"a":1,"b":${text},"c":{"d":[ ],"e":"x"},"g":{},"h":null,"i":[1]}`);
+  expect(encodeJson({}).toString()).toBe('{}');
+});

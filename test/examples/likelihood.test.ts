@@ -1,0 +1,86 @@
+import {describe, expect, test} from 'vitest';
+import {toEquatorial} from '../../examples/scanner/astrometry.ts';
+import {parseEvent} from '../../examples/scanner/event.ts';
+import {angleBetween, directionOf, pixelAt, vectorOf} from '../../examples/scanner/geometry.ts';
+import {directionTerm, fitPixel, scanModel} from '../../examples/scanner/likelihood.ts';
+import {minimise} from '../../examples/scanner/minimise.ts';
+import {sampleEvent} from './sample-events.ts';
+
+const model = scanModel(parseEvent(sampleEvent()));
+const quick = {work: 0.2};
+
+describe('the likelihood', () => {
+  test('is lowest in the pixel that holds the preferred reconstruction, at every resolution', () => {
+    const truth = vectorOf(toEquatorial({zenith: 1.2217, azimuth: 2.4435}, 60389.26061921296));
+    expect(angleBetween(truth, model.direction)).toBeLessThan(1e-9);
+    const fits = Array.from({length: 768}, (_, index) => fitPixel(model, 8, index, quick).llh);
+    expect(fits.indexOf(Math.min(...fits))).toBe(pixelAt(8, truth));
+    const best = pixelAt(512, truth);
+    expect(fitPixel(model, 512, best, quick).llh).toBeLessThan(Math.min(...fits));
+    expect(fitPixel(model, 512, best, quick).llh).toBeCloseTo(812.5, 0);
+  });
+
+  test('grows as the square of the angle over the stated error, along each axis', () => {
+    const {ra, dec} = directionOf(model.direction);
+    const at = (dRa: number, dDec: number): number =>
+      directionTerm(model, vectorOf({ra: ra + dRa, dec: dec + dDec})) - directionTerm(model, model.direction);
+    expect(at(0, model.sigmaNorth)).toBeCloseTo(0.5, 1);
+    expect(at(0, 2 * model.sigmaNorth)).toBeCloseTo(2, 1);
+    expect(at(model.sigmaEast / Math.cos(dec), 0)).toBeCloseTo(0.5, 1);
+    expect(model.sigmaEast).toBeLessThan(model.sigmaNorth);
+  });
+
+  test('does not depend on who evaluates it or when', () => {
+    expect(fitPixel(model, 64, 1234, quick)).toEqual(fitPixel(JSON.parse(JSON.stringify(model)), 64, 1234, quick));
+  });
+
+  test('is another for another event', () => {
+    const other = sampleEvent();
+    other.value.data.reco.splinempe.azi += 1;
+    const otherModel = scanModel(parseEvent(other));
+    expect(angleBetween(otherModel.direction, model.direction)).toBeGreaterThan(0.5);
+    expect(fitPixel(otherModel, 8, 100, quick)).not.toEqual(fitPixel(model, 8, 100, quick));
+  });
+
+  test('has a minimum somewhere for an event without any reconstruction, elsewhere for another', () => {
+    const [a, b] = ['one', 'two'].map((text) => scanModel(parseEvent({time: '2020-01-01 00:00:00', value: {data: [['P', text]]}})));
+    expect(a?.source).toBe('digest');
+    expect(a?.direction).not.toEqual(b?.direction);
+    const at = pixelAt(64, a!.direction);
+    expect(fitPixel(a!, 64, at, quick).llh).toBeLessThan(fitPixel(a!, 64, (at + 20_000) % 49_152, quick).llh);
+  });
+
+  test('gives an energy near the event’s and a vertex in the detector', () => {
+    const fit = fitPixel(model, 64, pixelAt(64, model.direction), {work: 1});
+    expect(fit.energyIn / 51_500).toBeCloseTo(1, 1);
+    expect(fit.energyTotal).toBeGreaterThan(fit.energyIn);
+    for (const [i, value] of fit.vertex.slice(0, 3).entries()) expect(Math.abs(value - model.vertex.position[i]!)).toBeLessThan(30);
+  });
+
+  test('a pixel that runs out of time keeps the best so far, or NaN if there is none', () => {
+    const none = fitPixel(model, 8, 5, {work: 1, deadlineMs: performance.now() - 1});
+    expect(none.llh).toBeNaN();
+    const began = performance.now();
+    const some = fitPixel(model, 8, 5, {work: 1e6, deadlineMs: began + 20});
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(some.llh).toBeGreaterThan(0);
+  });
+
+  test('more work takes more evaluations', () => {
+    let calls = 0;
+    const bowl = (x: Float64Array): number => (calls++, x[0]! ** 2 + x[1]! ** 2);
+    for (const budget of [20, 200]) {
+      calls = 0;
+      minimise(bowl, [1, 1], [0.1, 0.1], budget);
+      expect(calls).toBeGreaterThan(budget * 0.8);
+      expect(calls).toBeLessThan(budget + 6);
+    }
+  });
+});
+
+test('the minimiser finds the bottom of a curved valley', () => {
+  const valley = (x: Float64Array): number => 100 * (x[1]! - x[0]! ** 2) ** 2 + (1 - x[0]!) ** 2;
+  const {at, value} = minimise(valley, [-1.2, 1], [0.5, 0.5], 2000);
+  expect(value).toBeLessThan(1e-8);
+  expect(at[0]).toBeCloseTo(1, 3);
+});

@@ -1,0 +1,141 @@
+import {mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {serveApi} from '../../src/api/serve.ts';
+import {inheritedEnvironment, loadConfig} from '../../src/config.ts';
+import {ensureClusters} from '../../src/controllers/index.ts';
+import {runReplica} from '../../src/controllers/replica.ts';
+import type {Engine} from '../../src/engines/engine.ts';
+import {endLeftovers} from '../../src/engines/process/leftovers.ts';
+import {openProcessEngine} from '../../src/engines/process/process-engine.ts';
+import {systemClock} from '../../src/lib/clock.ts';
+import {silentLog} from '../../src/lib/log.ts';
+import type {Log} from '../../src/lib/log.ts';
+import {randomHex} from '../../src/schema/ids.ts';
+import type {Cluster} from '../../src/schema/cluster.ts';
+import {ensureMeta, openDatabase} from '../../src/store/open.ts';
+import type {Database} from '../../src/store/open.ts';
+import type {TestEtcd} from './etcd.ts';
+
+const scanner = (file: string): string => fileURLToPath(new URL(`../../examples/scanner/${file}`, import.meta.url));
+
+export interface TestSystemOptions {
+  readonly etcd: TestEtcd;
+  readonly capacity?: number;
+  readonly log?: Log;
+  /** Further settings, as environment variables. */
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly settingsOfCluster?: Cluster['settings'];
+}
+
+export interface TestReplica {
+  readonly id: string;
+  readonly database: Database;
+  /** Hands over and stops, as on SIGTERM. */
+  stop(): Promise<void>;
+}
+
+/** An API and controller replicas in this process, over a real etcd; the jobs are real processes. */
+export class TestSystem {
+  readonly database: Database;
+  readonly runDirectory: string;
+  address = '';
+  readonly #options: TestSystemOptions;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>[] = [];
+
+  private constructor(options: TestSystemOptions, runDirectory: string) {
+    this.#options = options;
+    this.runDirectory = runDirectory;
+    this.database = openDatabase(this.#config().etcd, this.#log());
+  }
+
+  static async start(options: TestSystemOptions): Promise<TestSystem> {
+    const system = new TestSystem(options, await mkdtemp(join(tmpdir(), 'scanplane-run-')));
+    await system.#startApi();
+    return system;
+  }
+
+  /** Starts one more controller replica; with a run directory of its own when `runDirectory` says so, as on another host. */
+  async startReplica(runDirectory = this.runDirectory, more: Readonly<Record<string, string>> = {}): Promise<TestReplica> {
+    const config = this.#config(more);
+    const log = this.#log();
+    const stop = new AbortController();
+    const closing = new AbortController();
+    const database = openDatabase(config.etcd, log);
+    const watching = database.cache.run(closing.signal);
+    await database.cache.ready(AbortSignal.timeout(10_000));
+    const engine = openProcessEngine({root: runDirectory, baseEnv: inheritedEnvironment(), log, clock: systemClock});
+    const id = randomHex(8);
+    const engines = new Map<string, Engine>([['process', engine]]);
+    const done = runReplica({replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log}, stop.signal).finally(
+      async () => {
+        closing.abort();
+        await watching;
+        database.members.close();
+      },
+    );
+    this.#running.push(done);
+    this.#stop.signal.addEventListener('abort', () => stop.abort());
+    return {
+      id,
+      database,
+      stop: async () => {
+        stop.abort();
+        await done;
+      },
+    };
+  }
+
+  /** Stops everything, then ends the jobs that still run. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await Promise.allSettled(this.#running);
+    this.database.members.close();
+    await endLeftovers(this.runDirectory);
+    await rm(this.runDirectory, {recursive: true, force: true, maxRetries: 5});
+  }
+
+  async #startApi(): Promise<void> {
+    const config = this.#config();
+    const log = this.#log();
+    this.#running.push(this.database.cache.run(this.#stop.signal));
+    await ensureMeta(this.database.store);
+    const env: [string, string][] = [
+      ['SKYSCAN_PROGRESS_INTERVAL_SEC', '0.2'],
+      ['SKYSCAN_RESULT_INTERVAL_SEC', '1'],
+      ['SCANNER_PIXEL_WORK', '0.2'],
+    ];
+    const settings = this.#options.settingsOfCluster ?? {
+      scanner_server: [process.execPath, scanner('server.ts')],
+      worker: [process.execPath, scanner('worker.ts')],
+      env,
+    };
+    await ensureClusters(this.database.store, {local: {engine: 'process', capacity: this.#options.capacity ?? 8, settings}});
+    await this.database.cache.ready(AbortSignal.timeout(10_000));
+    const listening = Promise.withResolvers<number>();
+    const api = serveApi({config: config.api, database: this.database, clock: systemClock, log, onListening: listening.resolve}, this.#stop.signal);
+    api.catch(listening.reject);
+    this.#running.push(api);
+    this.address = `http://127.0.0.1:${await listening.promise}`;
+  }
+
+  #config(more: Readonly<Record<string, string>> = {}): ReturnType<typeof loadConfig> {
+    return loadConfig({
+      SCANPLANE_ETCD_ENDPOINTS: this.#options.etcd.endpoint,
+      SCANPLANE_API_PORT: '0',
+      SCANPLANE_TTL_SECONDS: '2',
+      SCANPLANE_ORPHAN_AFTER_SECONDS: '20',
+      SCANPLANE_RETRY_BASE_SECONDS: '0.1',
+      SCANPLANE_STOP_GRACE_SECONDS: '2',
+      SCANPLANE_RUN_DIRECTORY: this.runDirectory,
+      ...this.#options.settings,
+      ...more,
+    });
+  }
+
+  #log(): Log {
+    return this.#options.log ?? silentLog;
+  }
+}
