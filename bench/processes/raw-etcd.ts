@@ -1,5 +1,5 @@
 import {Etcd3} from 'etcd3';
-import type {IOptions, Lease} from 'etcd3';
+import type {IOptions, Lease, Watcher} from 'etcd3';
 import {must} from '../../src/lib/assert.ts';
 import {newScanId} from '../../src/schema/ids.ts';
 import {closedLoop} from '../lib/load.ts';
@@ -42,26 +42,23 @@ async function createScans(template: Template, inFlight: number, seconds: number
   });
 }
 
+/** Calls back for each put below the prefix that {@link roundTrips} writes to. Never cancelled: etcd3 throws out of nowhere when its last watcher is. */
+let watcher: Promise<Watcher> | undefined;
+let onPut: (atNs: bigint) => void = () => {};
+
 /** From before a put is sent to its event on a watch that another client has open, in milliseconds; one at a time. */
 async function roundTrips(endpoint: string, value: string, count: number, everyMs: number): Promise<Float64Array> {
-  const watching = createClient(endpoint);
-  try {
-    const watcher = await watching.watch().prefix('/bench/round-trip/').create();
-    let arrived = Promise.withResolvers<bigint>();
-    watcher.on('put', () => arrived.resolve(nowNs()));
-    const taken: number[] = [];
-    for (let n = -1; n < count; n++) {
-      await new Promise((resolve) => setTimeout(resolve, everyMs));
-      arrived = Promise.withResolvers<bigint>();
-      const sent = nowNs();
-      const [at] = await Promise.all([arrived.promise, etcd().put(`/bench/round-trip/${n}`).value(value)]);
-      if (n >= 0) taken.push(msBetween(sent, at)); // the first one opens connections
-    }
-    await watcher.cancel();
-    return Float64Array.from(taken);
-  } finally {
-    watching.close();
+  watcher ??= createClient(endpoint).watch().prefix('/bench/round-trip/').create();
+  (await watcher).removeAllListeners('put').on('put', () => onPut(nowNs()));
+  const taken: number[] = [];
+  for (let n = -1; n < count; n++) {
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    const arrived = new Promise<bigint>((resolve) => (onPut = resolve));
+    const sent = nowNs();
+    const [at] = await Promise.all([arrived, etcd().put(`/bench/round-trip/${n}`).value(value)]);
+    if (n >= 0) taken.push(msBetween(sent, at)); // the first one opens connections
   }
+  return Float64Array.from(taken);
 }
 
 /** Seconds that claiming `count` owner keys takes: compare-and-set, `batch` keys per transaction, `inFlight` of these under way. They are given up again. */
@@ -119,6 +116,10 @@ async function put(key: string, value: string): Promise<void> {
   await etcd().put(key).value(value);
 }
 
-const methods = {useEtcd, createScans, roundTrips, claims, fill, read, put};
+async function removeAll(prefix: string): Promise<void> {
+  await etcd().delete().prefix(prefix);
+}
+
+const methods = {useEtcd, createScans, roundTrips, claims, fill, read, put, removeAll};
 export type RawEtcd = typeof methods;
 serve(methods);

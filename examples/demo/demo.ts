@@ -56,6 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
       ['SKYSCAN_PROGRESS_INTERVAL_SEC', '0.25'],
       ['SKYSCAN_RESULT_INTERVAL_SEC', '2'],
       ['SKYSCAN_KILL_SWITCH_CHECK_INTERVAL', '2'],
+      ['SCANNER_PIXEL_WORK', '5'],
     ],
     ...(given === undefined ? {} : {etcdEndpoint: given}),
   });
@@ -172,8 +173,8 @@ class ScanWatcher {
 
 /** Pixels done and expected, as the scanner reports them in its tallies. */
 function pixels(record: ScanRecord): {done: number; total: number} {
-  const overall = record.progress?.value.progress?.tallies['overall'] as {recos_done?: number; recos_expected?: number} | undefined;
-  return {done: overall?.recos_done ?? 0, total: overall?.recos_expected ?? 0};
+  const overall = record.progress?.value.progress?.tallies['overall'] as {pixels?: {done?: number; expected?: number}} | undefined;
+  return {done: overall?.pixels?.done ?? 0, total: overall?.pixels?.expected ?? 0};
 }
 
 async function post(address: string, event: unknown, nsides: Readonly<Record<string, number>>, workers: number): Promise<string> {

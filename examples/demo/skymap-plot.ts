@@ -2,14 +2,20 @@ import {ang2pix_ring} from '@hscmap/healpix';
 import {levelsOf} from '../scanner/skymap.ts';
 import type {LevelPixels, Skymap} from '../scanner/skymap.ts';
 
-/** From likely to unlikely, by the difference of the negative log-likelihood from the best pixel. */
+/** 90 % of a two-dimensional Gaussian, as a difference of the negative log-likelihood from the best pixel. */
+const LIKELY = 2.3;
+/** From likely to unlikely, on a logarithmic scale between the best and the worst pixel. */
 const SHADES = [
-  {upTo: 2.3, mark: '█'}, // 90 % of a two-dimensional Gaussian
-  {upTo: 8, mark: '▓'},
-  {upTo: 30, mark: '▒'},
-  {upTo: 100, mark: '░'},
-  {upTo: Number.POSITIVE_INFINITY, mark: '·'},
+  {upTo: 0.5, mark: '▓'},
+  {upTo: 0.75, mark: '▒'},
+  {upTo: 0.92, mark: '░'},
 ] as const;
+
+function shadeOf(difference: number, largest: number): string {
+  if (difference <= LIKELY) return '█';
+  const part = Math.log(difference) / Math.log(Math.max(largest, Math.E));
+  return SHADES.find(({upTo}) => part <= upTo)?.mark ?? '·';
+}
 
 /**
  * The sky in `width` columns of text: a Mollweide map in equatorial coordinates, right ascension growing to the left from 0 h at the right edge through 12 h in the middle.
@@ -20,7 +26,13 @@ export function drawSkymap(result: Skymap, width: number): string[] {
   const levels = levelsOf(result); // Finest first.
   if (levels.length === 0) return ['(no pixels)'];
   let best = Number.POSITIVE_INFINITY;
-  for (const {llhs} of levels) for (const value of llhs.values()) if (value < best) best = value;
+  let worst = Number.NEGATIVE_INFINITY;
+  for (const {llhs} of levels) {
+    for (const value of llhs.values()) {
+      best = Math.min(best, value);
+      worst = Math.max(worst, value);
+    }
+  }
   const height = Math.round(width / 4);
   const rows: string[] = [];
   let bestCell: {row: number; column: number; llh: number} | undefined;
@@ -38,7 +50,7 @@ export function drawSkymap(result: Skymap, width: number): string[] {
         continue;
       }
       if (bestCell === undefined || value < bestCell.llh) bestCell = {row, column, llh: value};
-      line += SHADES.find(({upTo}) => value - best <= upTo)?.mark ?? ' ';
+      line += shadeOf(value - best, worst - best);
     }
     rows.push(line);
   }

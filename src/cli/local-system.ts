@@ -29,6 +29,10 @@ export interface LocalSystemOptions {
   readonly orphanAfterSeconds: number;
   /** Further variables of the scanner's processes. */
   readonly scannerEnv: readonly (readonly [string, string])[];
+  /** Put before the scanner's command lines. */
+  readonly wrapper?: readonly string[];
+  /** Further settings of our own processes, as environment variables. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** An etcd that runs already, instead of a private one. */
   readonly etcdEndpoint?: string;
 }
@@ -148,8 +152,8 @@ export class LocalSystem {
   }
 
   #environment(): NodeJS.ProcessEnv {
-    const {directory, apiPort, workers, ttlSeconds, orphanAfterSeconds, scannerEnv} = this.#options;
-    const scanner = (file: string): string[] => [process.execPath, join(ROOT, 'examples', 'scanner', file)];
+    const {directory, apiPort, workers, ttlSeconds, orphanAfterSeconds, scannerEnv, wrapper = [], settings} = this.#options;
+    const scanner = (file: string): string[] => [...wrapper, process.execPath, join(ROOT, 'examples', 'scanner', file)];
     const cluster = {
       engine: 'process',
       capacity: workers,
@@ -165,6 +169,7 @@ export class LocalSystem {
       SCANPLANE_RUN_DIRECTORY: join(directory, 'run'),
       SCANPLANE_TTL_SECONDS: String(ttlSeconds),
       SCANPLANE_ORPHAN_AFTER_SECONDS: String(orphanAfterSeconds),
+      ...settings,
     };
   }
 

@@ -404,10 +404,10 @@ export class EtcdOwnership implements Ownership {
 
   async #resignStrays(): Promise<void> {
     const strays = [...this.#strays].filter(([key]) => !this.#owned.has(key) && !this.#campaigns.has(key) && !this.#resigning.has(key));
+    if (strays.length > 0) this.#deps.log.warn({count: strays.length}, 'giving back owner keys that nobody here uses');
     for (let i = 0; i < strays.length; i += this.#batchSize) {
       const batch = strays.slice(i, i + this.#batchSize);
       for (const [key] of batch) this.#strays.delete(key);
-      this.#deps.log.warn({count: batch.length}, 'giving back owner keys that nobody here uses');
       await this.#delete(new Map(batch));
     }
   }

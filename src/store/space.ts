@@ -60,10 +60,10 @@ const PRESSURE: readonly {readonly above: number; readonly garbage: number; read
   {above: 0.25, garbage: 1 / 8, keepMs: 60_000},
 ];
 /** etcd writes its file every 100 ms, so the sizes it tells are that old. */
-const SIZE_LAG_MS = 300;
+const SIZE_LAG_MS = 200;
 const MAX_SAMPLES = 1024;
 const SAMPLE_EVERY_MS = 1000;
-const PAUSE_MS = 200;
+const PAUSE_MS = 50;
 
 /**
  * Keeps the database below its quota: etcd holds every value ever written until someone compacts, and at the quota it refuses all writes.

@@ -46,7 +46,38 @@ describe('the scanner', () => {
   });
 
   test('accepts exactly what JSON.parse accepts', () => {
-    const pieces = ['{', '}', '[', ']', ',', ':', '"a"', '"\\u00e9"', '"\\x"', '"\\u12"', '1', '-', '0', '01', '1.5', '1.', '.5', '1e5', '1e', '-0', 'true', 'nul', 'null', 'false', ' ', '\n', '"', '\t', 'NaN', '"\n"'];
+    const pieces = [
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"a"',
+      '"\\u00e9"',
+      '"\\x"',
+      '"\\u12"',
+      '1',
+      '-',
+      '0',
+      '01',
+      '1.5',
+      '1.',
+      '.5',
+      '1e5',
+      '1e',
+      '-0',
+      'true',
+      'nul',
+      'null',
+      'false',
+      ' ',
+      '\n',
+      '"',
+      '\t',
+      'NaN',
+      '"\n"',
+    ];
     let seed = 7;
     const random = (n: number): number => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
     let accepted = 0;

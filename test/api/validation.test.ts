@@ -17,8 +17,7 @@ function reasonOf(action: () => unknown): string {
 }
 
 /** The reason with which a body is refused whose one member `x` breaks a schema. */
-const reasonFor = (schema: Record<string, unknown>, x: unknown): string =>
-  reasonOf(() => bodyCheck({type: 'object', properties: {x: schema}})({x}));
+const reasonFor = (schema: Record<string, unknown>, x: unknown): string => reasonOf(() => bodyCheck({type: 'object', properties: {x: schema}})({x}));
 
 describe('the text for each violated keyword', () => {
   test.each([
@@ -33,11 +32,7 @@ describe('the text for each violated keyword', () => {
     [{type: 'object'}, [], "'x': must be type 'object' (dict)"],
     [{type: 'null'}, 0, "'x': must be type 'null' (None)"],
     [{type: 'string', pattern: '\\S'}, ' ', "'x': must match the pattern '\\\\S'"],
-    [
-      {type: 'string', minLength: 1, pattern: '\\S'},
-      '',
-      "'x': must be at least 1 characters long; 'x': must match the pattern '\\\\S'",
-    ],
+    [{type: 'string', minLength: 1, pattern: '\\S'}, '', "'x': must be at least 1 characters long; 'x': must match the pattern '\\\\S'"],
     [{type: 'string', maxLength: 2}, 'abc', "'x': must be no more than 2 characters long"],
     [{type: 'integer', minimum: 1}, 0, "'x': must be at least 1"],
     [{type: 'number', maximum: 1}, 1.1, "'x': must be no more than 1"],

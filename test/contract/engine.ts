@@ -133,12 +133,10 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       const seen = await Promise.all([engine, sibling, engine, sibling, engine, sibling].map((one) => one.ensure(job)));
       expect(new Set(seen.map((one) => JSON.stringify(one))).size).toBe(1);
       expect(seen[0]?.kind).toBe('running');
-      const counter = aShellJob('wc -l < launches', {ref: {...job.ref, job: 'counter'}});
-      await eventually(async () => {
-        await engine.ensure(counter);
-        await untilExited(engine, counter.ref);
-        expect((await engine.output(counter.ref, engine.place, 0, 'stdout')).trim()).toBe('1');
-      });
+      const counter = aShellJob('while [ ! -s launches ]; do sleep 0.02; done; wc -l < launches', {ref: {...job.ref, job: 'counter'}});
+      await engine.ensure(counter);
+      await untilExited(engine, counter.ref);
+      expect((await engine.output(counter.ref, engine.place, 0, 'stdout')).trim()).toBe('1');
       await engine.stop(job.ref, engine.place);
       await untilExited(engine, job.ref);
     });

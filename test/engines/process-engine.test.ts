@@ -12,8 +12,8 @@ import type {JobObservation, JobRef, JobSpec} from '../../src/engines/engine.ts'
 import {endLeftovers} from '../../src/engines/process/leftovers.ts';
 import {openProcessEngine} from '../../src/engines/process/process-engine.ts';
 import type {ProcessEngine} from '../../src/engines/process/process-engine.ts';
-import {identify, isAlive} from '../../src/engines/process/processes.ts';
-import {RunDirectory, nameOf} from '../../src/engines/process/run-directory.ts';
+import {findMembers, identify, isAlive, signalProcess} from '../../src/engines/process/processes.ts';
+import {MARKERS, RunDirectory, nameOf} from '../../src/engines/process/run-directory.ts';
 import type {LaunchRequest} from '../../src/engines/process/run-directory.ts';
 import {must} from '../../src/lib/assert.ts';
 import {systemClock} from '../../src/lib/clock.ts';
@@ -217,8 +217,8 @@ describe('process engine', () => {
     expect(exit).toMatchObject({signal: 'SIGKILL', reason: 'stopped'});
   });
 
-  test('after a stop, what outlives the first process still has its grace', async () => {
-    const job = aShellJob(`sh -c 'trap "sleep 0.3; echo cleaned; exit" TERM; echo ready; while :; do sleep 0.02; done' & wait`);
+  test.each(['', 'setsid'])('after a stop, what outlives the first process (%s) has been asked to end too, and has its grace', async (prefix) => {
+    const job = aShellJob(`${prefix} sh -c 'trap "sleep 0.3; echo cleaned; exit" TERM; echo ready; while :; do sleep 0.02; done' & wait`);
     await engine.ensure(job);
     await untilOutput(engine, job.ref, 'ready');
     await stopAndWait(job.ref);
@@ -235,6 +235,17 @@ describe('process engine', () => {
     expect(exit.code).toBe(4);
   });
 
+  test('one of several processes that ends takes what it left behind along, while the others go on', async () => {
+    const script = `if [ $SCANPLANE_PROCESS_INDEX = 0 ]; then env -i sleep 600 & echo $! >> pids; exit 5; fi; sleep 600`;
+    const job = aShellJob(script, {count: 2});
+    await engine.ensure(job);
+    const [pid] = await untilPids(job.ref, 1);
+    await eventually(() => !isRunning(must(pid, 'written')));
+    expect((await engine.observe(job.ref, engine.place)).kind).toBe('running');
+    await engine.stop(job.ref, engine.place);
+    expect((await untilExited(engine, job.ref)).exit).toMatchObject({code: 5, reason: 'stopped'});
+  });
+
   test('when its supervisor is killed, a job is ended, wherever its processes went, and told as lost by all observers alike', async () => {
     const script = `setsid sh -c 'trap "" TERM; echo $$ >> pids; while :; do sleep 0.05; done' & echo $$ >> pids; sleep 600`;
     const job = aShellJob(script, {count: 2});
@@ -248,6 +259,30 @@ describe('process engine', () => {
     expect(await engine.ensure(job)).toEqual(one);
   });
 
+  test('whenever in its launch a supervisor is killed, the try is launched once at most and leaves nothing behind', async () => {
+    const kinds = new Set<string>();
+    for (let i = 0; i < 12; i++) {
+      const job = aShellJob('echo $$ >> pids; exec sleep 600');
+      const query = {
+        markers: [[`${MARKERS.supervisor}=${nameOf(job.ref)}`, `${MARKERS.runDirectory}=${directory.id}`]],
+        groups: new Set<number>(),
+        notBeforeTicks: 0,
+      };
+      const launch = engine.ensure(job).catch((err: unknown) => err);
+      await new Promise((resolve) => setTimeout(resolve, 10 + i * 4));
+      for (const supervisor of findMembers(query).members) signalProcess(supervisor, 'SIGKILL');
+      const outcome = await launch;
+      kinds.add(hasCode(outcome, 'unavailable') ? 'unavailable' : (outcome as JobObservation).kind);
+      await engine.ensure(job);
+      await engine.stop(job.ref, engine.place);
+      await untilExited(engine, job.ref);
+      const pids = existsSync(join(directory.shared(job.ref.scanId), 'pids')) ? pidsIn(job.ref) : [];
+      expect(pids.length).toBeLessThanOrEqual(1);
+      expect(pids.filter(isRunning)).toEqual([]);
+    }
+    expect(kinds).toContain('unavailable'); // else the kills came too late to test anything
+  });
+
   test('a claim from before the host was restarted is a lost job, and no process of today is touched for it', async () => {
     const job = aJob();
     const bystander = spawn('sleep', ['600'], {detached: true, stdio: 'ignore'});
@@ -256,7 +291,7 @@ describe('process engine', () => {
     directory.makeTry(job.ref);
     const supervisor = {...impostor, bootId: 'another boot'};
     directory.decide(job.ref, {kind: 'launch', fence: job.fence, at: new Date().toISOString(), cluster_id: 'c1', supervisor});
-    directory.recordRunning(job.ref, {started_at: new Date().toISOString(), processes: [supervisor]});
+    directory.recordRunning(job.ref, {processes: [supervisor]});
     await engine.stop(job.ref, engine.place);
     const {exit} = await untilExited(engine, job.ref);
     expect(exit.reason).toBe('supervisor lost: the host was restarted');
@@ -271,7 +306,7 @@ describe('process engine', () => {
     const then = {...now, startTicks: now.startTicks - 1};
     directory.makeTry(job.ref);
     directory.decide(job.ref, {kind: 'launch', fence: job.fence, at: new Date().toISOString(), cluster_id: 'c1', supervisor: then});
-    directory.recordRunning(job.ref, {started_at: new Date().toISOString(), processes: [then]});
+    directory.recordRunning(job.ref, {processes: [then]});
     await engine.stop(job.ref, engine.place);
     expect((await untilExited(engine, job.ref)).exit.reason).toBe('supervisor lost');
     expect(isAlive(now)).toBe(true);

@@ -33,7 +33,7 @@ describe('an event of the 2023a layout', () => {
   test('always has a kind, since a report without one is refused', () => {
     const event = sampleEvent();
     delete event.value.streams;
-    event.value.zmqnotify.topics = 'heseEvent';
+    event.value.zmqnotify = {topics: 'heseEvent'};
     expect(parseEvent(event).eventType).toBe('heseEvent');
     delete event.value.zmqnotify;
     expect(parseEvent(event).eventType).toBe('realtimeEventData');

@@ -1,9 +1,20 @@
 import {readFileSync} from 'node:fs';
 import {deflateSync} from 'node:zlib';
 
+/** As much of an event's layout as tests change. */
+export interface RealtimeEvent {
+  insert_time?: string;
+  varname?: string;
+  value: {
+    streams?: string[];
+    zmqnotify?: {topics: string | string[]};
+    data: {qtot: number; reco: Record<'splinempe' | 'l2_online_bestfit' | 'spefit2', {azi: number | null; fit_stat?: number}>};
+  };
+}
+
 /** The sample event that comes with the reference scanner. */
-export function sampleEvent(): any {
-  return JSON.parse(readFileSync(new URL('../../examples/events/sample-event.json', import.meta.url), 'utf8'));
+export function sampleEvent(): RealtimeEvent {
+  return JSON.parse(readFileSync(new URL('../../examples/events/sample-event.json', import.meta.url), 'utf8')) as RealtimeEvent;
 }
 
 interface MadeUpParticle {

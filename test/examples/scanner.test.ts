@@ -1,18 +1,21 @@
+import {once} from 'node:events';
 import {writeFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import type {AddressInfo} from 'node:net';
-import {once} from 'node:events';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {parseEvent} from '../../examples/scanner/event.ts';
+import {directionOf} from '../../examples/scanner/geometry.ts';
+import {scanModel} from '../../examples/scanner/likelihood.ts';
 import {bestFit} from '../../examples/scanner/skymap.ts';
 import {eventually} from '../support/eventually.ts';
 import {sampleEvent} from './sample-events.ts';
 import {ScannerFixture} from './scanner-processes.ts';
 import {startSkyDriverStub} from './skydriver-stub.ts';
-import type {SkyDriverStub} from './skydriver-stub.ts';
+import type {Recorded, SentBody, SkyDriverStub} from './skydriver-stub.ts';
 
 /** As little work per pixel as there is: these tests are about who does it. */
 const QUICK = {SCANNER_PIXEL_WORK: '0'};
-/** About two seconds for 768 pixels and two workers: long enough to step in. */
+/** Some 4 ms per pixel: long enough to step in. */
 const SLOW = {SCANNER_PIXEL_WORK: '3'};
 const PATIENT = {timeoutMs: 20_000};
 
@@ -33,17 +36,18 @@ function finalLevels(): Record<string, number> {
   const finals = stub.of('PUT', '/result').filter((r) => r.body.is_final === true);
   expect(finals).toHaveLength(1);
   const counts: Record<string, number> = {};
-  for (const [name, level] of Object.entries<any>(finals[0]?.body.skyscan_result)) {
+  for (const [name, level] of Object.entries(finals[0]?.body.skyscan_result ?? {})) {
     expect(level.columns).toEqual(['index', 'llh', 'E_in', 'E_tot', 'X', 'Y', 'Z', 'T']);
     for (const row of level.data) if (row.length !== 8 || !row.every(Number.isFinite)) throw new Error(`a row of ${name} is ${JSON.stringify(row)}`);
-    expect(new Set(level.data.map((row: number[]) => row[0])).size).toBe(level.data.length);
+    expect(new Set(level.data.map((row) => row[0])).size).toBe(level.data.length);
     counts[name] = level.data.length;
   }
   return counts;
 }
 
 /** Partial results that hold pixels, so far. */
-const partials = (): any[] => stub.of('PUT', '/result').filter((r) => !r.body.is_final && Object.keys(r.body.skyscan_result).length > 0);
+const partials = (): readonly Recorded[] =>
+  stub.of('PUT', '/result').filter((r) => !r.body.is_final && Object.keys(r.body.skyscan_result).length > 0);
 
 describe('a scan by a server and its workers', () => {
   test('speaks SkyDriver’s protocol from the first request to the last', async () => {
@@ -63,12 +67,12 @@ describe('a scan by a server and its workers', () => {
     expect(puts[0]?.body).toEqual({skyscan_result: {}, is_final: false});
     expect(puts.map((r) => r.body.is_final)).toEqual([...puts.slice(1).map(() => false), true]);
     expect(partials().length).toBeGreaterThan(0);
-    for (const {body} of partials()) for (const level of Object.values<any>(body.skyscan_result)) expect(level.metadata.complete).toBe(false);
+    for (const {body} of partials()) for (const level of Object.values(body.skyscan_result)) expect(level.metadata.complete).toBe(false);
 
     const counts = finalLevels();
     expect(counts['nside-8']).toBe(768);
     expect(counts['nside-64']).toBeGreaterThanOrEqual(768);
-    expect(puts.at(-1)?.body.skyscan_result['nside-64'].metadata).toEqual({
+    expect(puts.at(-1)?.body.skyscan_result['nside-64']?.metadata).toEqual({
       nside: 64,
       complete: true,
       run_id: 999001,
@@ -83,25 +87,23 @@ describe('a scan by a server and its workers', () => {
 
   test('finds the direction of the event’s own reconstruction', async () => {
     scanner.worker(QUICK);
-    const server = scanner.server(['8:0', '64:12', '512:12']);
+    const server = scanner.server(['8:0', '64:12']);
     expect(await server.ended).toBe(0);
-    const found = bestFit(stub.of('PUT', '/result').at(-1)?.body.skyscan_result);
-    // zenith 1.2217, azimuth 2.4435 on 2024-03-20 06:15:17.5 UTC
-    const model = await import('../../examples/scanner/likelihood.ts');
-    const {parseEvent} = await import('../../examples/scanner/event.ts');
-    const {directionOf} = await import('../../examples/scanner/geometry.ts');
-    const truth = directionOf(model.scanModel(parseEvent(sampleEvent())).direction);
-    expect(found?.ra).toBeCloseTo((truth.ra * 180) / Math.PI, 0);
-    expect(found?.dec).toBeCloseTo((truth.dec * 180) / Math.PI, 0);
+    const found = bestFit(stub.of('PUT', '/result').at(-1)?.body.skyscan_result ?? {});
+    const truth = directionOf(scanModel(parseEvent(sampleEvent())).direction);
+    // Within a pixel of nside 64, which is 0.9 degrees across.
+    expect(Math.abs((found?.ra ?? 0) - (truth.ra * 180) / Math.PI)).toBeLessThan(1);
+    expect(Math.abs((found?.dec ?? 0) - (truth.dec * 180) / Math.PI)).toBeLessThan(1);
   });
 
   test('reports progress that says what is done, what is expected, and when it ended', async () => {
     scanner.worker(QUICK);
     expect(await scanner.server(['8:0', '64:12']).ended).toBe(0);
     const patches = stub.of('PATCH', '/manifest').map((r) => r.body);
+    const [firstBody, lastBody] = [patches[0] as SentBody, patches.at(-1) as SentBody];
     for (const body of patches) {
       expect(Object.keys(body).sort()).toEqual(['event_metadata', 'progress', 'scan_metadata']);
-      expect(body.event_metadata).toEqual(patches[0].event_metadata);
+      expect(body.event_metadata).toEqual(firstBody.event_metadata);
       expect(body.scan_metadata).toEqual({scan_id: 'abc123', nside_progression: {8: 0, 64: 12}, position_variations: 7});
       expect(body.progress).toMatchObject({summary: expect.any(String), epilogue: expect.any(String), predictive_scanning_threshold: 1});
       expect(body.progress.last_updated).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);
@@ -112,15 +114,15 @@ describe('a scan by a server and its workers', () => {
       const {done} = body.progress.tallies.overall.pixels;
       expect(Object.keys(body.progress.processing_stats).includes('rate')).toBe(done > 0);
     }
-    const [first, last] = [patches[0].progress, patches.at(-1).progress];
+    const [first, last] = [firstBody.progress, lastBody.progress];
     expect(first).toMatchObject({end: null, tallies: {overall: {recos: {done: 0}}}});
     expect(first.processing_stats).toEqual({start: {'scanner start': expect.any(String)}, runtime: {elapsed: expect.any(String)}});
-    expect(patches.some((b) => b.progress.processing_stats.predictions !== undefined)).toBe(true);
+    expect(patches.some((b) => b.progress.processing_stats['predictions'] !== undefined)).toBe(true);
     const {done, expected} = last.tallies.overall.pixels;
     expect(done).toBe(expected);
     expect(last.tallies.overall.recos).toEqual({done: 7 * done, expected: 7 * done});
     expect(last.processing_stats).toMatchObject({finished: true, end: expect.stringMatching(/^\d{4}-/)});
-    expect(last.processing_stats.predictions).toBeUndefined();
+    expect(last.processing_stats['predictions']).toBeUndefined();
     expect(Number.isInteger(last.end)).toBe(true);
   });
 
@@ -136,11 +138,11 @@ describe('a scan by a server and its workers', () => {
 
   test('reports at intervals between rounds', async () => {
     scanner.worker(SLOW);
-    const server = scanner.server(['8:0'], {SKYSCAN_PROGRESS_INTERVAL_SEC: '0.2', SKYSCAN_RESULT_INTERVAL_SEC: '0.5'});
+    const server = scanner.server(['4:0'], {SKYSCAN_PROGRESS_INTERVAL_SEC: '0.1', SKYSCAN_RESULT_INTERVAL_SEC: '0.3'});
     await server.ended;
     expect(stub.of('PATCH', '/manifest').length).toBeGreaterThan(stub.of('PUT', '/result').length);
-    const sizes = partials().map((r) => r.body.skyscan_result['nside-8'].data.length);
-    expect(sizes.length).toBeGreaterThan(2);
+    const sizes = partials().map((r) => r.body.skyscan_result['nside-4']?.data.length ?? 0);
+    expect(sizes.length).toBeGreaterThan(1);
     expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
   });
 
@@ -156,9 +158,9 @@ describe('a scan by a server and its workers', () => {
   test('writes what could not be computed in time as <skyreader.nan>', async () => {
     scanner.worker({SCANNER_PIXEL_WORK: '1', EWMS_PILOT_TASK_TIMEOUT: '0.0000001'});
     expect(await scanner.server(['1:0']).ended).toBe(0);
-    const rows = stub.of('PUT', '/result').at(-1)?.body.skyscan_result['nside-1'].data;
+    const rows = stub.of('PUT', '/result').at(-1)?.body.skyscan_result['nside-1']?.data;
     expect(rows).toHaveLength(12);
-    expect(rows[0]).toEqual([0, ...Array.from({length: 7}, () => '<skyreader.nan>')]);
+    expect(rows?.[0]).toEqual([0, ...Array.from({length: 7}, () => '<skyreader.nan>')]);
   });
 });
 
@@ -191,16 +193,16 @@ describe('a worker', () => {
 
   test('outlives its server and works for the next one in the same folder', async () => {
     const workers = [scanner.worker(SLOW), scanner.worker(SLOW)];
-    const first = scanner.server(['8:0']);
+    const first = scanner.server(['4:0']);
     await eventually(() => partials().length > 0, PATIENT);
     first.child.kill('SIGKILL');
     await first.ended;
     const {token} = await scanner.startup();
-    const second = scanner.server(['8:0']);
+    const second = scanner.server(['4:0']);
     expect(await second.ended).toBe(0);
     expect((await scanner.startup()).token).not.toBe(token);
     expect(await Promise.all(workers.map((w) => w.ended))).toEqual([0, 0]);
-    expect(finalLevels()).toEqual({'nside-8': 768});
+    expect(finalLevels()).toEqual({'nside-4': 192});
   });
 
   test('is not misled by the file of a server that is gone, nor by whoever has its port now', async () => {
@@ -254,10 +256,13 @@ describe('the server', () => {
 
   test('goes on while status and workforce cannot be had', async () => {
     stub.override = (method) => (method === 'GET' && stub.requests.length > 1 ? {status: 500} : undefined);
-    scanner.worker(SLOW);
-    expect(await scanner.server(['8:0'], {SKYSCAN_KILL_SWITCH_CHECK_INTERVAL: '0.1'}).ended).toBe(0);
-    expect(stub.of('GET', '/status').length).toBeGreaterThan(1);
-    expect(finalLevels()).toEqual({'nside-8': 768});
+    const server = scanner.server(['4:0'], {SKYSCAN_KILL_SWITCH_CHECK_INTERVAL: '0.05', SCANNER_WORKFORCE_INTERVAL_SEC: '0.05'});
+    const unknown = (what: string) => (): boolean => server.log().filter((l) => l['message'] === what).length > 1;
+    await eventually(unknown('status unknown'), PATIENT);
+    await eventually(unknown('workforce unknown'), PATIENT);
+    scanner.worker(QUICK);
+    expect(await server.ended).toBe(0);
+    expect(finalLevels()).toEqual({'nside-4': 192});
   });
 
   test('does not mind reports on the way that are refused', async () => {

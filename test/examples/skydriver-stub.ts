@@ -2,12 +2,39 @@ import {once} from 'node:events';
 import {createServer} from 'node:http';
 import type {AddressInfo} from 'node:net';
 
+interface LevelBody {
+  readonly columns: readonly string[];
+  readonly data: readonly (readonly unknown[])[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+interface ProgressBody {
+  readonly tallies: {
+    readonly nsides: unknown;
+    readonly overall: {readonly recos: unknown; readonly pixels: {readonly done: number; readonly expected: number}};
+  };
+  readonly processing_stats: Readonly<Record<string, unknown>>;
+  readonly predictive_scanning_threshold: number;
+  readonly last_updated: string;
+  readonly start: number;
+  readonly end: number | null;
+}
+
+/** What a scanner sends, each part present in the kind of request that has it. */
+export interface SentBody {
+  readonly is_final: boolean;
+  readonly skyscan_result: Readonly<Record<string, LevelBody>>;
+  readonly progress: ProgressBody;
+  readonly event_metadata: unknown;
+  readonly scan_metadata: unknown;
+}
+
 /** One request that a scanner made. `atMs` is on the clock of `performance.now()`. */
 export interface Recorded {
   readonly method: string;
   readonly path: string;
   readonly authorization: string | undefined;
-  readonly body: any;
+  readonly body: SentBody;
   readonly atMs: number;
 }
 
@@ -48,7 +75,7 @@ export async function startSkyDriverStub(event: unknown): Promise<SkyDriverStub>
     const text = Buffer.concat(chunks).toString('utf8');
     const [method, path] = [request.method ?? '', request.url ?? ''];
     const {authorization} = request.headers;
-    requests.push({method, path, authorization, body: text === '' ? undefined : JSON.parse(text), atMs: performance.now()});
+    requests.push({method, path, authorization, body: (text === '' ? {} : JSON.parse(text)) as SentBody, atMs: performance.now()});
     if (stub.breakConnection?.()) return void request.socket.destroy();
     await stub.delay?.();
     const {status = 200, headers = {}, body = {}} = stub.override?.(method, path) ?? ordinary(method, path);

@@ -64,7 +64,13 @@ describe('the manifest', () => {
 
 describe('the scanner’s command line', () => {
   test('is SkyDriver’s', () => {
-    const request = aSpec({nsides: [['64', 12], ['8', 0]], reco_algo: 'millipede'}).request;
+    const request = aSpec({
+      nsides: [
+        ['64', 12],
+        ['8', 0],
+      ],
+      reco_algo: 'millipede',
+    }).request;
     expect(scannerCommandLine(request)).toBe(
       'python -m skymap_scanner.server --reco-algo millipede --cache-dir /common-space --client-startup-json /common-space/startup.json ' +
         '--nsides 64:12 8:0 --real-event --predictive-scanning-threshold 1.0',

@@ -86,7 +86,9 @@ describe('a filter', () => {
 
 describe('what narrows a search', () => {
   test('equalities on indexed fields, also inside $and, never inside $or', () => {
-    expect(compileScanFilter({'event_metadata.run_id': 1, 'event_metadata.event_id': {$eq: 2}}).indexed).toEqual([{index: 'run_event', value: '1/2'}]);
+    expect(compileScanFilter({'event_metadata.run_id': 1, 'event_metadata.event_id': {$eq: 2}}).indexed).toEqual([
+      {index: 'run_event', value: '1/2'},
+    ]);
     expect(compileScanFilter({$and: [{i3_event_id: 'e'}, {is_deleted: false}]}).indexed).toEqual([
       {index: 'event', value: 'e'},
       {index: 'deleted', value: 'false'},

@@ -15,12 +15,21 @@ test('every key that is built is read back as what it is', () => {
   expect(keys.parseKey(keys.META_KEY)).toEqual({kind: 'meta'});
 });
 
-test.each(['/scan', '/scan/', '/scan/a/', '/scan/a/nope', '/scan/a/job', '/scan/a/report/x/y', '~blob/x', '/other/a', '', '/scan/a b', '/scan/by-hand'])(
-  '%j is none of our keys',
-  (key) => {
-    expect(keys.parseKey(key)).toBeUndefined();
-  },
-);
+test.each([
+  '/scan',
+  '/scan/',
+  '/scan/a/',
+  '/scan/a/nope',
+  '/scan/a/job',
+  '/scan/a/report/x/y',
+  '~blob/x',
+  '/other/a',
+  '',
+  '/scan/a b',
+  '/scan/by-hand',
+])('%j is none of our keys', (key) => {
+  expect(keys.parseKey(key)).toBeUndefined();
+});
 
 test('scan ids have SkyDriver’s format and sort by time', () => {
   const ids = [1_000, 1_700_000_000_000, 1_700_000_000_001].map((ms) => newScanId(ms));

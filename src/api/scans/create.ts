@@ -71,9 +71,8 @@ async function tryCreate(deps: RouteDeps, request: RequestWithoutEvent, event: E
     {put: scanKey(id), value: specText},
     {put: waiting, value: canonicalJson(entry)},
   ];
-  if ('id' in event) {
-    compares.push({key: eventKey(eventId), exists: true});
-  } else {
+  // A stored event is not compared: commits that share a key do not share a transaction, and an event that goes away by hand does so later as well.
+  if ('text' in event) {
     const staged = await deps.blobs.stage('event', eventId, event.text);
     const header: EventHeader = {blob: staged.header, created_at: nowSeconds};
     compares.push({key: eventKey(eventId), createRevision: 0}, ...staged.compares);
@@ -84,7 +83,6 @@ async function tryCreate(deps: RouteDeps, request: RequestWithoutEvent, event: E
   if (result.ok) {
     return {id, spec: {value: spec, createRevision: result.revision, modRevision: result.revision, lease: '0'}};
   }
-  if ('id' in event && result.found.get(eventKey(eventId)) === undefined) throw badRequest('i3 event not found');
   return undefined;
 }
 

@@ -195,7 +195,7 @@ export class ProcessEngine implements Engine {
     const isSupervised = isAlive(claim.supervisor);
     const exit = this.directory.exit(ref);
     if (exit !== undefined) return exited(claim, exit);
-    if (isSupervised) return {kind: 'running', handle: handleOf(claim), startedAt: this.directory.running(ref)?.started_at ?? claim.at};
+    if (isSupervised) return {kind: 'running', handle: handleOf(claim), startedAt: claim.at};
     return this.contain(ref, claim);
   }
 
@@ -355,7 +355,6 @@ export class ProcessEngine implements Engine {
     this.directory.recordExit(ref, {
       began: true,
       exit: {code: null, reason, ended_at: this.now()},
-      ...(running === undefined ? {} : {started_at: running.started_at}),
       processes: [],
     });
     this.options.log.warn({scanId: ref.scanId, job: ref.job, try: ref.try, reason}, 'job ended without its supervisor');

@@ -36,7 +36,7 @@ import type {ProcessIdentity} from './processes.ts';
  *                                          <index>.stdout.<segment>, <index>.stderr.<segment>, supervisor.stderr
  */
 
-/** The one decision about a try: whoever links it first, decides. */
+/** The one decision about a try: whoever links it first, decides. `at` (RFC 3339) is when; a launched try counts as started then. */
 export type Claim =
   | {readonly kind: 'closed'; readonly fence: FenceToken; readonly at: string}
   | {
@@ -49,7 +49,6 @@ export type Claim =
 
 /** What was started. Advice only: it may be missing when the supervisor was killed at the wrong moment. */
 export interface Running {
-  readonly started_at: string;
   readonly processes: readonly ProcessIdentity[];
 }
 
@@ -66,7 +65,6 @@ export interface ProcessExit {
 export interface ExitRecord {
   readonly began: boolean;
   readonly exit: JobExit;
-  readonly started_at?: string;
   readonly processes: readonly ProcessExit[];
 }
 

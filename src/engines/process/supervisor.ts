@@ -37,7 +37,7 @@ class Supervisor {
   private readonly exits: ProcessExit[] = [];
   /** Process groups that may still have members. */
   private readonly groups = new Set<number>();
-  private startedAt: string | undefined;
+  private hasBegun = false;
   private endReason: string | undefined;
   private graceIsOver = false;
   private finishing = false;
@@ -91,10 +91,10 @@ class Supervisor {
 
   private startProcesses(): void {
     const {ref, count} = this.request;
-    this.startedAt = new Date().toISOString();
+    this.hasBegun = true;
     for (let index = 0; index < count && this.endReason === undefined; index++) this.startProcess(index);
     try {
-      this.directory.recordRunning(ref, {started_at: this.startedAt, processes: this.leaders.map((leader) => leader.identity)});
+      this.directory.recordRunning(ref, {processes: this.leaders.map((leader) => leader.identity)});
     } catch {
       // It only speeds up the search for leftovers, which also finds them by their environment.
     }
@@ -203,7 +203,7 @@ class Supervisor {
   }
 
   private finishIfAllEnded(): void {
-    if (this.finishing || this.startedAt === undefined) return;
+    if (this.finishing || !this.hasBegun) return;
     if (this.exits.length < this.request.count && (this.endReason === undefined || this.exits.length < this.expectedExits())) return;
     this.finishing = true;
     void this.finish();
@@ -232,7 +232,6 @@ class Supervisor {
         this.directory.recordExit(this.request.ref, {
           began: true,
           exit: this.summary(),
-          ...(this.startedAt === undefined ? {} : {started_at: this.startedAt}),
           processes: this.exits,
         });
         break;

@@ -120,7 +120,13 @@ describe('A. a good request', () => {
       i3_event_id: body.i3_event_id,
       scanner_server_env_from_user: {MY_ENV_VAR: true},
     });
-    const repeated = [['foobar', 1], ['a-schedd', 999], ['cloud', 4568], ['a-schedd', 1], ['cloud', 2]];
+    const repeated = [
+      ['foobar', 1],
+      ['a-schedd', 999],
+      ['cloud', 4568],
+      ['a-schedd', 1],
+      ['cloud', 2],
+    ];
     expect((await requestOf({cluster: repeated})).request_clusters).toEqual(repeated);
   });
 
@@ -310,7 +316,12 @@ describe('K. more cases', () => {
   });
 
   test('case 71: known paths refuse other methods, unknown paths are not found', async () => {
-    for (const [method, path] of [['GET', '/scan'], ['POST', '/'], ['PUT', '/scan'], ['OPTIONS', '/scan']] as const) {
+    for (const [method, path] of [
+      ['GET', '/scan'],
+      ['POST', '/'],
+      ['PUT', '/scan'],
+      ['OPTIONS', '/scan'],
+    ] as const) {
       expect(refusal(await api.ask(method, path)), `${method} ${path}`).toBe('405 Method Not Allowed');
     }
     expect(await api.ask('HEAD', '/scan')).toMatchObject({status: 405, reason: 'Method Not Allowed'});

@@ -231,9 +231,7 @@ describe('C. the scanner reports', () => {
     expect(await send({})).toBe("400 'skyscan_result' is a required property; 'is_final' is a required property");
     for (const bad of ['Done', ['a']]) expect(refusal(await put(bad, true))).toBe("400 'skyscan_result': must be type 'object' (dict)");
     for (const bad of [1, 'true', null]) expect(refusal(await put(RESULT, bad))).toBe("400 'is_final': must be type 'boolean' (bool)");
-    expect(await send({skyscan_result: RESULT, is_final: true, x: 1})).toBe(
-      "400 Additional properties are not allowed ('x' was unexpected)",
-    );
+    expect(await send({skyscan_result: RESULT, is_final: true, x: 1})).toBe("400 Additional properties are not allowed ('x' was unexpected)");
     expect(await send('[]')).toBe("400 must be type 'object' (dict)");
     expect(await send('{"skyscan_result": {"a": NaN}, "is_final": true}')).toContain('400 Request body validation error: Failed to deserialize');
     expect((await get('/result')).body).toEqual({});
