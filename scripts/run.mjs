@@ -20,11 +20,15 @@ const COMMANDS = {
   start: {etcd: true, server: true, steps: [['node', 'src/cli/start.ts']]},
   test: {etcd: true, steps: [['vitest', 'run', '--project', 'unit', '--project', 'etcd']]},
   'test:long': {etcd: true, steps: [['vitest', 'run', '--project', 'long']]},
+  etcdctl: {etcd: true, steps: [['etcdctl']]},
   check: {steps: [['tsc'], ['oxlint', '--type-aware', '--deny-warnings'], ['oxfmt', '--check']]},
   build: {clean: 'dist', steps: [['tsc', '-p', 'tsconfig.build.json']]},
   bench: {etcd: true, steps: [['node', '--expose-gc', 'bench/run.ts']]},
   format: {steps: [['oxfmt']]},
 };
+
+/** Where `npm start` has its etcd. */
+const START_ENDPOINT = 'http://127.0.0.1:23790';
 
 const say = (line) => process.stderr.write(`${line}\n`);
 
@@ -36,9 +40,14 @@ async function main([name = '', ...args]) {
   }
   await ensureDependencies(ROOT, say);
   const env = {...process.env, PATH: [join(ROOT, 'node_modules', '.bin'), process.env.PATH].filter(Boolean).join(delimiter)};
+  if (name === 'etcdctl') {
+    env.ETCDCTL_API = '3';
+    env.ETCDCTL_ENDPOINTS ??= START_ENDPOINT;
+  }
   let stop;
   if (command.etcd && !env.SCANPLANE_ETCD && !env.SCANPLANE_TEST_ETCD) {
     const etcd = await ensureEtcd(say);
+    if (etcd.kind === 'binary') env.PATH += `${delimiter}${dirname(etcd.etcd)}`;
     if (etcd.kind === 'container' && command.server) {
       const server = startContainer(etcd.image);
       env.SCANPLANE_ETCD = server.endpoint;

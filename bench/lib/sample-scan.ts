@@ -2,9 +2,11 @@ import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import {rfc3339} from '../../src/lib/clock.ts';
 import {buildSkymapChain} from '../../src/model/chain.ts';
 import type {Admission} from '../../src/schema/admission.ts';
+import {backlogOrder} from '../../src/schema/backlog.ts';
+import type {BacklogEntry} from '../../src/schema/backlog.ts';
 import {newEventId, newScanId, randomHex} from '../../src/schema/ids.ts';
 import type {Job} from '../../src/schema/job.ts';
-import {admissionKey, chainKey, jobKey, ownerKey, progressKey, scanKey, stateKey} from '../../src/schema/keys.ts';
+import {admissionKey, backlogKey, chainKey, jobKey, ownerKey, progressKey, scanKey, stateKey} from '../../src/schema/keys.ts';
 import type {Owner} from '../../src/schema/owner.ts';
 import type {Progress} from '../../src/schema/progress.ts';
 import type {ScanSpec} from '../../src/schema/scan.ts';
@@ -28,11 +30,9 @@ export function requestBody(eventId: string): string {
   });
 }
 
-/** A scan half-way: admitted, owned, its two jobs running, the scanner reporting. What a watch cache holds most of while much is going on. */
-export function runningScan(nowMs: number): Template {
-  const id = newScanId(nowMs);
-  const nowText = rfc3339(nowMs);
-  const spec: ScanSpec = {
+/** What a user asked for at `nowMs`. */
+function specOf(nowMs: number, eventId: string): ScanSpec {
+  return {
     type: 'skymap-scan',
     created_at: nowMs / 1000,
     request: {
@@ -45,7 +45,7 @@ export function runningScan(nowMs: number): Template {
       real_or_simulated_event: 'real',
       max_pixel_reco_time: 60,
       request_clusters: [[CLUSTER, 1]],
-      i3_event_id: newEventId(),
+      i3_event_id: eventId,
       predictive_scanning_threshold: 1,
       scanner_server_memory_bytes: 1_024_000_000,
       worker_memory_bytes: 8_000_000_000,
@@ -56,6 +56,26 @@ export function runningScan(nowMs: number): Template {
       priority: 0,
     },
   };
+}
+
+/** A scan as a POST leaves it: waiting for admission. */
+export function waitingScan(nowMs: number, eventId: string): Template {
+  const id = newScanId(nowMs);
+  const entry: BacklogEntry = {timestamp: nowMs / 1000, priority: 0, pending_timestamp: 0, next_attempt: 0};
+  return {
+    id,
+    entries: [
+      {key: scanKey(id), value: canonicalJson(specOf(nowMs, eventId))},
+      {key: backlogKey(backlogOrder(0, nowMs), id), value: canonicalJson(entry)},
+    ],
+  };
+}
+
+/** A scan half-way: admitted, owned, its two jobs running, the scanner reporting. What a watch cache holds most of while much is going on. */
+export function runningScan(nowMs: number): Template {
+  const id = newScanId(nowMs);
+  const nowText = rfc3339(nowMs);
+  const spec = specOf(nowMs, newEventId());
   const chain = buildSkymapChain(spec, 2);
   const job = (name: string): Job => ({
     ...(chain.jobs[name] ?? {type: 'workers', cluster: CLUSTER, count: 1, retry: 2}),

@@ -1,7 +1,7 @@
 import type {RowResult, Verdict} from './judge.ts';
 import type {CpuPerOperation} from './row.ts';
 
-const AXIS = 33;
+const AXIS = 25;
 /** The axis reaches from a quarter to four times the target, the target in the middle. */
 const REACH = 4;
 
@@ -17,29 +17,28 @@ const COLOURS: Readonly<Record<Verdict, string>> = {
 /** The results as a table for a terminal: one line per row, its interval drawn on an axis with the target in the middle. */
 export function drawTable(results: readonly RowResult[], hasColour: boolean): string {
   const paint = (verdict: Verdict, text: string): string => (hasColour ? `${COLOURS[verdict]}${text}\x1b[0m` : text);
-  const cells = results.map((result) => [
+  const lines = results.map((result) => [
     result.row.id,
-    result.row.title,
-    result.row.against,
-    `${figure(result.a)} / ${figure(result.b)} ${result.row.unit}`,
+    `${figure(result.a)} ÷ ${figure(result.b)} ${result.row.unit}`,
     figure(result.ratio),
     `${figure(result.interval.low)} – ${figure(result.interval.high)}`,
     drawInterval(result),
     targetText(result),
-    `${result.rounds.filter((round) => round.void === undefined).length}/${result.rounds.length}`,
+    `${result.rounds.filter((round) => round.void === undefined).length} of ${result.rounds.length}`,
+    result.verdict,
   ]);
-  const heads = ['row', 'measured', 'against', 'figures', 'ratio', '90 %', 'target in the middle, × ¼ … × 4', 'target', 'rounds', ''];
-  const widths = heads.map((head, i) => Math.max(head.length, ...cells.map((line) => line[i]?.length ?? 0)));
+  const heads = ['row', 'scanplane ÷ baseline', 'ratio', 'from – to', 'target ×¼ … ×1 … ×4', 'target (best)', 'rounds', 'verdict'];
+  const widths = heads.map((head, i) => Math.max(head.length, ...lines.map((cells) => cells[i]?.length ?? 0)));
   const rule = (left: string, cross: string, right: string): string => left + widths.map((width) => '─'.repeat(width + 2)).join(cross) + right;
-  widths[widths.length - 1] = 9;
-  const line = (columns: readonly string[]): string => `│ ${columns.join(' │ ')} │`;
-  const pad = (text: string, i: number): string => text.padEnd(widths[i] ?? 0);
-  const body = results.map((result, n) =>
-    line([
-      ...(cells[n] ?? []).map((text, i) => (i === 6 ? paint(result.verdict, pad(text, i)) : pad(text, i))),
-      paint(result.verdict, result.verdict.padEnd(9)),
-    ]),
-  );
+  const draw = (cells: readonly string[], coloured?: Verdict): string =>
+    `│ ${cells
+      .map((text, i) => {
+        const padded = text.padEnd(widths[i] ?? 0);
+        return coloured !== undefined && (i === 4 || i === 7) ? paint(coloured, padded) : padded;
+      })
+      .join(' │ ')} │`;
+  const body = lines.map((cells, n) => draw(cells, results[n]?.verdict));
+  const titles = results.map(({row}) => `  ${row.id.padEnd(8)} ${row.title} ÷ ${row.against}${row.judged === 'worst' ? ' (the worst of all trials)' : ''}`);
   const cpu = results.flatMap((result) =>
     result.cpu === undefined ? [] : [`  ${result.row.id.padEnd(8)} ${cpuText(result.cpu.a)}   against   ${cpuText(result.cpu.b)}`],
   );
@@ -48,10 +47,11 @@ export function drawTable(results: readonly RowResult[], hasColour: boolean): st
   );
   return [
     rule('┌', '┬', '┐'),
-    line(heads.map(pad)),
+    draw(heads),
     rule('├', '┼', '┤'),
     ...body,
     rule('└', '┴', '┘'),
+    ...titles,
     ...(cpu.length > 0 ? ['processor µs per operation', ...cpu] : []),
     ...(voids.length > 0 ? ['rounds that do not count', ...voids] : []),
   ].join('\n');

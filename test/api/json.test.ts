@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import {JsonScanner, JsonSyntaxError, scanJson, scanLargeJson} from '../../src/api/json/json-scanner.ts';
-import {RawJson, encodeJson} from '../../src/api/json/raw-json.ts';
+import {RawJson, encodeJson, encodeList} from '../../src/api/json/raw-json.ts';
 
 const scan = (text: string): ReadonlyMap<string, {start: number; end: number}> => scanJson(Buffer.from(text));
 
@@ -127,4 +127,11 @@ test('an answer carries stored text as it is, at the first and the second level'
   const bytes = encodeJson({a: 1, b: RawJson.of(text), c: {d: RawJson.of('[ ]'), e: 'x'}, f: undefined, g: {}, h: null, i: [1]});
   expect(bytes.toString()).toBe(`{"a":1,"b":${text},"c":{"d":[ ],"e":"x"},"g":{},"h":null,"i":[1]}`);
   expect(encodeJson({}).toString()).toBe('{}');
+});
+
+test('a long list is written in steps, and reads as one', async () => {
+  for (const length of [0, 1, 200, 401]) {
+    const items = Array.from({length}, (_, i) => ({i}));
+    expect(JSON.parse((await encodeList('items', items)).toString())).toEqual({items});
+  }
 });

@@ -247,7 +247,7 @@ describe('process engine', () => {
   });
 
   test('when its supervisor is killed, a job is ended, wherever its processes went, and told as lost by all observers alike', async () => {
-    const script = `setsid sh -c 'trap "" TERM; echo $$ >> pids; while :; do sleep 0.05; done' & echo $$ >> pids; sleep 600`;
+    const script = `(setsid sh -c 'trap "" TERM; echo $$ >> pids; while :; do sleep 0.05; done' &); echo $$ >> pids; sleep 600`;
     const job = aShellJob(script, {count: 2});
     await engine.ensure(job);
     const pids = await untilPids(job.ref, 4);
@@ -261,7 +261,7 @@ describe('process engine', () => {
 
   test('whenever in its launch a supervisor is killed, the try is launched once at most and leaves nothing behind', async () => {
     const kinds = new Set<string>();
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 8; i++) {
       const job = aShellJob('echo $$ >> pids; exec sleep 600');
       const query = {
         markers: [[`${MARKERS.supervisor}=${nameOf(job.ref)}`, `${MARKERS.runDirectory}=${directory.id}`]],
@@ -269,7 +269,7 @@ describe('process engine', () => {
         notBeforeTicks: 0,
       };
       const launch = engine.ensure(job).catch((err: unknown) => err);
-      await new Promise((resolve) => setTimeout(resolve, 10 + i * 4));
+      await new Promise((resolve) => setTimeout(resolve, 10 + i * 6));
       for (const supervisor of findMembers(query).members) signalProcess(supervisor, 'SIGKILL');
       const outcome = await launch;
       kinds.add(hasCode(outcome, 'unavailable') ? 'unavailable' : (outcome as JobObservation).kind);

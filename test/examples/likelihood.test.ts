@@ -1,3 +1,4 @@
+import {existsSync, readFileSync} from 'node:fs';
 import {describe, expect, test} from 'vitest';
 import {toEquatorial} from '../../examples/scanner/astrometry.ts';
 import {parseEvent} from '../../examples/scanner/event.ts';
@@ -83,4 +84,31 @@ test('the minimiser finds the bottom of a curved valley', () => {
   const {at, value} = minimise(valley, [-1.2, 1], [0.5, 0.5], 2000);
   expect(value).toBeLessThan(1e-8);
   expect(at[0]).toBeCloseTo(1, 3);
+});
+
+const shared = new URL('../../../shared/data/', import.meta.url);
+if (!existsSync(shared)) console.warn('skipped: there are no real events in ../shared/data beside the repository');
+test.skipIf(!existsSync(shared))('a real event is lowest in the pixel where the real scanner had it lowest (needs ../shared/data)', () => {
+  const read = (path: string): string => readFileSync(new URL(path, shared), 'utf8');
+  const real = JSON.parse(read('results/run00138632-evt000031747601-nside1-raw-nan.json').replaceAll('NaN', 'null')) as {
+    'nside-1': {data: [number, number][]; metadata: {mjd: number}};
+  };
+  const event = parseEvent(JSON.parse(read('events/138632_31747601.json')));
+  const [lowest] = real['nside-1'].data.reduce((best, row) => (row[1] < best[1] ? row : best));
+  const fits = Array.from({length: 12}, (_, index) => fitPixel(scanModel(event), 1, index, quick).llh);
+  expect(fits.indexOf(Math.min(...fits))).toBe(lowest);
+  expect(event.mjd).toBeCloseTo(real['nside-1'].metadata.mjd, 9);
+});
+
+test.skipIf(!existsSync(shared))('real events of frames only tell run, number, time and direction (needs ../shared/data)', () => {
+  const read = (name: string) => parseEvent(JSON.parse(readFileSync(new URL(`events/${name}`, shared), 'utf8')));
+  expect(read('event_HESE_2017-11-28.json')).toMatchObject({runId: 130322, eventId: 1414689, mjd: expect.closeTo(58086.45184, 4)});
+  expect(read('hese_event_01.json')).toMatchObject({runId: 127907, eventId: 20178442, mjd: expect.closeTo(57517.64354, 4)});
+  // The same event tells the same in its frames as in plain text, as far as it is in both.
+  const json = JSON.parse(readFileSync(new URL('events/138632_31747601.json', shared), 'utf8')) as {value: {data: unknown}};
+  const plain = parseEvent(json);
+  const framed = parseEvent({...json, value: {...json.value, data: (json.value.data as {frames: unknown}).frames}});
+  expect(framed).toMatchObject({runId: plain.runId, eventId: plain.eventId, mjd: expect.closeTo(plain.mjd, 9)});
+  expect(framed.recos[0]?.zenith).toBeCloseTo(plain.recos[0]!.zenith, 4);
+  expect(framed.recos[0]?.azimuth).toBeCloseTo(plain.recos[0]!.azimuth, 4);
 });

@@ -22,10 +22,10 @@ const BACKSLASH = 0x5c;
  */
 export class JsonScanner {
   readonly #bytes: Buffer;
-  readonly #stack = new Uint8Array(MAX_DEPTH);
+  /** Per open container: 1 for an object, 0 for an array. */
+  readonly #stack: (0 | 1)[] = [];
   readonly #members = new Map<string, JsonRange>();
   #position = 0;
-  #depth = 0;
   #expect: Expect = 'value';
   #memberKey = '';
   #memberStart = 0;
@@ -65,7 +65,7 @@ export class JsonScanner {
         if (byte !== QUOTE) return this.#fail();
         const start = this.#position;
         this.#string();
-        if (this.#depth === 1) this.#memberKey = JSON.parse(this.#bytes.toString('utf8', start, this.#position)) as string;
+        if (this.#stack.length === 1) this.#memberKey = JSON.parse(this.#bytes.toString('utf8', start, this.#position)) as string;
         this.#expect = 'colon';
         return;
       }
@@ -75,7 +75,7 @@ export class JsonScanner {
         this.#expect = 'value';
         return;
       case 'comma': {
-        const isObject = this.#stack[this.#depth - 1] === 1;
+        const isObject = this.#stack.at(-1) === 1;
         if (byte === (isObject ? 0x7d : 0x5d)) return this.#close();
         if (byte !== 0x2c) return this.#fail();
         this.#position++;
@@ -88,7 +88,7 @@ export class JsonScanner {
   }
 
   #value(byte: number): void {
-    if (this.#depth === 1) this.#memberStart = this.#position;
+    if (this.#stack.length === 1) this.#memberStart = this.#position;
     switch (byte) {
       case 0x7b:
         return this.#open(1);
@@ -113,21 +113,21 @@ export class JsonScanner {
   }
 
   #open(kind: 0 | 1): void {
-    if (this.#depth === MAX_DEPTH) throw new JsonSyntaxError('nested too deeply');
-    this.#stack[this.#depth++] = kind;
+    if (this.#stack.length === MAX_DEPTH) throw new JsonSyntaxError('nested too deeply');
+    this.#stack.push(kind);
     this.#position++;
     this.#expect = kind === 1 ? 'first key' : 'first value';
   }
 
   #close(): void {
-    this.#depth--;
+    this.#stack.pop();
     this.#position++;
     this.#ended();
   }
 
   #ended(): void {
-    if (this.#depth === 1 && this.#stack[0] === 1) this.#members.set(this.#memberKey, {start: this.#memberStart, end: this.#position});
-    this.#expect = this.#depth === 0 ? 'end' : 'comma';
+    if (this.#stack.length === 1 && this.#stack[0] === 1) this.#members.set(this.#memberKey, {start: this.#memberStart, end: this.#position});
+    this.#expect = this.#stack.length === 0 ? 'end' : 'comma';
   }
 
   #string(): void {

@@ -3,10 +3,9 @@ import type {RouteDeps} from '../deps.ts';
 import {noEvent, readEvent} from '../event.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
-import {SMALL_BODY_BYTES, missingBody, parseJson, readArgumentsBody, readJsonBytes} from '../middleware/body.ts';
+import {SMALL_BODY_BYTES, missingBody, parseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
 import {projectManifest, queryProjection} from '../projection.ts';
 import type {Route} from '../route.ts';
-import {Arguments} from '../validation/query.ts';
 import {requireVisible} from '../visibility.ts';
 import {patchManifest} from './patch.ts';
 import {checkPatchManifest} from './schema.ts';
@@ -21,7 +20,7 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/manifest',
       roles: ['user', 'system'],
       handle: async ({ctx, scanId, principal}) => {
-        const args = new Arguments(ctx.URL.searchParams, await readArgumentsBody(ctx));
+        const args = await readArguments(ctx);
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
         requireVisible(scan, args);

@@ -2,6 +2,7 @@ import {isUtf8} from 'node:buffer';
 import type {Context} from 'koa';
 import getRawBody from 'raw-body';
 import {ApiError, badRequest, tooLarge} from '../api-error.ts';
+import {Arguments} from '../validation/query.ts';
 
 /** Largest body of a request that carries no event and no result. */
 export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
@@ -47,10 +48,14 @@ export function parseJson(bytes: Buffer): unknown {
   }
 }
 
-/** Arguments that a GET carries in a JSON body, whatever its content type says. @throws ApiError `invalid` */
-export async function readArgumentsBody(ctx: Context): Promise<Readonly<Record<string, unknown>>> {
+/** Arguments of a GET: from its query, and from a JSON body whatever its content type says. @throws ApiError `invalid` */
+export async function readArguments(ctx: Context): Promise<Arguments> {
+  return new Arguments(ctx.querystring, await readArgumentsBody(ctx));
+}
+
+async function readArgumentsBody(ctx: Context): Promise<Readonly<Record<string, unknown>>> {
   const {headers} = ctx.req;
-  if (headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0') return {};
+  if (headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0') return {}; // As good as every GET.
   const bytes = await readBody(ctx, SMALL_BODY_BYTES);
   if (bytes.length === 0) return {};
   let value: unknown;

@@ -32,7 +32,7 @@ export async function authenticate(
   const token = /^bearer +(\S+)$/i.exec(authorization.trim())?.[1];
   const digest = token === undefined ? undefined : createHash('sha256').update(token).digest('hex');
   let rank = digest === undefined || scanId === undefined ? 'unknown' : rankOf(cache, scanId, digest);
-  if (rank !== 'newest' && digest !== undefined && scanId !== undefined && (rank === 'older' || first === 'system')) {
+  if (rank !== 'newest' && digest !== undefined && scanId !== undefined && (rank === 'older' || roles.includes('system'))) {
     // The try that it belongs to may be newer than what we have seen. With etcd away what we have seen has to do.
     await cache.catchUp().catch(() => {});
     rank = rankOf(cache, scanId, digest);

@@ -3,9 +3,8 @@ import {DEFAULT_BODY_LIMIT_BYTES} from '../deps.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
-import {missingBody, readArgumentsBody, readJsonBytes} from '../middleware/body.ts';
+import {missingBody, readArguments, readJsonBytes} from '../middleware/body.ts';
 import type {Route} from '../route.ts';
-import {Arguments} from '../validation/query.ts';
 import {requireVisible} from '../visibility.ts';
 import {readResult} from './present.ts';
 import {parseResultBody, putResult} from './put.ts';
@@ -19,7 +18,7 @@ export function resultRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/result',
       roles: ['user'],
       handle: async ({ctx, scanId}) => {
-        const args = new Arguments(ctx.URL.searchParams, await readArgumentsBody(ctx));
+        const args = await readArguments(ctx);
         await freshForRead(deps, ctx);
         requireVisible(findScan(deps, scanId), args);
         return encodeJson(await readResult(deps, scanId));

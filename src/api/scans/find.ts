@@ -13,8 +13,8 @@ import type {FindScansBody} from './schema.ts';
 const LEFT_OUT: ReadonlySet<string> = new Set(['ewms_task', 'event_i3live_json_dict', 'event_i3live_json_dict__hash']);
 const FIND_FIELDS: ReadonlySet<string> = new Set(MANIFEST_FIELDS.filter((field) => !LEFT_OUT.has(field)));
 
-/** The manifests that match a filter, oldest first. @throws ApiError `invalid` */
-export function findManifests(scans: ScanTable, body: FindScansBody): Partial<Manifest>[] {
+/** The manifests that match a filter, oldest first; which ones is settled at once, each is built when it is asked for. @throws ApiError `invalid` */
+export function findManifests(scans: ScanTable, body: FindScansBody): Iterable<Partial<Manifest>> {
   const projection = findProjection(body.manifest_projection);
   const filter = compiled(
     body.include_deleted === true || Object.hasOwn(body.filter, 'is_deleted') ? body.filter : {...body.filter, is_deleted: false},
@@ -22,7 +22,7 @@ export function findManifests(scans: ScanTable, body: FindScansBody): Partial<Ma
   const found: Scan[] = [];
   for (const scan of candidates(scans, filter)) if (isScan(scan) && filter.matches(scan)) found.push(scan);
   found.sort((a, b) => (a.id < b.id ? -1 : 1)); // Ids begin with the time.
-  return found.map((scan) => projectManifest(scan, projection));
+  return found.values().map((scan) => projectManifest(scan, projection));
 }
 
 function findProjection(asked: string | readonly string[] | undefined): Projection {

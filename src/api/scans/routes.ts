@@ -2,8 +2,8 @@ import {findScan} from '../compare-and-set.ts';
 import {DEFAULT_BODY_LIMIT_BYTES} from '../deps.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite, requireEtcd} from '../freshness.ts';
-import {encodeJson} from '../json/raw-json.ts';
-import {SMALL_BODY_BYTES, missingBody, parseJson, readArgumentsBody, readJsonBytes} from '../middleware/body.ts';
+import {encodeJson, encodeList} from '../json/raw-json.ts';
+import {SMALL_BODY_BYTES, missingBody, parseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
 import {projectManifest, projectionOf} from '../projection.ts';
 import {readResult} from '../result/present.ts';
 import type {Route} from '../route.ts';
@@ -46,7 +46,7 @@ export function scanRoutes(deps: RouteDeps): Route[] {
         if (bytes === undefined) throw missingBody();
         const body = checkFindScans(parseJson(bytes));
         await freshForRead(deps, ctx);
-        return {manifests: findManifests(deps.cache.scans, body)};
+        return encodeList('manifests', findManifests(deps.cache.scans, body));
       },
     },
     {
@@ -74,7 +74,7 @@ export function scanRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id',
       roles: ['user', 'system'],
       handle: async ({ctx, scanId}) => {
-        const args = new Arguments(ctx.URL.searchParams, await readArgumentsBody(ctx));
+        const args = await readArguments(ctx);
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
         requireVisible(scan, args);
@@ -87,10 +87,11 @@ export function scanRoutes(deps: RouteDeps): Route[] {
       roles: ['user'],
       handle: async ({ctx, scanId}) => {
         const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
-        const body = checkDeleteScan(bytes === undefined ? {} : parseJson(bytes));
-        const args = new Arguments(ctx.URL.searchParams);
-        const deleteCompleted = args.boolean('delete_completed_scan', body.delete_completed_scan);
         await freshForWrite(deps);
+        findScan(deps, scanId); // An unknown scan is told before a wrong body.
+        const body = checkDeleteScan(bytes === undefined ? {} : parseJson(bytes));
+        const args = new Arguments(ctx.querystring);
+        const deleteCompleted = args.boolean('delete_completed_scan', body.delete_completed_scan);
         const scan = await deleteScan(deps, scanId, deleteCompleted);
         return encodeJson({
           manifest: projectManifest(scan, projectionOf(body.manifest_projection)),

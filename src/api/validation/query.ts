@@ -8,8 +8,8 @@ export class Arguments {
   readonly #query: URLSearchParams;
   readonly #body: Readonly<Record<string, unknown>>;
 
-  constructor(query: URLSearchParams, body: Readonly<Record<string, unknown>> = {}) {
-    this.#query = query;
+  constructor(query: string, body: Readonly<Record<string, unknown>> = {}) {
+    this.#query = new URLSearchParams(query);
     this.#body = body;
   }
 

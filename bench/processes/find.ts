@@ -1,0 +1,11 @@
+import {findManifests} from '../../src/api/scans/find.ts';
+import {must} from '../../src/lib/assert.ts';
+import type {Manifest} from '../../src/model/manifest.ts';
+import {MANIFEST_FIELDS, manifestField} from '../../src/model/manifest.ts';
+import {SCAN_INDEXES} from '../../src/model/scan-indexes.ts';
+import type {ScanRecord} from '../../src/model/scan-record.ts';
+import {newEventId} from '../../src/schema/ids.ts';
+import {IndexedScans} from '../../src/store/indexed-scans.ts';
+import {nowNs, msBetween} from '../lib/machine.ts';
+import {serve} from '../lib/remote.ts';
+import {scanRecord} from '../lib/sample-scan.ts';

@@ -1,0 +1,142 @@
+import {canonicalJson} from '../../src/lib/canonical-json.ts';
+import {must} from '../../src/lib/assert.ts';
+import {newEventId} from '../../src/schema/ids.ts';
+import {eventKey} from '../../src/schema/keys.ts';
+import {startBenchEtcd} from '../lib/etcd.ts';
+import type {BenchEtcd} from '../lib/etcd.ts';
+import {msBetween, nowNs} from '../lib/machine.ts';
+import {startProcess} from '../lib/remote.ts';
+import type {Started} from '../lib/remote.ts';
+import type {Family, Sample} from '../lib/row.ts';
+import {CLUSTER, waitingScan} from '../lib/sample-scan.ts';
+import type {BenchReplica} from '../processes/replica.ts';
+
+const SCANS = 10_000;
+const TTL_SECONDS = 5;
+/** How the raw side claims: the best of what was tried. */
+const RAW_BATCH = 64;
+const RAW_IN_FLIGHT = 8;
+const SETUP_MS = 180_000;
+const TAKEOVER_MS = 60_000;
+
+/** F: one replica leads 10,000 running scans, another one is up; the first one goes. */
+export const failover: Family = {
+  name: 'failover',
+  rows: [
+    {
+      id: 'F1',
+      title: 'kill -9 of the owner of 10,000 scans → the last one has an owner that acts',
+      against: 'TTL 5 s',
+      unit: 's',
+      better: 'lower',
+      pass: 1.25,
+      stretch: 1.16,
+      judged: 'worst',
+    },
+    {
+      id: 'F3',
+      title: 'SIGTERM of the owner of 10,000 scans → the last one has an owner that acts',
+      against: 'TTL 5 s',
+      unit: 's',
+      better: 'lower',
+      pass: 0.15,
+      stretch: 0.06,
+      judged: 'median',
+    },
+    {
+      id: 'F5',
+      title: "10,000 owner keys gone → the survivor's last claim, after kill -9",
+      against: 'raw etcd3 claims, 64 per txn, 8 in flight',
+      unit: 's',
+      better: 'lower',
+      pass: 3,
+      stretch: 1.5,
+      judged: 'median',
+    },
+  ],
+
+  async round({isQuick, progress, wants}): Promise<readonly Sample[]> {
+    // F1 is the worst of 20 trials in a full run of 5 rounds.
+    const kills = wants('F1') || wants('F5') ? (isQuick ? 2 : 4) : 0;
+    const terms = wants('F3') ? (isQuick ? 2 : 3) : 0;
+    const bench = await startBenchEtcd();
+    let owner: Started<BenchReplica> | undefined;
+    let survivor: Started<BenchReplica> | undefined;
+    const start = async (): Promise<Started<BenchReplica>> => {
+      const replica = await startProcess<BenchReplica>('replica.ts');
+      await replica.call.start({endpoint: bench.etcd.endpoint, cluster: CLUSTER, capacity: 1_000_000, ttlSeconds: TTL_SECONDS, hasApi: false});
+      return replica;
+    };
+    try {
+      progress('storing 10,000 scans, one replica launches them');
+      owner = await start();
+      await prepare(bench, owner);
+      const seconds: Record<'SIGKILL' | 'SIGTERM', number[]> = {SIGKILL: [], SIGTERM: []};
+      const claimSeconds: number[] = [];
+      const signals = [...Array<'SIGKILL'>(kills).fill('SIGKILL'), ...Array<'SIGTERM'>(terms).fill('SIGTERM')];
+      for (const [n, signal] of signals.entries()) {
+        progress(`${signal}, trial ${n + 1} of ${signals.length}`);
+        survivor = await start();
+        const {acting, claiming} = await trial(bench, owner, survivor, signal);
+        seconds[signal].push(acting);
+        if (signal === 'SIGKILL') claimSeconds.push(claiming);
+        await owner.ended;
+        owner = survivor;
+        survivor = undefined;
+      }
+      const samples: Sample[] = [];
+      if (kills > 0) samples.push({id: 'F1', a: seconds.SIGKILL, b: [TTL_SECONDS], isTrials: true});
+      if (terms > 0) samples.push({id: 'F3', a: seconds.SIGTERM, b: [TTL_SECONDS], isTrials: true});
+      if (wants('F5')) {
+        progress('raw claims');
+        const value = must((await bench.raw.call.read('/scan/', '/owner'))[0], 'scans have owners').value;
+        const raw: number[] = [];
+        for (let n = 0; n < claimSeconds.length + 1; n++) raw.push(await bench.raw.call.claims(value, SCANS, RAW_BATCH, RAW_IN_FLIGHT));
+        samples.push({id: 'F5', a: claimSeconds, b: raw.slice(1), isTrials: true}); // the first one warms up
+      }
+      return samples.filter((sample) => wants(sample.id));
+    } finally {
+      await owner?.kill();
+      await survivor?.kill();
+      await bench.stop();
+    }
+  },
+};
+
+/** 10,000 scans, all launched by `owner`. */
+async function prepare(bench: BenchEtcd, owner: Started<BenchReplica>): Promise<void> {
+  const eventId = newEventId();
+  await bench.raw.call.put(eventKey(eventId), canonicalJson({json_dict: {a: 22}}));
+  await bench.raw.call.fill(waitingScan(Date.now(), eventId), SCANS);
+  await until('all scans are launched', SETUP_MS, async () => (await owner.call.acted()).count >= SCANS);
+  await until('the jobs are recorded', SETUP_MS, async () => (await bench.raw.call.quietFor()) > 1500);
+}
+
+/** Ends `owner` by `signal`; resolves with the seconds until `survivor` has acted on every scan, and those from the first free owner key to its last claim. */
+async function trial(
+  bench: BenchEtcd,
+  owner: Started<BenchReplica>,
+  survivor: Started<BenchReplica>,
+  signal: 'SIGKILL' | 'SIGTERM',
+): Promise<{acting: number; claiming: number}> {
+  await bench.raw.call.watchOwners();
+  await survivor.call.forget();
+  const from = nowNs();
+  owner.signal(signal);
+  await until('the survivor acts on every scan', TAKEOVER_MS, async () => (await survivor.call.acted()).count >= SCANS);
+  const {lastNs} = await survivor.call.acted();
+  await until('every owner key is there again', TAKEOVER_MS, async () => (await bench.raw.call.ownerChanges()).claimed >= SCANS);
+  const owners = await bench.raw.call.ownerChanges();
+  return {
+    acting: msBetween(from, lastNs > owners.lastPutNs ? lastNs : owners.lastPutNs) / 1000,
+    claiming: msBetween(owners.firstDeleteNs, owners.lastPutNs) / 1000,
+  };
+}
+
+async function until(what: string, timeoutMs: number, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
