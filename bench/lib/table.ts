@@ -38,7 +38,9 @@ export function drawTable(results: readonly RowResult[], hasColour: boolean): st
       })
       .join(' │ ')} │`;
   const body = lines.map((cells, n) => draw(cells, results[n]?.verdict));
-  const titles = results.map(({row}) => `  ${row.id.padEnd(8)} ${row.title} ÷ ${row.against}${row.judged === 'worst' ? ' (the worst of all trials)' : ''}`);
+  const titles = results.map(
+    ({row}) => `  ${row.id.padEnd(8)} ${row.title} ÷ ${row.against}${row.judged === 'worst' ? ' (the worst of all trials)' : ''}`,
+  );
   const cpu = results.flatMap((result) =>
     result.cpu === undefined ? [] : [`  ${result.row.id.padEnd(8)} ${cpuText(result.cpu.a)}   against   ${cpuText(result.cpu.b)}`],
   );

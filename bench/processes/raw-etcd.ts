@@ -64,7 +64,7 @@ async function roundTrips(endpoint: string, value: string, count: number, everyM
 /** Seconds that claiming `count` owner keys takes: compare-and-set, `batch` keys per transaction, `inFlight` of these under way. They are given up again. */
 async function claims(owner: string, count: number, batch: number, inFlight: number): Promise<number> {
   const lease: Lease = etcd().lease(60);
-  const id = Number(await lease.grant());
+  const id = await lease.grant();
   const stamp = Date.now().toString(36);
   const keys = Array.from({length: count}, (_, n) => `/bench/claim-${stamp}/${n}/owner`);
   let next = 0;

@@ -28,6 +28,7 @@ const LONGEST_WAIT_MS = 2000;
 async function work(options: WorkerOptions): Promise<void> {
   let waitMs = 50;
   let noted: string | undefined;
+  if (readStartup(options.clientStartupJson) === undefined) note('waiting for a server');
   for (;;) {
     const startup = readStartup(options.clientStartupJson);
     if (startup !== undefined) {

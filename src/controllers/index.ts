@@ -94,7 +94,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   const scheduler = new Scheduler({cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)});
   const janitor = new Janitor({
     ...{store: deps.store, cache, blobs: deps.blobs, clock, log},
-    ...{intervalMs: config.janitorSeconds * 1000, graceMs: JANITOR_GRACE_MS, compact: deps.compact},
+    ...{intervalMs: config.janitorSeconds * 1000, graceMs: JANITOR_GRACE_MS, compact: () => deps.compact()},
   });
 
   // From now on nobody counts on us: what we give back goes straight to who is next in order.

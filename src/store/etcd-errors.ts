@@ -46,7 +46,8 @@ export class LoginError extends Error {
  */
 export function isAuthExpired(thrown: unknown): boolean {
   const {code, details} = grpcFailure(thrown);
-  return code === UNAUTHENTICATED || /invalid auth token|revision (of|in) .*(auth store|header) is old/.test(details);
+  // "user name is empty": it was sent without a token, when authentication was still switched off.
+  return code === UNAUTHENTICATED || /invalid auth token|user name is empty|revision (of|in) .*(auth store|header) is old/.test(details);
 }
 
 /** Whether the member itself is the likely cause, so that another one may do better. */

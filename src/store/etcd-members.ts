@@ -232,6 +232,8 @@ export class EtcdMember {
 export class EtcdMembers {
   readonly members: readonly EtcdMember[];
   #preferred = 0;
+  /** Members on which a call failed, and none has worked since. A hung one still looks connected: only other calls tell. */
+  readonly #suspects = new Set<EtcdMember>();
 
   /** `first`: which member to prefer in the beginning (modulo their number), so that replicas spread. */
   constructor(options: EtcdEndpoints, first = 0) {
@@ -252,20 +254,25 @@ export class EtcdMembers {
 
   /** A call on `member` failed for a reason that another member may not have. */
   reportFailure(member: EtcdMember): void {
+    this.#suspects.add(member);
     // Only the preferred one moves the preference: many calls that fail together on it move it once.
     if (member === this.preferred) this.#preferred = (this.#preferred + 1) % this.members.length;
   }
 
   /** A call on `member` worked. When it was reached because others failed, it is preferred from now on. */
   reportSuccess(member: EtcdMember): void {
+    this.#suspects.delete(member);
     if (member !== this.preferred && !this.preferred.isConnected()) this.#preferred = this.members.indexOf(member);
   }
 
   /** A member to which requests can be sent now, the preferred one if possible; waits up to `timeoutMs` for one. */
   async connected(timeoutMs: number, skip?: ReadonlySet<EtcdMember>): Promise<EtcdMember | undefined> {
     const candidates = this.order().filter((member) => !skip?.has(member));
-    for (const member of candidates) if (member.isConnected()) return member;
+    const trusted = candidates.filter((member) => !this.#suspects.has(member));
+    for (const member of trusted) if (member.isConnected()) return member;
     const deadline = performance.now() + timeoutMs;
+    for (const member of trusted) if (await member.connect(Math.max(0, deadline - performance.now()) / candidates.length)) return member;
+    for (const member of candidates) if (member.isConnected()) return member;
     for (const member of candidates) {
       const left = Math.max(0, deadline - performance.now());
       if (await member.connect(left / candidates.length)) return member;

@@ -158,7 +158,11 @@ export class EtcdLeaseKeeper implements LeaseKeeper {
         renewAt = now + held.ttlMs / 3;
         const answered = await this.#renew(held, first, now, renewals, signal);
         if (answered === undefined) continue;
-        if (answered !== first) log.warn({silent: first.endpoint, member: answered.endpoint}, 'lease renewed through another member');
+        if (answered !== first) {
+          // What renews first notices first: the writes need not find out by themselves.
+          members.reportFailure(first);
+          log.warn({silent: first.endpoint, member: answered.endpoint}, 'lease renewed through another member');
+        }
         first = answered;
         for (const [member, renewal] of renewals) {
           if (member === answered) continue;

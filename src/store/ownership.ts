@@ -366,7 +366,8 @@ export class EtcdOwnership implements Ownership {
 
   #compareWithCache(writer: OwnerKeyWriter, byLease: boolean): void {
     const {cache} = this.#deps;
-    if (cache.revision < writer.createRevision) return;
+    // Not shown yet; or we are deleting it ourselves.
+    if (cache.revision < writer.createRevision || this.#resigning.has(writer.ownerKey)) return;
     const ref = parseKey(writer.ownerKey);
     if (!isOwnerRef(ref)) return;
     const seen = this.#seen(writer.ownerKey, ref);

@@ -50,6 +50,9 @@ const LOOK_EVERY = 1 / 32;
 const LOOK_EVERY_MS = 5000;
 /** Blobs are written only while less than this part is in use. The rest is for other writes, and for pages that are free but lie badly. */
 const BLOB_SHARE = 0.6;
+/** When the file itself has come this near to the quota, blobs wait for more free pages than that, so that new ones find a place in it. */
+const FILE_SHARE = 0.7;
+const CROWDED_BLOB_SHARE = 0.4;
 /**
  * How much of the past is kept. A row applies above its part of the quota in use, if at least `garbage` (part of the quota) has been added since the
  * last compaction: where what lives needs that much, compacting ever more often would free nothing and only disturb watchers that lag.
@@ -59,8 +62,8 @@ const PRESSURE: readonly {readonly above: number; readonly garbage: number; read
   {above: 0.35, garbage: 1 / 16, keepMs: 5000},
   {above: 0.25, garbage: 1 / 8, keepMs: 60_000},
 ];
-/** etcd writes its file every 100 ms, so the sizes it tells are that old. */
-const SIZE_LAG_MS = 200;
+/** etcd writes its file every 100 ms, and that takes a while: the sizes it tells are that old. */
+const SIZE_LAG_MS = 300;
 const MAX_SAMPLES = 1024;
 const SAMPLE_EVERY_MS = 1000;
 const PAUSE_MS = 50;
@@ -88,6 +91,7 @@ export class Space implements Room {
   #written = 0;
   /** What was written lately, and may be missing in the sizes that etcd tells. */
   #recent: {readonly atMs: number; readonly bytes: number}[] = [];
+  #dbSize = 0;
   #inUse = 0;
   /** The least that was in use since the last compaction: what more is in use by now may be garbage. */
   #base = Number.POSITIVE_INFINITY;
@@ -109,32 +113,32 @@ export class Space implements Room {
   wrote(bytes: number): void {
     if (!this.#isEnabled) return;
     this.#written += bytes;
-    const atMs = this.#clock.monotonicMs();
-    const last = this.#recent.at(-1);
-    // In steps of 10 ms, so that the list stays short.
-    if (last !== undefined && atMs - last.atMs < 10) this.#recent[this.#recent.length - 1] = {atMs: last.atMs, bytes: last.bytes + bytes};
-    else this.#recent.push({atMs, bytes});
+    this.#count(bytes);
     if (this.#isLookDue()) this.#lookSoon();
   }
 
   /**
-   * Resolves when the database has room for so many bytes of a blob. Does not count them, their write does.
+   * Resolves when the database has room for so many bytes of a blob.
    *
    * @throws ControlPlaneError `unavailable`: too full, and compacting does not help.
    */
   async reserve(bytes: number): Promise<void> {
     if (!this.#isEnabled) return;
-    const deadline = this.#clock.monotonicMs() + this.#waitMs;
+    const started = this.#clock.monotonicMs();
     for (;;) {
       if (this.#lookedAtMs === Number.NEGATIVE_INFINITY) await this.#look();
-      if (this.#room() >= bytes) {
+      const waitedMs = this.#clock.monotonicMs() - started;
+      // A crowded file is a reason to wait, not to refuse: what lives may need that much.
+      const isCrowded = this.#dbSize > this.#quotaBytes * FILE_SHARE && waitedMs < this.#waitMs / 2;
+      const share = isCrowded ? CROWDED_BLOB_SHARE : BLOB_SHARE;
+      if (this.#take(bytes, share)) {
         // There is time: the look goes on while the write is on its way.
         if (this.#isLookDue() || this.#clock.monotonicMs() - this.#lookedAtMs > LOOK_EVERY_MS) this.#lookSoon();
         return;
       }
       await this.#look();
-      if (this.#room() >= bytes) return;
-      if (this.#clock.monotonicMs() >= deadline) {
+      if (this.#take(bytes, share)) return;
+      if (waitedMs >= this.#waitMs) {
         throw new ControlPlaneError('unavailable', 'the database is too full for another blob');
       }
       await sleep(PAUSE_MS);
@@ -208,12 +212,26 @@ export class Space implements Room {
     }
   }
 
-  /** Bytes that blobs may still take, by what is known. */
-  #room(): number {
+  #count(bytes: number): void {
+    const atMs = this.#clock.monotonicMs();
+    const last = this.#recent.at(-1);
+    // In steps of 10 ms, so that the list stays short.
+    if (last !== undefined && atMs - last.atMs < 10) this.#recent[this.#recent.length - 1] = {atMs: last.atMs, bytes: last.bytes + bytes};
+    else this.#recent.push({atMs, bytes});
+  }
+
+  /** Whether so many bytes of a blob fit, by what is known; then they are counted: now, and again when they are written, since others write too. */
+  #take(bytes: number, share: number): boolean {
+    if (this.#room(share) < bytes) return false;
+    this.#count(bytes);
+    return true;
+  }
+
+  /** Bytes that blobs may still take. */
+  #room(share: number): number {
     const seenMs = this.#lookedAtMs - SIZE_LAG_MS;
     const unseen = this.#recent.reduce((sum, {atMs, bytes}) => (atMs >= seenMs ? sum + bytes : sum), 0);
-    // Other processes may have written as much meanwhile.
-    return this.#quotaBytes * BLOB_SHARE - this.#inUse - 2 * unseen;
+    return this.#quotaBytes * share - this.#inUse - unseen;
   }
 
   #isLookDue(): boolean {
@@ -259,6 +277,7 @@ export class Space implements Room {
     this.#lookedAtMs = atMs;
     this.#written = 0;
     this.#recent = this.#recent.filter((part) => part.atMs >= atMs - SIZE_LAG_MS);
+    this.#dbSize = status.dbSize;
     this.#inUse = status.dbSizeInUse;
     this.#base = Math.min(this.#base, status.dbSizeInUse);
     this.#sample(status.revision);

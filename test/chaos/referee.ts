@@ -53,7 +53,7 @@ export class Referee {
     this.#end = undefined;
     end?.();
     this.#members.close();
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw new Error('the referee’s watch failed', {cause: this.#failure});
   }
 }
 

@@ -10,6 +10,7 @@ import {bestFit} from '../../examples/scanner/skymap.ts';
 import {eventually} from '../support/eventually.ts';
 import {sampleEvent} from './sample-events.ts';
 import {ScannerFixture} from './scanner-processes.ts';
+import type {ScannerProcess} from './scanner-processes.ts';
 import {startSkyDriverStub} from './skydriver-stub.ts';
 import type {Recorded, SentBody, SkyDriverStub} from './skydriver-stub.ts';
 
@@ -222,14 +223,16 @@ describe('a worker', () => {
   });
 
   test('ends at once on SIGTERM, whether it waits or works', async () => {
+    const says = (worker: ScannerProcess, message: string) => eventually(() => worker.log().some((l) => l['message'] === message), PATIENT);
     const waiting = scanner.worker();
+    await says(waiting, 'waiting for a server');
+    waiting.child.kill('SIGTERM');
+    expect(await waiting.ended).toBe(0);
     scanner.server(['8:0']);
     const working = scanner.worker(SLOW);
-    await eventually(() => partials().length > 0, PATIENT);
-    for (const worker of [waiting, working]) {
-      worker.child.kill('SIGTERM');
-      expect(await worker.ended).toBe(0);
-    }
+    await says(working, 'working');
+    working.child.kill('SIGTERM');
+    expect(await working.ended).toBe(0);
   });
 
   test('must show the token of the server', async () => {

@@ -69,13 +69,17 @@ export class TestSystem {
     const engine = openProcessEngine({root: runDirectory, baseEnv: inheritedEnvironment(), log, clock: systemClock});
     const id = randomHex(8);
     const engines = new Map<string, Engine>([['process', engine]]);
-    const done = runReplica({replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log}, stop.signal).finally(
-      async () => {
+    const options = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log};
+    const run = async (): Promise<void> => {
+      try {
+        await runReplica(options, stop.signal);
+      } finally {
         closing.abort();
         await watching;
         database.members.close();
-      },
-    );
+      }
+    };
+    const done = run();
     this.#running.push(done);
     this.#stop.signal.addEventListener('abort', () => stop.abort());
     return {

@@ -1,0 +1,27 @@
+import {checkCreateScan} from './src/api/scans/schema.ts';
+import {scanJson} from './src/api/json/json-scanner.ts';
+import {canonicalJson} from './src/lib/canonical-json.ts';
+import {presentManifest} from './src/model/manifest.ts';
+import {SCAN_BODY, } from './test/api/harness.ts';
+import {newScanId, newEventId} from './src/schema/ids.ts';
+import {aSpec, entry} from './test/support/builders.ts';
+import {parseScanSpec} from './src/schema/scan.ts';
+import {isUtf8} from 'node:buffer';
+const {event_i3live_json: _, ...rest} = SCAN_BODY;
+const text = JSON.stringify({...rest, i3_event_id: 'e1'}); const bytes = Buffer.from(text);
+const spec = {...aSpec({classifiers: SCAN_BODY.classifiers as any, nsides: [['1',2],['3',4]]})};
+const scan = {id: 'x', spec: entry(spec)} as any;
+const specText = canonicalJson(spec);
+function time(name: string, fn: () => unknown, n = 40000) { for (let i = 0; i < 20000; i++) fn(); const t = performance.now(); for (let i = 0; i < n; i++) fn(); console.log(name.padEnd(20), ((performance.now() - t) / n * 1000).toFixed(2), 'us'); }
+time('isUtf8+toString', () => isUtf8(bytes) && bytes.toString('utf8'));
+time('JSON.parse', () => JSON.parse(text));
+const body = JSON.parse(text);
+time('check', () => checkCreateScan(body));
+time('scanJson', () => scanJson(bytes));
+time('canonical spec', () => canonicalJson(spec));
+time('JSON.stringify spec', () => JSON.stringify(spec));
+time('parse spec', () => parseScanSpec(specText, '/x'));
+time('newScanId', () => newScanId(1.7e12));
+time('present', () => presentManifest(scan));
+time('present+stringify', () => JSON.stringify(presentManifest(scan)));
+console.log(text.length, specText.length);
