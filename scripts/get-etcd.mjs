@@ -9,8 +9,11 @@ import {withLock} from './lock.mjs';
 const run = promisify(execFile);
 const MINUTE_MS = 60_000;
 
-/** The container image that stands in where no binary can be had. */
-export const ETCD_IMAGE = 'quay.io/coreos/etcd:v3.5.21';
+/** The container image that stands in where no binary can be had: Debian's etcd, built here, once. */
+export const ETCD_IMAGE = 'scanplane-etcd';
+const DOCKERFILE = `FROM debian:bookworm-slim
+RUN apt-get update && apt-get install --yes --no-install-recommends etcd-server etcd-client && rm -rf /var/lib/apt/lists/*
+`;
 
 export const HOW_TO_GET_ETCD =
   'etcd is not here and could not be got: install it (Debian, Ubuntu: apt-get install etcd-server etcd-client; elsewhere: put etcd and etcdctl on the PATH), or start a Docker engine.';
@@ -38,6 +41,7 @@ export async function ensureEtcd(say) {
   }
   try {
     await run('docker', ['version', '--format', '{{.Server.Version}}'], {timeout: 10_000});
+    await ensureImage(say);
     say(`Using etcd in a container (${ETCD_IMAGE}), since ${reasons.join('; ') || 'no binary was found'}.`);
     return {kind: 'container', image: ETCD_IMAGE};
   } catch (err) {
@@ -108,6 +112,19 @@ async function download(work, say) {
     await run('apt-get', ['-c', config, ...privateLists, '-q', 'update'], {cwd: work, timeout: 5 * MINUTE_MS, maxBuffer: 1 << 26}).catch(() => {});
     await fetch(privateLists);
   }
+}
+
+/** Builds the image unless it is there. */
+async function ensureImage(say) {
+  const isThere = await run('docker', ['image', 'inspect', ETCD_IMAGE], {timeout: MINUTE_MS}).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return;
+  say(`Building the container image ${ETCD_IMAGE}, once …`);
+  const build = run('docker', ['build', '--quiet', '--tag', ETCD_IMAGE, '-'], {timeout: 10 * MINUTE_MS});
+  build.child.stdin.end(DOCKERFILE);
+  await build;
 }
 
 /** The most telling line of a failed command. */

@@ -42,6 +42,8 @@ export interface ControllersConfig {
   readonly retryBaseSeconds: number;
   readonly outputLimitBytes: number;
   readonly janitorSeconds: number;
+  /** How long the run directory of a scan that has ended is kept. */
+  readonly keepJobsSeconds: number;
   /** The address that scanners are given; empty: the API's public address. */
   readonly scannerAddress: string;
   /** Where the process engine keeps its jobs; empty: no process engine in this process. */
@@ -96,6 +98,7 @@ const schema = {
       retryBaseSeconds: amount(1, 0),
       outputLimitBytes: whole(MIB, 1024),
       janitorSeconds: amount(30, 1),
+      keepJobsSeconds: amount(86_400, 0),
       scannerAddress: text(''),
       runDirectory: text(''),
     }),
@@ -129,6 +132,7 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_JOB_RETRIES: ['controllers', 'jobRetries'],
   SCANPLANE_RETRY_BASE_SECONDS: ['controllers', 'retryBaseSeconds'],
   SCANPLANE_OUTPUT_LIMIT_BYTES: ['controllers', 'outputLimitBytes'],
+  SCANPLANE_KEEP_JOBS_SECONDS: ['controllers', 'keepJobsSeconds'],
   SCANPLANE_JANITOR_SECONDS: ['controllers', 'janitorSeconds'],
   SCANPLANE_SCANNER_ADDRESS: ['controllers', 'scannerAddress'],
   SCANPLANE_RUN_DIRECTORY: ['controllers', 'runDirectory'],

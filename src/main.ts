@@ -1,3 +1,4 @@
+import {join} from 'node:path';
 import {serveApi} from './api/serve.ts';
 import {inheritedEnvironment, loadConfig, publicAddress} from './config.ts';
 import type {Config} from './config.ts';
@@ -11,6 +12,7 @@ import {createLog} from './lib/log.ts';
 import type {Log} from './lib/log.ts';
 import {sleep} from './lib/sleep.ts';
 import {randomHex} from './schema/ids.ts';
+import type {Meta} from './schema/replica.ts';
 import {ensureMeta, openDatabase} from './store/open.ts';
 import type {Database} from './store/open.ts';
 
@@ -46,12 +48,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const closing = new AbortController(); // The cache outlives the rest, so that a hand-over sees what it does.
   const watching = database.cache.run(closing.signal);
   try {
-    await untilStarted(database, config, log, stop.signal);
+    const meta = await untilStarted(database, config, log, stop.signal);
     const common = {database, clock: systemClock, log};
     const running: Promise<unknown>[] = [];
     if (role.api) running.push(serveApi({...common, config: config.api}, stop.signal));
     if (role.controllers) {
-      const engines = openEngines(config, log);
+      const engines = openEngines(config, meta, log);
       const scannerAddress = config.controllers.scannerAddress || publicAddress(config.api);
       running.push(runReplica({...common, replica, engines, scannerAddress, config}, stop.signal));
     }
@@ -70,13 +72,13 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** Waits for etcd however long it takes to come, then writes what a first start has to write. */
-async function untilStarted(database: Database, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+async function untilStarted(database: Database, config: Config, log: Log, signal: AbortSignal): Promise<Meta> {
   for (let isFirst = true; ; isFirst = false) {
     try {
-      await ensureMeta(database.store);
+      const meta = await ensureMeta(database.store);
       await ensureClusters(database.store, config.clusters);
       await database.cache.ready(signal);
-      return;
+      return meta;
     } catch (err) {
       if (signal.aborted) throw err;
       if (isFirst) log.warn({err}, 'waiting for etcd');
@@ -86,10 +88,12 @@ async function untilStarted(database: Database, config: Config, log: Log, signal
 }
 
 /** The engines that this process can run jobs on. */
-function openEngines(config: Config, log: Log): Map<string, Engine> {
+function openEngines(config: Config, meta: Meta, log: Log): Map<string, Engine> {
   const engines = new Map<string, Engine>();
-  const root = config.controllers.runDirectory;
-  if (root !== '') engines.set('process', openProcessEngine({root, baseEnv: inheritedEnvironment(), log, clock: systemClock}));
+  const {runDirectory} = config.controllers;
+  // One for each database: names of jobs are only unique within one.
+  const root = join(runDirectory, meta.cluster_id);
+  if (runDirectory !== '') engines.set('process', openProcessEngine({root, baseEnv: inheritedEnvironment(), log, clock: systemClock}));
   return engines;
 }
 

@@ -10,6 +10,10 @@ export class NullEngine implements Engine {
   /** Scan id → when it was first called for that scan, whatever for: the sign of an owner that acts. */
   readonly actions = new Map<string, bigint>();
 
+  known(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   forget(): Promise<void> {
     return Promise.resolve();
   }

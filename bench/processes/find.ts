@@ -9,6 +9,7 @@ import {Sharing} from '../../src/store/sharing.ts';
 import {msBetween, nowNs} from '../lib/machine.ts';
 import {serve} from '../lib/remote.ts';
 import {runningScan} from '../lib/sample-scan.ts';
+import {median} from '../lib/stats.ts';
 import {copier, varied} from '../lib/template.ts';
 
 /** Rescans of one event: what a search by event finds. */
@@ -54,20 +55,20 @@ function loop(eventId: string): Found {
   return found.sort((a, b) => (a.scan_id < b.scan_id ? -1 : 1));
 }
 
-/** Milliseconds per search, in turn A B B A. Cold: other data passes through the processor's caches before each one. */
+/** Milliseconds per search (the median), in turn A B B A. Cold: other data passes through the processor's caches before each one. */
 function compare(searches: number, isCold: boolean): {a: readonly number[]; b: readonly number[]} {
   const other = isCold ? new Float64Array(8 * 2 ** 20) : undefined; // 64 MiB
   const timed = (search: (eventId: string) => Found): number => {
-    let taken = 0;
+    const taken: number[] = [];
     for (let n = 0; n < searches; n++) {
       const eventId = eventIds[(n * 7919) % eventIds.length] ?? '';
       other?.fill(n);
       const from = nowNs();
       const {length} = search(eventId);
-      taken += msBetween(from, nowNs());
+      taken.push(msBetween(from, nowNs()));
       if (length !== PER_EVENT) throw new Error(`found ${length} scans, not ${PER_EVENT}`);
     }
-    return taken / searches;
+    return median(taken);
   };
   if (!isCold) {
     timed(find);

@@ -11,7 +11,6 @@ import {serve} from '../lib/remote.ts';
 
 const engine = new NullEngine();
 const stop = new AbortController();
-let whole: Promise<unknown> | undefined;
 
 export interface ReplicaSettings {
   readonly endpoint: string;
@@ -47,18 +46,16 @@ async function start({endpoint, cluster, capacity, ttlSeconds, hasApi}: ReplicaS
   ];
   if (hasApi) running.push(serveApi({...common, config: config.api, onListening: listening.resolve}, stop.signal));
   else listening.resolve(0);
-  whole = Promise.all(running).finally(async () => {
-    closing.abort();
-    await watching;
-    database.members.close();
-  });
-  whole.then(
-    () => process.exit(0),
-    (err: unknown) => {
-      console.error(err);
-      process.exit(1);
-    },
-  );
+  Promise.all(running)
+    .finally(() => closing.abort())
+    .then(() => watching)
+    .then(
+      () => process.exit(0),
+      (err: unknown) => {
+        console.error(err);
+        process.exit(1);
+      },
+    );
   return {replica, port: await listening.promise};
 }
 

@@ -55,6 +55,7 @@ const CONCURRENCY = 512;
 const STAGGER_MS = 300;
 const RESYNC_MS = 2000;
 const JANITOR_GRACE_MS = 60_000;
+const FORGET_EVERY_MS = 600_000;
 
 /** Runs all controllers of one replica until `signal` aborts; then hands over: launches in flight finish, jobs run on, owner keys are given back. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
@@ -89,6 +90,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
       retry: config.jobRetries,
       retryBaseMs: config.retryBaseSeconds * 1000,
       orphanAfterMs: config.orphanAfterSeconds * 1000,
+      stopGraceMs: config.stopGraceSeconds * 1000,
     },
   });
   const scheduler = new Scheduler({cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)});
@@ -106,6 +108,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     runLone(scheduler, lone, signal),
     runLone(janitor, lone, signal),
     runRenewals(scans, deps, signal),
+    runForgetting(deps, signal),
     runRebalance(
       {
         ...{log, intervalMs: ttlMs, stableForMs: 2 * ttlMs, atMost: 16},
@@ -137,6 +140,28 @@ async function runRenewals(scans: ScanController, deps: ControllersDeps, signal:
     }
     for (const [engine, refs] of byEngine) {
       await engine.renew(refs).catch((err: unknown) => log.warn({err, engine: engine.name}, 'could not renew jobs; trying again'));
+    }
+  }
+}
+
+/** Removes what the engines keep of scans that ended long ago or are gone. Every replica does so for the places it shares; twice does no harm. */
+async function runForgetting(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
+  const {cache, clock, config, engines, log} = deps;
+  while (!signal.aborted) {
+    await sleep(FORGET_EVERY_MS * (0.5 + Math.random()), signal);
+    if (signal.aborted) return;
+    const before = clock.now() - config.keepJobsSeconds * 1000;
+    for (const engine of engines.values()) {
+      try {
+        for (const id of await engine.known()) {
+          const record = cache.scans.get(id);
+          const state = record?.state?.value;
+          const isOver = record === undefined || (state !== undefined && isTerminal(state.name) && Date.parse(state.ended_at ?? '') < before);
+          if (isOver && record?.owner === undefined) await engine.forget(id);
+        }
+      } catch (err) {
+        log.warn({err, engine: engine.name}, 'could not remove what is kept of old jobs; trying again');
+      }
     }
   }
 }

@@ -63,6 +63,8 @@ export interface Engine {
   output(ref: JobRef, place: string, index: number, stream: 'stdout' | 'stderr'): Promise<string>;
   /** Calls back when something about a try may have changed: a hint to observe. */
   onChange(listener: (ref: JobRef) => void, signal: AbortSignal): void;
-  /** Removes what is kept of a scan's jobs, none of which runs any more. */
+  /** Scans of which anything is kept. */
+  known(): Promise<readonly string[]>;
+  /** Removes what is kept of a scan's jobs, none of which runs any more. @throws ControlPlaneError `wrong_state`: something does. */
   forget(scanId: string): Promise<void>;
 }

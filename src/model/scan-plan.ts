@@ -22,6 +22,8 @@ export interface PlanPolicy {
   /** Wait before the first further try; doubled for each one after. */
   readonly retryBaseMs: number;
   readonly orphanAfterMs: number;
+  /** From asking a job to end to killing it. */
+  readonly stopGraceMs: number;
 }
 
 export interface PlanInput {
@@ -214,8 +216,10 @@ function replaceTry(job: Job, next: JobTry, more: Partial<Job>): Job {
   return {...job, ...more, tries: [...job.tries.slice(0, -1), next]};
 }
 
+/** How long another host's job may still run: until its supervisor has noticed that nobody renews it, and has ended it; with something to spare. */
 function foreignLeftMs(input: PlanInput): number {
-  return input.policy.orphanAfterMs * 1.5 + 1000 - input.ownedForMs;
+  const {orphanAfterMs, stopGraceMs} = input.policy;
+  return orphanAfterMs * 1.5 + stopGraceMs + 1000 - input.ownedForMs;
 }
 
 /** Why the scan cannot go on: the server has used up its tries, or every workers job has. */

@@ -50,7 +50,7 @@ const SCAN_CHILDREN = ['control', 'admission', 'state', 'owner', 'chain', 'progr
 type ScanChildKind = (typeof SCAN_CHILDREN)[number];
 const SCAN_CHILD_SET: ReadonlySet<string> = new Set(SCAN_CHILDREN);
 
-const ID = /^[\w.-]{1,128}$/;
+const ID = /^(?!\.{1,2}$)[\w.-]{1,128}$/;
 /** Scans are addressed by REST routes whose ids are `\w+`. */
 const SCAN = /^\w{1,128}$/;
 

@@ -27,6 +27,10 @@ interface HeldLease {
   readonly ttlMs: number;
   /** Monotonic; nothing may be done from then on. */
   deadline: number;
+  /** The member that acknowledged a renewal last, and when that was sent. */
+  renewedBy: {readonly member: EtcdMember; readonly sentAt: number} | undefined;
+  /** Streams that broke so far. */
+  breaks: number;
 }
 
 /**
@@ -121,7 +125,7 @@ export class EtcdLeaseKeeper implements LeaseKeeper {
       // Where the reply is lost the lease stands unused until it expires: harmless.
       const {ID, TTL} = await member.lease.leaseGrant({TTL: ttlSeconds, ID: 0}, within(ttlSeconds * 500));
       const ttlMs = Number(TTL) * 1000;
-      const held: HeldLease = {id: ID, ttlMs, deadline: sentAt + ttlMs * (1 - MARGIN)};
+      const held: HeldLease = {id: ID, ttlMs, deadline: sentAt + ttlMs * (1 - MARGIN), renewedBy: undefined, breaks: 0};
       if (signal.aborted || clock.monotonicMs() >= held.deadline) {
         await this.#revoke(ID);
         return undefined;
@@ -189,8 +193,6 @@ export class EtcdLeaseKeeper implements LeaseKeeper {
   ): Promise<EtcdMember | undefined> {
     const {members, clock} = this.#deps;
     const order = [first, ...members.order().filter((member) => member !== first)];
-    let answered: EtcdMember | undefined;
-    let failed = 0;
     for (let attempt = 0; ; attempt++) {
       const member = order[attempt % order.length] as EtcdMember;
       let renewal = renewals.get(member);
@@ -198,26 +200,26 @@ export class EtcdLeaseKeeper implements LeaseKeeper {
         renewal = new Renewals(member, held.id, clock, {
           onRenewed: (sentAt) => {
             this.#extend(held, sentAt);
-            if (sentAt >= startedAt) answered = member;
+            if (sentAt >= (held.renewedBy?.sentAt ?? 0)) held.renewedBy = {member, sentAt};
             this.#wake?.();
           },
           onGone: () => this.#lose(held, 'etcd does not know it any more'),
           onBroken: () => {
-            failed += 1;
+            held.breaks += 1;
             this.#wake?.();
           },
         });
         renewals.set(member, renewal);
       }
+      const breaksBefore = held.breaks;
       renewal.send();
-      const failedBefore = failed;
       const nextMemberAt = clock.monotonicMs() + held.ttlMs / 6;
       for (;;) {
         const now = clock.monotonicMs();
-        if (answered !== undefined) return answered;
+        if (held.renewedBy !== undefined && held.renewedBy.sentAt >= startedAt) return held.renewedBy.member;
         if (signal.aborted || this.#held !== held || now >= held.deadline) return undefined;
         if (now >= nextMemberAt) break;
-        if (failed > failedBefore) {
+        if (held.breaks > breaksBefore) {
           // A broken stream says at once what silence says late; but a whole round of them is no reason to spin.
           if ((attempt + 1) % order.length === 0) await sleep(Math.min(MIN_PAUSE_MS, held.ttlMs / 6), signal);
           break;

@@ -109,9 +109,21 @@ test('what a killed bootstrap left behind is removed, and a damaged cache is rep
   expect(await readdir(join(home, '.cache/scanplane/etcd'))).toEqual(['bin']);
 });
 
-test('where only a Docker engine answers, etcd is a container', async () => {
-  await program('fakes', 'docker', 'echo 28.2.2');
+test('where only a Docker engine answers, etcd is a container whose image is built once', async () => {
+  await program(
+    'fakes',
+    'docker',
+    `echo "docker $1" >> "$CALLS"
+     case "$1" in
+       image) [ -e "$HOME/built" ];;
+       build) while read -r line; do :; done; touch "$HOME/built";;
+       *) echo 28.2.2;;
+     esac`,
+  );
   expect(JSON.parse((await bootstrap('await ensureEtcd(say)')).out)).toMatchObject({kind: 'container'});
+  await bootstrap('await ensureEtcd(say)');
+
+  expect((await calls()).filter((call) => call === 'docker build')).toHaveLength(1);
 });
 
 test('where nothing helps, one sentence says what to install', async () => {

@@ -1,9 +1,10 @@
-import {existsSync, readFileSync, readdirSync} from 'node:fs';
+import {readFileSync, readdirSync} from 'node:fs';
 import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {LocalSystem, freePort} from '../../src/cli/local-system.ts';
+import {findRunDirectory} from '../../src/engines/process/run-directory.ts';
 import {must} from '../../src/lib/assert.ts';
 import {sleep} from '../../src/lib/sleep.ts';
 import {openTry} from '../../src/model/scan-plan.ts';
@@ -20,12 +21,12 @@ const MIN_RUNNING = 5;
 const DEADLINE_MS = 1_200_000;
 
 test(`${SCANS} scans all complete while a random replica is killed every second, every job runs once per try, and no former owner writes`, async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'scanplane-kill-'));
-  const started = join(directory, 'started');
+  const folder = await mkdtemp(join(tmpdir(), 'scanplane-kill-'));
+  const started = join(folder, 'started');
   const stop = new AbortController();
   const system = new LocalSystem({
     ...{
-      directory,
+      directory: folder,
       etcdPort: await freePort(),
       apiPort: await freePort(),
       replicas: REPLICAS,
@@ -79,15 +80,20 @@ test(`${SCANS} scans all complete while a random replica is killed every second,
     expect(lines.length).toBe(new Set(lines).size);
     const tries = new Set<string>();
     for (const id of ids) {
-      const record = must(cache.scans.get(id), 'a scan that was posted');
-      for (const [job, {value}] of record.jobs ?? []) {
+      for (const [job, {value}] of must(cache.scans.get(id), 'a scan that was posted').jobs ?? []) {
         expect(openTry(value), `${id} ${job} has a try that has not ended`).toBeUndefined();
         for (let n = 1; n <= value.tries_total; n++) tries.add(`${id}/${job}/${n}`);
-        const kept = join(system.runDirectory, id, job);
-        const recorded = existsSync(kept) ? readdirSync(kept).filter((name) => /^\d+$/.test(name)) : [];
-        for (const number of recorded) expect(tries.has(`${id}/${job}/${number}`), `${id}/${job}/${number} ran but is not recorded`).toBe(true);
       }
     }
+    const [database] = readdirSync(system.runDirectory);
+    const directory = must(findRunDirectory(join(system.runDirectory, must(database, 'the database’s run directory'))), 'a run directory');
+    const recorded = directory.scanIds().flatMap((id) => directory.tries(id));
+    const launched = recorded.filter((ref) => directory.claim(ref)?.kind === 'launch').map((ref) => `${ref.scanId}/${ref.job}/${ref.try}`);
+    expect(launched.length).toBeGreaterThanOrEqual(2 * SCANS);
+    for (const ref of recorded) expect(tries.has(`${ref.scanId}/${ref.job}/${ref.try}`), `${JSON.stringify(ref)} is not recorded in etcd`).toBe(true);
+    for (const name of launched) expect(lines.filter((line) => line.startsWith(`${name} `)).length, `starts of ${name}`).toBeLessThanOrEqual(1);
+    const once = lines.map((line) => must(line.split(' ')[0], 'a name'));
+    expect(once.filter((name) => !launched.includes(name))).toEqual([]);
     for (const line of lines) expect(tries.has(must(line.split(' ')[0], 'a name')), `${line} started but is not recorded`).toBe(true);
 
     referee.stop();
@@ -101,7 +107,7 @@ test(`${SCANS} scans all complete while a random replica is killed every second,
   } finally {
     stop.abort();
     await system.stop();
-    await rm(directory, {recursive: true, force: true, maxRetries: 5});
+    await rm(folder, {recursive: true, force: true, maxRetries: 5});
   }
 });
 

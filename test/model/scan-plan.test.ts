@@ -9,7 +9,7 @@ import type {ScanState} from '../../src/schema/state.ts';
 import {aJob, aScan, aSpec, aTry, entry} from '../support/builders.ts';
 
 const NOW = Date.parse('2026-01-01T00:01:00.000Z');
-const POLICY = {teardownMs: 60_000, retry: 2, retryBaseMs: 1000, orphanAfterMs: 10_000};
+const POLICY = {teardownMs: 60_000, retry: 2, retryBaseMs: 1000, orphanAfterMs: 10_000, stopGraceMs: 2000};
 const RUNNING: Observed = {kind: 'running', handle: 'h', startedAt: '2026-01-01T00:00:01.000Z'};
 const BLOB = {digest: '0'.repeat(64), size: 1, stored_size: 1, chunks: 1, compression: 'zstd'} as const;
 
@@ -143,7 +143,7 @@ test('an intent that nobody carried out is closed, and the next try does not cou
 test('a job on another host is left alone until it must have ended by itself, then tried again here', () => {
   const seen = {server: {kind: 'foreign'} as const, 'workers-1': {kind: 'foreign'} as const};
   expect(plan(isRunning(), seen, {ownedForMs: 10_000})).toEqual({kind: 'wait'});
-  const later = plan(isRunning(), seen, {ownedForMs: 16_001});
+  const later = plan(isRunning(), seen, {ownedForMs: 18_001});
   expect(later).toMatchObject({kind: 'launch'});
 });
 

@@ -10,10 +10,30 @@ export class JsonSyntaxError extends Error {}
 /** Deeper nesting is refused: whoever reads the text later may recurse. */
 const MAX_DEPTH = 1000;
 
-type Expect = 'value' | 'first value' | 'first key' | 'key' | 'colon' | 'comma' | 'end';
+/** What may come next. Numbers, since this is looked at once per token. */
+const VALUE = 0;
+const FIRST_VALUE = 1;
+const FIRST_KEY = 2;
+const KEY = 3;
+const COLON = 4;
+const COMMA = 5;
+const END = 6;
+
+const EXPECTED = [
+  'Expecting value',
+  'Expecting value',
+  'Expecting property name enclosed in double quotes',
+  'Expecting property name enclosed in double quotes',
+  "Expecting ':' delimiter",
+  "Expecting ',' delimiter",
+  'Extra data',
+] as const;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const TRUE = Buffer.from('true');
+const FALSE = Buffer.from('false');
+const NULL = Buffer.from('null');
 
 /**
  * Checks that bytes are JSON and notes where the members of the outermost object stand, without building any of the values.
@@ -22,11 +42,11 @@ const BACKSLASH = 0x5c;
  */
 export class JsonScanner {
   readonly #bytes: Buffer;
-  /** Per open container: 1 for an object, 0 for an array. */
-  readonly #stack: (0 | 1)[] = [];
+  /** Per open container: whether it is an object. */
+  readonly #stack: boolean[] = [];
   readonly #members = new Map<string, JsonRange>();
   #position = 0;
-  #expect: Expect = 'value';
+  #expect = VALUE;
   #memberKey = '';
   #memberStart = 0;
 
@@ -49,62 +69,70 @@ export class JsonScanner {
       else this.#token(byte);
     }
     if (limit < bytes.length) return false;
-    if (this.#expect !== 'end') this.#fail();
+    if (this.#expect !== END) this.#fail();
     return true;
   }
 
   #token(byte: number): void {
     switch (this.#expect) {
-      case 'first value':
-      case 'value':
-        if (byte === 0x5d && this.#expect === 'first value') return this.#close();
+      case FIRST_VALUE:
+        if (byte === 0x5d) return this.#close();
         return this.#value(byte);
-      case 'first key':
-      case 'key': {
-        if (byte === 0x7d && this.#expect === 'first key') return this.#close();
-        if (byte !== QUOTE) return this.#fail();
-        const start = this.#position;
-        this.#string();
-        if (this.#stack.length === 1) this.#memberKey = JSON.parse(this.#bytes.toString('utf8', start, this.#position)) as string;
-        this.#expect = 'colon';
-        return;
-      }
-      case 'colon':
-        if (byte !== 0x3a) return this.#fail();
+      case VALUE:
+        return this.#value(byte);
+      case FIRST_KEY:
+        if (byte === 0x7d) return this.#close();
+        return this.#key(byte);
+      case KEY:
+        return this.#key(byte);
+      case COLON:
+        if (byte !== 0x3a) this.#fail();
         this.#position++;
-        this.#expect = 'value';
+        this.#expect = VALUE;
         return;
-      case 'comma': {
-        const isObject = this.#stack.at(-1) === 1;
+      case COMMA: {
+        const isObject = this.#stack[this.#stack.length - 1] === true;
         if (byte === (isObject ? 0x7d : 0x5d)) return this.#close();
-        if (byte !== 0x2c) return this.#fail();
+        if (byte !== 0x2c) this.#fail();
         this.#position++;
-        this.#expect = isObject ? 'key' : 'value';
+        this.#expect = isObject ? KEY : VALUE;
         return;
       }
-      case 'end':
-        return this.#fail();
+      default:
+        this.#fail();
     }
+  }
+
+  #key(byte: number): void {
+    if (byte !== QUOTE) this.#fail();
+    const start = this.#position;
+    const isPlain = this.#string();
+    if (this.#stack.length === 1) {
+      this.#memberKey = isPlain
+        ? this.#bytes.toString('latin1', start + 1, this.#position - 1)
+        : (JSON.parse(this.#bytes.toString('utf8', start, this.#position)) as string);
+    }
+    this.#expect = COLON;
   }
 
   #value(byte: number): void {
     if (this.#stack.length === 1) this.#memberStart = this.#position;
     switch (byte) {
       case 0x7b:
-        return this.#open(1);
+        return this.#open(true);
       case 0x5b:
-        return this.#open(0);
+        return this.#open(false);
       case QUOTE:
         this.#string();
         break;
       case 0x74:
-        this.#literal('true');
+        this.#literal(TRUE);
         break;
       case 0x66:
-        this.#literal('false');
+        this.#literal(FALSE);
         break;
       case 0x6e:
-        this.#literal('null');
+        this.#literal(NULL);
         break;
       default:
         this.#number();
@@ -112,11 +140,11 @@ export class JsonScanner {
     this.#ended();
   }
 
-  #open(kind: 0 | 1): void {
+  #open(isObject: boolean): void {
     if (this.#stack.length === MAX_DEPTH) throw new JsonSyntaxError('nested too deeply');
-    this.#stack.push(kind);
+    this.#stack.push(isObject);
     this.#position++;
-    this.#expect = kind === 1 ? 'first key' : 'first value';
+    this.#expect = isObject ? FIRST_KEY : FIRST_VALUE;
   }
 
   #close(): void {
@@ -126,22 +154,30 @@ export class JsonScanner {
   }
 
   #ended(): void {
-    if (this.#stack.length === 1 && this.#stack[0] === 1) this.#members.set(this.#memberKey, {start: this.#memberStart, end: this.#position});
-    this.#expect = this.#stack.length === 0 ? 'end' : 'comma';
+    const depth = this.#stack.length;
+    if (depth === 1 && this.#stack[0] === true) this.#members.set(this.#memberKey, {start: this.#memberStart, end: this.#position});
+    this.#expect = depth === 0 ? END : COMMA;
   }
 
-  #string(): void {
+  /** @returns whether it is ASCII without escapes */
+  #string(): boolean {
     const bytes = this.#bytes;
     const start = this.#position;
     let at = start + 1;
+    let isPlain = true;
     for (;;) {
       const byte = bytes[at];
       if (byte === QUOTE) break;
       if (byte === undefined) return this.#failAt('Unterminated string starting at', start);
       if (byte < 0x20) return this.#failAt('Invalid control character at', at);
-      at += byte === BACKSLASH ? this.#escape(at) : 1;
+      if (byte >= 0x80) isPlain = false;
+      if (byte === BACKSLASH) {
+        isPlain = false;
+        at += this.#escape(at);
+      } else at++;
     }
     this.#position = at + 1;
+    return isPlain;
   }
 
   /** The length of the escape at `at`. */
@@ -153,8 +189,8 @@ export class JsonScanner {
     return 6;
   }
 
-  #literal(text: string): void {
-    for (let i = 0; i < text.length; i++) if (this.#bytes[this.#position + i] !== text.charCodeAt(i)) return this.#fail();
+  #literal(text: Buffer): void {
+    for (let i = 0; i < text.length; i++) if (this.#bytes[this.#position + i] !== text[i]) this.#fail();
     this.#position += text.length;
   }
 
@@ -166,7 +202,7 @@ export class JsonScanner {
     else {
       const first = at;
       while (isDigit(bytes[at])) at++;
-      if (at === first) return this.#fail();
+      if (at === first) this.#fail();
     }
     // As in Python, what follows a number wrongly (`1.x`) is found by the next token.
     if (bytes[at] === 0x2e && isDigit(bytes[at + 1])) {
@@ -184,16 +220,7 @@ export class JsonScanner {
   }
 
   #fail(): never {
-    const expected = {
-      value: 'Expecting value',
-      'first value': 'Expecting value',
-      'first key': 'Expecting property name enclosed in double quotes',
-      key: 'Expecting property name enclosed in double quotes',
-      colon: "Expecting ':' delimiter",
-      comma: "Expecting ',' delimiter",
-      end: 'Extra data',
-    } as const satisfies Record<Expect, string>;
-    return this.#failAt(expected[this.#expect], this.#position);
+    return this.#failAt(EXPECTED[this.#expect] ?? 'Expecting value', this.#position);
   }
 
   #failAt(what: string, at: number): never {

@@ -157,6 +157,10 @@ export class ProcessEngine implements Engine {
     })();
   }
 
+  known(): Promise<readonly string[]> {
+    return atBorder(() => Promise.resolve(this.directory.scanIds()));
+  }
+
   forget(scanId: string): Promise<void> {
     return atBorder(() => this.forgetHere(scanId));
   }
