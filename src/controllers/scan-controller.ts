@@ -283,9 +283,8 @@ export class ScanController implements ObjectController {
     if (record.admission !== undefined || record.bad?.has('admission')) ops.push({delete: keys.admissionKey(id)});
     ops.push({delete: keys.ownerKey(id)});
     await this.#commit(writer, record, [...compares, ...this.#decisionCompares(record)], ops);
-    this.#deps.log.info({scanId: id, state: state.name, reason: state.reason}, 'scan ended');
-    await writer.resign(); // The key is gone with the transaction; this forgets it.
     this.released(id);
+    this.#deps.log.info({scanId: id, state: state.name, reason: state.reason}, 'scan ended');
   }
 
   /** Writes of changed jobs, with a log entry for each try that has ended. */

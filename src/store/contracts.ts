@@ -28,7 +28,7 @@ export interface FencedWriter {
   /** Whether we may still act: lease held, owner key not seen gone. A hint; the proof is {@link commit}. */
   isOwner(): boolean;
   /**
-   * One transaction, with the owner compare added.
+   * One transaction, with the owner compare added. One that deletes the owner key itself is a resignation: with it the writer ends.
    *
    * @throws ControlPlaneError `not_owner`: the owner key is not ours any more. `revision_conflict`: one of the caller's own compares failed.
    *   `unknown_outcome`, `unavailable`: as {@link Store.commit}; the caller looks again.

@@ -63,6 +63,8 @@ export class EtcdOwnership implements Ownership {
   readonly #strays = new Map<string, Revision>();
   /** Of an owner key's value, for the size of a batch. */
   readonly #valueBytes: number;
+  /** Up to which revision the watch has shown every change. */
+  #eventRevision: Revision = 0;
   #queue: Request[] = [];
   #inFlight = 0;
   #isFlushScheduled = false;
@@ -309,6 +311,7 @@ export class EtcdOwnership implements Ownership {
     const writer = new OwnerKeyWriter(key, createRevision, leaseId, this.#deps, {
       resign: () => this.#resign([writer]),
       onGone: () => this.#lose(writer, 'deleted'),
+      onEnded: () => this.#lose(writer, 'resigned'),
     });
     this.#strays.delete(key);
     this.#owned.set(key, writer);
@@ -353,6 +356,7 @@ export class EtcdOwnership implements Ownership {
       } else this.#noteStray(key, ref);
     };
     for (const change of changes) {
+      this.#eventRevision = change.revision;
       if (change.kind === 'key') {
         if (isOwnerRef(change.ref)) check(keyOf(change.ref), change.ref);
         continue;
@@ -365,9 +369,8 @@ export class EtcdOwnership implements Ownership {
   }
 
   #compareWithCache(writer: OwnerKeyWriter, byLease: boolean): void {
-    const {cache} = this.#deps;
-    // Not shown yet; or we are deleting it ourselves.
-    if (cache.revision < writer.createRevision || this.#resigning.has(writer.ownerKey)) return;
+    // Not shown yet; or we are deleting it ourselves. Judged by events alone: an old etcd's progress notices can be ahead of them.
+    if (this.#eventRevision < writer.createRevision || this.#resigning.has(writer.ownerKey) || writer.isEnding) return;
     const ref = parseKey(writer.ownerKey);
     if (!isOwnerRef(ref)) return;
     const seen = this.#seen(writer.ownerKey, ref);
@@ -443,6 +446,8 @@ export class EtcdOwnership implements Ownership {
 interface WriterHooks {
   resign(): Promise<void>;
   onGone(): void;
+  /** A write of ours took the owner key away. */
+  onEnded(): void;
 }
 
 /** Writes in the name of one owner key. */
@@ -453,6 +458,8 @@ class OwnerKeyWriter implements FencedWriter {
   readonly #deps: OwnershipDeps;
   readonly #hooks: WriterHooks;
   #isActive = true;
+  /** A write that takes the owner key away is under way: what the watch shows meanwhile is our own doing. */
+  isEnding = false;
 
   constructor(ownerKey: string, createRevision: Revision, leaseId: LeaseId, deps: OwnershipDeps, hooks: WriterHooks) {
     this.ownerKey = ownerKey;
@@ -482,7 +489,17 @@ class OwnerKeyWriter implements FencedWriter {
   async tryCommit(compares: readonly Compare[], ops: readonly Op[]): Promise<CommitResult> {
     if (!this.isOwner()) throw this.#notOwner();
     const {ownerKey, createRevision} = this;
-    const result = await this.#deps.store.commit({compares: [{key: ownerKey, createRevision}, ...compares], ops});
+    this.isEnding = ops.some((op) => 'delete' in op && op.delete === ownerKey);
+    let result: CommitResult;
+    try {
+      result = await this.#deps.store.commit({compares: [{key: ownerKey, createRevision}, ...compares], ops});
+    } catch (err) {
+      // Should it have worked, the key is missing at the next write, or when the owner looks again.
+      this.isEnding = false;
+      throw err;
+    }
+    if (result.ok && this.isEnding) this.#hooks.onEnded();
+    this.isEnding = false;
     if (result.ok || result.found.get(ownerKey)?.createRevision === createRevision) return result;
     this.#hooks.onGone();
     throw this.#notOwner();

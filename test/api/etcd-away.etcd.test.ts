@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {SCAN_BODY, startApi} from './harness.ts';
-import type {TestApi} from './harness.ts';
+import type {Answer, TestApi} from './harness.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
 import {eventually} from '../support/eventually.ts';
@@ -84,7 +84,7 @@ test('a creation whose reply is lost is found again, and answered as the success
   const {i3_event_id} = (await api.ask('POST', '/scan', {body: SCAN_BODY})).body;
   const before = await waiting();
   const {event_i3live_json: _, ...body} = SCAN_BODY;
-  let answer: Promise<{status: number; body: any}> | undefined;
+  let answer: Promise<{status: number; body: Answer['body']}> | undefined;
   await proxy.loseReplies(async () => {
     answer = api.ask('POST', '/scan', {body: {...body, i3_event_id}});
     await eventually(async () => (await waiting()) > before);

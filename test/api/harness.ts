@@ -3,7 +3,7 @@ import {createServer, request as httpRequest} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {createHash} from 'node:crypto';
 import {createApp} from '../../src/api/app.ts';
-import type {ApiConfig} from '../../src/api/deps.ts';
+import type {ApiConfig, ApiDeps} from '../../src/api/deps.ts';
 import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {silentLog} from '../../src/lib/log.ts';
@@ -22,6 +22,8 @@ export interface Answer {
   readonly status: number;
   readonly reason: string;
   readonly headers: Headers;
+  /** Parsed JSON, or text; what is in it is what the tests are about. */
+  // oxlint-disable-next-line typescript/no-explicit-any
   readonly body: any;
 }
 
@@ -60,9 +62,10 @@ export const SCAN_BODY = {
 
 const CLUSTERS = ['a-schedd', 'cloud', 'foobar'];
 
-export async function startApi(endpoint: string, config: Partial<ApiConfig> = {}, prefix = ''): Promise<TestApi> {
+/** `replaced` stands in for parts of the server, to make them fail. */
+export async function startApi(endpoint: string, config: Partial<ApiConfig> = {}, replaced: Partial<ApiDeps> = {}): Promise<TestApi> {
   const members = new EtcdMembers({endpoints: [endpoint]});
-  const store = new EtcdStore(members, {prefix});
+  const store = new EtcdStore(members);
   const cache = new WatchCache({store, clock: systemClock, log: silentLog, indexes: SCAN_INDEXES});
   const stopping = new AbortController();
   const running = cache.run(stopping.signal);
@@ -76,6 +79,7 @@ export async function startApi(endpoint: string, config: Partial<ApiConfig> = {}
     clock: systemClock,
     log: silentLog,
     config: {publicAddress: 'http://api.example', ...config},
+    ...replaced,
   });
   const server = createServer(app.callback());
   server.listen(0, '127.0.0.1');

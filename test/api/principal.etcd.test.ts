@@ -30,6 +30,15 @@ test('case 60: the token of the newest try may report', async () => {
   expect((await put('t2')).status).toBe(200);
 });
 
+test('a scanner gets its event even from a replica that has only just heard of its token', async () => {
+  for (let round = 0; round < 20; round++) {
+    // No wait in between: the cache may not have the job yet when the request comes.
+    await api.putServerJob(id, [`t${round}`]);
+    const {body} = await api.ask('GET', `/scan/${id}/manifest`, {token: `t${round}`});
+    expect(body.event_i3live_json_dict).toEqual({a: 22});
+  }
+});
+
 test('the token of an older try is refused everywhere on its scan, since its process has been replaced', async () => {
   await api.putServerJob(id, ['t1', 't2']);
   for (const answer of [await patch('t1'), await put('t1'), await api.ask('GET', `/scan/${id}/status`, {token: 't1'})]) {

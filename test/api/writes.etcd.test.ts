@@ -1,4 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {Writable} from 'node:stream';
+import {pino} from 'pino';
 import {SCAN_BODY, startApi} from './harness.ts';
 import type {TestApi} from './harness.ts';
 import {startEtcd} from '../support/etcd.ts';
@@ -184,6 +186,21 @@ describe('what an operator puts by hand', () => {
       return !keys.includes(progressKey(id)) && !keys.includes(controlKey(id)) && keys.includes(stateKey(id));
     });
   });
+});
+
+test('a failure of ours is logged once, and its words stay inside', async () => {
+  const lines: string[] = [];
+  const log = pino({level: 'info'}, new Writable({write: (line, _encoding, done) => (lines.push(String(line)), done())}));
+  const commit = (): Promise<never> => Promise.reject(new Error('the inner workings'));
+  const broken = await startApi(etcd.endpoint, {}, {log, groupCommit: {commit}});
+  try {
+    const answer = await broken.ask('POST', '/scan', {body: SCAN_BODY});
+    expect(answer).toMatchObject({status: 500, reason: 'Internal Server Error', body: {code: 500, error: 'Internal Server Error'}});
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('the inner workings');
+  } finally {
+    await broken.stop();
+  }
 });
 
 test('the figures count requests by route, and scans by state', async () => {

@@ -37,7 +37,7 @@ function refusal(answer: Answer): string {
   return `${answer.status} ${answer.reason}`;
 }
 
-const requestOf = async (more: Record<string, unknown>, without: readonly string[] = []): Promise<any> => {
+const requestOf = async (more: Record<string, unknown>, without: readonly string[] = []): Promise<Answer['body']> => {
   const {body} = await post(more, without);
   return (await api.ask('GET', `/scan-request/${body.scan_id}`)).body;
 };

@@ -40,7 +40,7 @@ function refusal(answer: Answer): string {
 }
 
 const get = (path: string): Promise<Answer> => api.ask('GET', `/scan/${id}${path}`);
-const manifest = async (): Promise<any> => (await get('/manifest')).body;
+const manifest = async (): Promise<Answer['body']> => (await get('/manifest')).body;
 const patch = (body: unknown): Promise<Answer> => api.ask('PATCH', `/scan/${id}/manifest`, {body});
 const put = (result: unknown, isFinal: unknown): Promise<Answer> =>
   api.ask('PUT', `/scan/${id}/result`, {body: {skyscan_result: result, is_final: isFinal}});
@@ -197,7 +197,7 @@ describe('C. the scanner reports', () => {
 
   test('case 21: a scanner gets the event with its manifest, a user never', async () => {
     await api.putServerJob(id, ['t1']);
-    const asScanner = async (path: string): Promise<any> => (await api.ask('GET', `/scan/${id}${path}`, {token: 't1'})).body;
+    const asScanner = async (path: string): Promise<Answer['body']> => (await api.ask('GET', `/scan/${id}${path}`, {token: 't1'})).body;
     const plain = await manifest();
     expect(plain.event_i3live_json_dict).toBe("use 'i3_event_id'");
     expect(await asScanner('/manifest')).toEqual({...plain, event_i3live_json_dict: SCAN_BODY.event_i3live_json});
