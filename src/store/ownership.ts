@@ -2,7 +2,7 @@ import {assert} from '../lib/assert.ts';
 import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
-import {ControlPlaneError, hasCode} from '../lib/errors.ts';
+import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import type {BadEntry, Entry} from '../model/scan-record.ts';
@@ -14,6 +14,7 @@ import type {Cache, Change} from './cache.ts';
 import type {Claim, ClaimExtra, FencedWriter, LeaseKeeper, Ownership} from './contracts.ts';
 import {isLeaseGone} from './etcd-errors.ts';
 import {sizeOf} from './etcd-store.ts';
+import {OwnerKeyWriter, isBroken} from './owner-key-writer.ts';
 import type {CommitResult, Compare, KeyValue, LeaseId, Op, Revision, Store} from './store.ts';
 
 /** Who we are in owner keys; the time of the claim is added. `replica` is random per process. */
@@ -443,77 +444,6 @@ export class EtcdOwnership implements Ownership {
   }
 }
 
-interface WriterHooks {
-  resign(): Promise<void>;
-  onGone(): void;
-  /** A write of ours took the owner key away. */
-  onEnded(): void;
-}
-
-/** Writes in the name of one owner key. */
-class OwnerKeyWriter implements FencedWriter {
-  readonly ownerKey: string;
-  readonly createRevision: Revision;
-  readonly leaseId: LeaseId;
-  readonly #deps: OwnershipDeps;
-  readonly #hooks: WriterHooks;
-  #isActive = true;
-  /** A write that takes the owner key away is under way: what the watch shows meanwhile is our own doing. */
-  isEnding = false;
-
-  constructor(ownerKey: string, createRevision: Revision, leaseId: LeaseId, deps: OwnershipDeps, hooks: WriterHooks) {
-    this.ownerKey = ownerKey;
-    this.createRevision = createRevision;
-    this.leaseId = leaseId;
-    this.#deps = deps;
-    this.#hooks = hooks;
-  }
-
-  isOwner(): boolean {
-    return this.#isActive && this.#deps.lease.current() === this.leaseId;
-  }
-
-  deactivate(): void {
-    this.#isActive = false;
-  }
-
-  async commit(compares: readonly Compare[], ops: readonly Op[]): Promise<Revision> {
-    const result = await this.tryCommit(compares, ops);
-    if (result.ok) return result.revision;
-    const broken = compares.find((compare) => isBroken(compare, result.found));
-    const key = broken === undefined ? undefined : 'prefix' in broken ? broken.prefix : broken.key;
-    throw new ControlPlaneError('revision_conflict', 'somebody wrote first; read again', key === undefined ? {} : {key});
-  }
-
-  /** As {@link commit}, with a refusal by the caller's own compares as a result. */
-  async tryCommit(compares: readonly Compare[], ops: readonly Op[]): Promise<CommitResult> {
-    if (!this.isOwner()) throw this.#notOwner();
-    const {ownerKey, createRevision} = this;
-    this.isEnding = ops.some((op) => 'delete' in op && op.delete === ownerKey);
-    let result: CommitResult;
-    try {
-      result = await this.#deps.store.commit({compares: [{key: ownerKey, createRevision}, ...compares], ops});
-    } catch (err) {
-      // Should it have worked, the key is missing at the next write, or when the owner looks again.
-      this.isEnding = false;
-      throw err;
-    }
-    if (result.ok && this.isEnding) this.#hooks.onEnded();
-    this.isEnding = false;
-    if (result.ok || result.found.get(ownerKey)?.createRevision === createRevision) return result;
-    this.#hooks.onGone();
-    throw this.#notOwner();
-  }
-
-  async resign(): Promise<void> {
-    await this.#hooks.resign();
-  }
-
-  #notOwner(): ControlPlaneError {
-    return new ControlPlaneError('not_owner', 'this process does not lead it any more', {key: this.ownerKey});
-  }
-}
-
 type OwnerRef = Extract<KeyRef, {readonly kind: 'leader'}> | {readonly kind: 'owner'; readonly id: string};
 
 function isOwnerRef(ref: KeyRef | undefined): ref is KeyRef & OwnerRef {
@@ -530,15 +460,6 @@ function isReplicaChange(change: Change, replica: string): boolean {
 
 function elected(writer: FencedWriter, revision: Revision): Claim {
   return {kind: 'elected', writer, revision};
-}
-
-/** Whether a compare did not hold, as far as single keys tell. */
-function isBroken(compare: Compare, found: ReadonlyMap<string, KeyValue | undefined>): boolean {
-  if ('prefix' in compare) return false;
-  const entry = found.get(compare.key);
-  if ('exists' in compare) return entry === undefined;
-  if ('createRevision' in compare) return (entry?.createRevision ?? 0) !== compare.createRevision;
-  return (entry?.modRevision ?? 0) !== compare.modRevision;
 }
 
 /** Of what was found, the part that these compares asked for. */

@@ -1,6 +1,10 @@
-/** Longest text that is kept whole to recognise an equal value, and longest string that is looked up. */
-const MAX_TEXT = 4096;
-const MAX_STRING = 64;
+/** Longest text that is kept whole to recognise an equal value. */
+const MAX_TEXT = 2048;
+/** Lengths of strings that are looked up: shorter ones the engine shares by itself, longer ones are ids and digests, which do not come again. */
+const MIN_STRING = 11;
+const MAX_STRING = 31;
+/** Kinds of values of which many are equal, text for text. */
+const REPETITIVE: ReadonlySet<string> = new Set(['owner', 'leader', 'chain', 'control', 'state', 'cluster']);
 const EMPTY_ARRAY: readonly never[] = Object.freeze([]);
 const EMPTY_OBJECT: Readonly<Record<string, never>> = Object.freeze({});
 
@@ -47,7 +51,7 @@ export class Sharing {
 
   /** The value of `text` as `parse` gives it; a text seen lately under the same `kind` is not parsed again. */
   parsed<T extends object>(kind: string, text: string, parse: () => T): T {
-    if (text.length > MAX_TEXT) return this.#shareInside(parse()) as T;
+    if (!REPETITIVE.has(kind) || text.length > MAX_TEXT) return this.#shareInside(parse()) as T;
     let known = this.#values.get(kind);
     if (known === undefined) this.#values.set(kind, (known = new RecentMap(512)));
     const before = known.get(text);
@@ -66,7 +70,7 @@ export class Sharing {
   }
 
   #shareInside(value: unknown): unknown {
-    if (typeof value === 'string') return value.length > 10 && value.length <= MAX_STRING ? this.string(value) : value;
+    if (typeof value === 'string') return value.length >= MIN_STRING && value.length <= MAX_STRING ? this.string(value) : value;
     if (value === null || typeof value !== 'object') return value;
     if (Array.isArray(value)) return this.#shareArray(value);
     const object = value as Record<string, unknown>;

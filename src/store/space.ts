@@ -40,6 +40,13 @@ interface Sample {
   readonly revision: Revision;
 }
 
+interface Pressure {
+  /** Parts of the quota. */
+  readonly above: number;
+  readonly garbage: number;
+  readonly keepMs: number;
+}
+
 const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024;
 const STATUS_TIMEOUT_MS = 2000;
 const COMPACT_TIMEOUT_MS = 30_000;
@@ -57,11 +64,13 @@ const CROWDED_BLOB_SHARE = 0.4;
  * How much of the past is kept. A row applies above its part of the quota in use, if at least `garbage` (part of the quota) has been added since the
  * last compaction: where what lives needs that much, compacting ever more often would free nothing and only disturb watchers that lag.
  */
-const PRESSURE: readonly {readonly above: number; readonly garbage: number; readonly keepMs: number}[] = [
+const PRESSURE: readonly Pressure[] = [
   {above: 0.45, garbage: 1 / 32, keepMs: 0},
   {above: 0.35, garbage: 1 / 16, keepMs: 5000},
   {above: 0.25, garbage: 1 / 8, keepMs: 60_000},
 ];
+/** When somebody waits for room. */
+const URGENT: Pressure = {above: 0, garbage: 1 / 64, keepMs: 0};
 /** etcd writes its file every 100 ms, and that takes a while: the sizes it tells are that old. */
 const SIZE_LAG_MS = 300;
 const MAX_SAMPLES = 1024;
@@ -136,7 +145,7 @@ export class Space implements Room {
         if (this.#isLookDue() || this.#clock.monotonicMs() - this.#lookedAtMs > LOOK_EVERY_MS) this.#lookSoon();
         return;
       }
-      await this.#look();
+      await this.#look(true);
       if (this.#take(bytes, share)) return;
       if (waitedMs >= this.#waitMs) {
         throw new ControlPlaneError('unavailable', 'the database is too full for another blob');
@@ -250,8 +259,8 @@ export class Space implements Room {
   }
 
   /** One look at a time. Never rejects for a database that does not answer: then the last look stands. */
-  #look(): Promise<void> {
-    this.#looking ??= this.#lookNow()
+  #look(isUrgent = false): Promise<void> {
+    this.#looking ??= this.#lookNow(isUrgent)
       .catch((err: unknown) => this.#log.warn({err}, 'cannot look at the size of the database'))
       .finally(() => {
         this.#looking = undefined;
@@ -259,11 +268,12 @@ export class Space implements Room {
     return this.#looking;
   }
 
-  async #lookNow(): Promise<void> {
+  async #lookNow(isUrgent: boolean): Promise<void> {
     const status = await this.#see();
     const inUse = status.dbSizeInUse / this.#quotaBytes;
     const garbage = (status.dbSizeInUse - this.#base) / this.#quotaBytes;
-    const keepMs = PRESSURE.find((row) => inUse > row.above && garbage >= row.garbage)?.keepMs;
+    const pressure = isUrgent ? [URGENT] : PRESSURE;
+    const keepMs = pressure.find((row) => inUse > row.above && garbage >= row.garbage)?.keepMs;
     if (keepMs === undefined) return;
     const target = keepMs === 0 ? status.revision : this.#revisionAt(keepMs);
     if (target === undefined || target <= this.#compactedTo) return;

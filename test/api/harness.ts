@@ -1,5 +1,6 @@
 import {once} from 'node:events';
 import {createServer, request as httpRequest} from 'node:http';
+import type {IncomingMessage} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {createHash} from 'node:crypto';
 import {createApp} from '../../src/api/app.ts';
@@ -128,7 +129,7 @@ async function send(url: string, method: string, headers: Record<string, string>
   const outgoing = httpRequest(url, {method, headers: {...headers, ...length}});
   const answered = once(outgoing, 'response');
   outgoing.end(body);
-  const [incoming] = (await answered) as [import('node:http').IncomingMessage];
+  const [incoming] = (await answered) as [IncomingMessage];
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString();

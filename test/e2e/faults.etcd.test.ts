@@ -65,7 +65,7 @@ async function untilComplete(id: string): Promise<void> {
 
 test('a scanner server that is killed is tried again, and the scan completes', async () => {
   await system.startReplica();
-  const id = await postScan({'16': 0});
+  const id = await postScan({'32': 0});
   await untilInWork(id);
   for (const pid of await running(id, 'server', 1, 1)) process.kill(pid, 'SIGKILL');
   await untilComplete(id);
@@ -75,19 +75,19 @@ test('a scanner server that is killed is tried again, and the scan completes', a
 
 test('a worker that is killed loses no pixel', async () => {
   await system.startReplica();
-  const id = await postScan({'16': 0});
+  const id = await postScan({'32': 0});
   await untilInWork(id);
   const [worker] = await running(id, 'workers-1', 1, 2);
   process.kill(worker as number, 'SIGKILL');
   await untilComplete(id);
   const result = (await (await fetch(`${system.address}/scan/${id}/result`)).json()) as {skyscan_result: Record<string, {data: unknown[]}>};
-  expect(result.skyscan_result['nside-16']?.data).toHaveLength(12 * 16 * 16);
+  expect(result.skyscan_result['nside-32']?.data).toHaveLength(12 * 32 * 32);
   expect(triesOf(id, 'server')).toBe(1);
 });
 
 test('what a killed supervisor leaves running is ended before the job is tried again', async () => {
   await system.startReplica();
-  const id = await postScan({'16': 0});
+  const id = await postScan({'32': 0});
   await untilInWork(id);
   const [server] = await running(id, 'server', 1, 1);
   process.kill(parentOf(server as number), 'SIGKILL');
@@ -98,7 +98,7 @@ test('what a killed supervisor leaves running is ended before the job is tried a
 
 test('etcd killed and started again loses no scan and launches nothing twice', async () => {
   await system.startReplica();
-  const id = await postScan({'16': 0});
+  const id = await postScan({'32': 0});
   await untilInWork(id);
   await etcd.kill();
   const refused = await fetch(`${system.address}/v2/scan`, {method: 'POST', headers: {'content-type': 'application/json'}, body: '{}'});
@@ -113,7 +113,7 @@ test('etcd killed and started again loses no scan and launches nothing twice', a
 
 test('a replica that stops hands its scans over at once, and their jobs run on', async () => {
   const first = await system.startReplica();
-  const id = await postScan({'16': 0});
+  const id = await postScan({'32': 0});
   await untilInWork(id);
   expect(record(id)?.owner?.value.replica).toBe(first.id);
   const second = await system.startReplica();

@@ -12,7 +12,7 @@ import type {TestEtcd} from '../support/etcd.ts';
 import {eventually} from '../support/eventually.ts';
 
 const MIB = 1024 * 1024;
-const QUOTA = 16 * MIB;
+const QUOTA = 32 * MIB;
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -122,7 +122,7 @@ describe('at the quota', () => {
     const etcd = await etcdWithQuota();
     const {store, space, blobs} = aProcess(etcd, {isEnabled: false});
     const first = await store.commit({compares: [], ops: [{put: '/old', value: '1'}]});
-    for (let i = 0; i < 9; i += 1) await blobs.stage('result', 's', randomBytes(MIB));
+    for (let i = 0; i < 20; i += 1) await blobs.stage('result', 's', randomBytes(MIB));
     expect(await space.compact(0)).toBeUndefined();
     expect((await store.get('/old', {revision: first.revision}))?.value.toString()).toBe('1');
   });

@@ -326,7 +326,7 @@ describe('K. more cases', () => {
     }
     expect(await api.ask('HEAD', '/scan')).toMatchObject({status: 405, reason: 'Method Not Allowed'});
     for (const path of ['/scan/', '/scan/abc-def', '/scans', '/scan/manifest', '/scan/result', '/nope']) {
-      expect(refusal(await api.ask('GET', path)), path).toBe('404 Not Found');
+      expect([path, refusal(await api.ask('GET', path))]).toEqual([path, '404 Not Found']);
     }
   });
 

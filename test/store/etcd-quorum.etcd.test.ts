@@ -1,0 +1,66 @@
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {hasCode} from '../../src/lib/errors.ts';
+import {EtcdMembers} from '../../src/store/etcd-members.ts';
+import {EtcdStore} from '../../src/store/etcd-store.ts';
+import {startEtcdCluster} from '../support/etcd-cluster.ts';
+import type {TestCluster} from '../support/etcd-cluster.ts';
+import {eventually} from '../support/eventually.ts';
+
+let cluster: TestCluster;
+let members: EtcdMembers;
+let store: EtcdStore;
+
+beforeAll(async () => {
+  cluster = await startEtcdCluster(3);
+  members = new EtcdMembers({endpoints: cluster.members.map((member) => member.endpoint)});
+  store = new EtcdStore(members);
+});
+afterAll(async () => {
+  members.close();
+  await cluster.stop();
+});
+
+const writing = async (key: string): Promise<boolean> => (await store.commit({compares: [], ops: [{put: key, value: 'x'}]})).ok;
+
+test('with a quorum lost a write fails fast and is told apart; with the members back, the same client writes again', async () => {
+  expect(await writing('/before')).toBe(true);
+  await cluster.members[1]!.kill();
+  await cluster.members[2]!.kill();
+  // Until the one that is left has noticed that nobody leads, a write is taken and not answered: unknown. From then on it is refused at once.
+  const codes: string[] = [];
+  await eventually(
+    async () => {
+      const started = performance.now();
+      const error: unknown = await writing('/lost').catch((err: unknown) => err);
+      expect(performance.now() - started).toBeLessThan(7000);
+      codes.push(hasCode(error, 'unavailable', 'unknown_outcome') ? error.code : `not ours: ${String(error)}`);
+      return codes.at(-1) === 'unavailable';
+    },
+    {timeoutMs: 20_000},
+  );
+  expect(codes.filter((code) => code !== 'unknown_outcome' && code !== 'unavailable')).toEqual([]);
+  const started = performance.now();
+  await expect(writing('/lost')).rejects.toMatchObject({code: 'unavailable'});
+  expect(performance.now() - started).toBeLessThan(2000);
+  await expect(store.currentRevision()).rejects.toMatchObject({code: 'unavailable'});
+
+  cluster.members[1]!.start();
+  cluster.members[2]!.start();
+  await eventually(async () => writing('/after'), {timeoutMs: 20_000});
+  await eventually(() => store.isReachable());
+}, 60_000);
+
+test('when the member in use hangs, reads go on at another within their deadline, and take the writes along', async () => {
+  await eventually(async () => (await Promise.all(cluster.members.map(async (member) => member.isHealthy()))).every(Boolean), {timeoutMs: 20_000});
+  expect(await writing('/before')).toBe(true);
+  const hung = cluster.members.find((member) => member.endpoint === members.preferred.endpoint)!;
+  hung.signal('SIGSTOP');
+  try {
+    // If it led, the others elect first; a read that runs into that is unavailable, and the next one works.
+    await eventually(async () => (await store.get('/before')) !== undefined, {timeoutMs: 10_000});
+    expect(members.preferred.endpoint).not.toBe(hung.endpoint);
+    await eventually(async () => writing('/during'), {timeoutMs: 10_000});
+  } finally {
+    hung.signal('SIGCONT');
+  }
+}, 60_000);
