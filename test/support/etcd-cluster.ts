@@ -1,76 +1,50 @@
-import {spawn} from 'node:child_process';
-import type {ChildProcess} from 'node:child_process';
-import {once} from 'node:events';
-import {mkdtemp, rm} from 'node:fs/promises';
-import {tmpdir} from 'node:os';
-import {join} from 'node:path';
-import {must} from '../../src/lib/assert.ts';
-import {findEtcd} from '../../scripts/etcd-binary.mjs';
-import {freePort} from './etcd.ts';
-import {eventually} from './eventually.ts';
+import {startEtcd, freePort} from './etcd.ts';
+import type {TestEtcd} from './etcd.ts';
 
-/** One member of a {@link TestCluster}. */
-export interface TestMember {
-  readonly endpoint: string;
-  signal(signal: NodeJS.Signals): void;
-  /** SIGKILL, and wait until it is gone. The data stay. */
-  kill(): Promise<void>;
-  /** Starts it again; resolves at once, since without the others it answers nothing. */
-  start(): void;
-  /** Whether it says that it has a leader. */
-  isHealthy(): Promise<boolean>;
-}
-
-export interface TestCluster {
-  readonly members: readonly TestMember[];
+/** A private etcd of three members on loopback. */
+export interface TestEtcdCluster {
+  readonly members: readonly TestEtcd[];
+  readonly endpoints: readonly string[];
+  /** The member that leads, and those that follow. */
+  roles(): Promise<{readonly leader: TestEtcd; readonly followers: readonly TestEtcd[]}>;
   stop(): Promise<void>;
 }
 
-/** Starts a private etcd of several members on loopback and resolves when all have a leader. */
-export async function startEtcdCluster(size = 3): Promise<TestCluster> {
-  const binaries = must(findEtcd(), 'etcd is not here; run the tests with `npm test`, which gets it');
-  const folder = await mkdtemp(join(tmpdir(), 'scanplane-cluster-'));
-  const ports: {readonly client: number; readonly peer: number}[] = [];
-  for (let i = 0; i < size; i += 1) ports.push({client: await freePort(), peer: await freePort()});
-  const initial = ports.map(({peer}, i) => `m${i}=http://127.0.0.1:${peer}`).join(',');
-  const members = ports.map(({client, peer}, i) => {
-    const endpoint = `http://127.0.0.1:${client}`;
-    const peerUrl = `http://127.0.0.1:${peer}`;
-    const args = [
-      ...['--name', `m${i}`, '--data-dir', join(folder, `m${i}`), '--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
-      ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl, '--initial-cluster', initial],
-      ...['--log-level', 'error', '--logger', 'zap', '--unsafe-no-fsync'],
-    ];
-    let child: ChildProcess | undefined;
-    const member: TestMember = {
-      endpoint,
-      signal: (signal) => void child?.kill(signal),
-      kill: async () => {
-        if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-        child.kill('SIGCONT');
-        child.kill('SIGKILL');
-        await once(child, 'exit');
-      },
-      start: () => {
-        child = spawn(binaries.etcd, args, {stdio: 'ignore', env: {PATH: process.env['PATH'], HOME: process.env['HOME']}});
-      },
-      isHealthy: async () => {
-        const answer = await fetch(`${endpoint}/health`, {signal: AbortSignal.timeout(1000)}).catch(() => undefined);
-        return answer?.ok === true;
-      },
-    };
-    return member;
-  });
-  for (const member of members) member.start();
-  const stop = async (): Promise<void> => {
-    await Promise.all(members.map(async (member) => member.kill()));
-    await rm(folder, {recursive: true, force: true});
+/** Starts three members and resolves when all of them answer. */
+export async function startEtcdCluster(): Promise<TestEtcdCluster> {
+  const peers = await Promise.all(['a', 'b', 'c'].map(async (name) => ({name, url: `http://127.0.0.1:${await freePort()}`})));
+  const initial = peers.map(({name, url}) => `${name}=${url}`).join(',');
+  const members = await Promise.all(
+    peers.map(({name, url}) =>
+      // Given after those of a single member, and so in their place.
+      startEtcd({
+        unsafeNoFsync: true,
+        args: [
+          ...['--name', name, '--listen-peer-urls', url, '--initial-advertise-peer-urls', url],
+          ...['--initial-cluster', initial, '--initial-cluster-token', initial],
+        ],
+      }),
+    ),
+  );
+  return {
+    members,
+    endpoints: members.map(({endpoint}) => endpoint),
+    roles: async () => {
+      const statuses = await Promise.all(
+        members.map(async (member) => {
+          const [{Status}] = JSON.parse(await member.etcdctl(['endpoint', 'status', '-w', 'json'])) as [
+            {Status: {leader: number; header: {member_id: number}}},
+          ];
+          return {member, isLeader: Status.leader === Status.header.member_id};
+        }),
+      );
+      const leader = statuses.find(({isLeader}) => isLeader)?.member;
+      if (leader === undefined) throw new Error('nobody leads');
+      return {leader, followers: members.filter((member) => member !== leader)};
+    },
+    stop: async () => {
+      for (const member of members) member.signal('SIGCONT');
+      await Promise.all(members.map((member) => member.stop()));
+    },
   };
-  try {
-    await eventually(async () => (await Promise.all(members.map(async (member) => member.isHealthy()))).every(Boolean), {timeoutMs: 30_000});
-  } catch (err) {
-    await stop();
-    throw err;
-  }
-  return {members, stop};
 }
