@@ -6,7 +6,7 @@ const FEW = 16;
 /**
  * The waiting scans in the order of their keys: a sorted array.
  *
- * One change costs a binary search and a move of what lies behind it; many removals together cost one pass.
+ * What is added costs a move of what lies behind it, so the usual addition at the end costs nothing; many removals together cost one pass.
  */
 export class BacklogList implements Iterable<BacklogItem> {
   #items: BacklogItem[] = [];
@@ -31,9 +31,22 @@ export class BacklogList implements Iterable<BacklogItem> {
         return next >= sorted.length || inKeyOrder(sorted[next] as BacklogItem, item) !== 0;
       });
     }
-    if (added.length <= FEW) for (const item of added) this.#insert(item);
-    // Two sorted runs, which the engine's merge sort takes in about one pass.
-    else this.#items = this.#items.concat(added.toSorted(inKeyOrder)).sort(inKeyOrder);
+    if (added.length > 0) this.#add(added.length === 1 ? added : added.toSorted(inKeyOrder));
+  }
+
+  /** Merges sorted items in. What sorts behind everything, as most new scans do, is just put at the end. */
+  #add(sorted: readonly BacklogItem[]): void {
+    const at = this.#firstNotBefore(sorted[0] as BacklogItem);
+    const behind = at === this.#items.length ? [] : this.#items.splice(at);
+    let next = 0;
+    for (const item of sorted) {
+      while (next < behind.length && inKeyOrder(behind[next] as BacklogItem, item) < 0) this.#items.push(behind[next++] as BacklogItem);
+      const last = this.#items.at(-1);
+      if (last !== undefined && inKeyOrder(last, item) === 0) continue;
+      if (next < behind.length && inKeyOrder(behind[next] as BacklogItem, item) === 0) continue;
+      this.#items.push(item);
+    }
+    for (; next < behind.length; next++) this.#items.push(behind[next] as BacklogItem);
   }
 
   #remove(item: BacklogItem): void {
@@ -42,15 +55,11 @@ export class BacklogList implements Iterable<BacklogItem> {
     if (found !== undefined && inKeyOrder(found, item) === 0) this.#items.splice(at, 1);
   }
 
-  #insert(item: BacklogItem): void {
-    const at = this.#firstNotBefore(item);
-    const found = this.#items[at];
-    if (found === undefined || inKeyOrder(found, item) !== 0) this.#items.splice(at, 0, item);
-  }
-
   #firstNotBefore(item: BacklogItem): number {
-    let low = 0;
     let high = this.#items.length;
+    const last = this.#items[high - 1];
+    if (last === undefined || inKeyOrder(last, item) < 0) return high;
+    let low = 0;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (inKeyOrder(this.#items[middle] as BacklogItem, item) < 0) low = middle + 1;

@@ -38,6 +38,9 @@ interface StoredChunk {
   readonly modRevision: Revision;
 }
 
+/** A blob that is one chunk of at most so much is written in its header's own transaction, not before it. */
+const TRAVELS_ALONG_BYTES = 64 * 1024;
+
 interface StoredChunks {
   readonly chunks: readonly StoredChunk[];
   readonly storedSize: number;
@@ -74,11 +77,17 @@ export class BlobStore implements Blobs {
     const digest = await sha256(content);
     const compressed = await compress(content, {params: {[constants.ZSTD_c_compressionLevel]: LEVEL}});
     const chunks = cut(compressed);
+    const replaced: Op[] = replaces === undefined || replaces.digest === digest ? [] : [{deletePrefix: blobPrefix(kind, referrer, replaces.digest)}];
+    const only = chunks.length === 1 ? chunks[0] : undefined;
+    if (only !== undefined && only.length <= TRAVELS_ALONG_BYTES) {
+      await this.#room.reserve(only.length);
+      const header: BlobHeader = {digest, size: content.length, stored_size: only.length, chunks: 1, compression: 'zstd'};
+      return {header, compares: [], ops: [...replaced, {put: blobChunkKey(kind, referrer, digest, 0), value: only}]};
+    }
     const staged = await this.#storeChunks({kind, referrer, digest, size: content.length}, chunks);
     const header: BlobHeader = {digest, size: content.length, stored_size: staged.storedSize, chunks: staged.chunks.length, compression: 'zstd'};
     const compares: Compare[] = staged.chunks.map(({key, modRevision}) => ({key, modRevision}));
-    const ops: Op[] = replaces === undefined || replaces.digest === digest ? [] : [{deletePrefix: blobPrefix(kind, referrer, replaces.digest)}];
-    return {header, compares, ops};
+    return {header, compares, ops: replaced};
   }
 
   async read(kind: BlobKind, referrer: string, header: BlobHeader): Promise<Buffer> {

@@ -13,6 +13,8 @@ export interface GroupCommitOptions {
   readonly secondBatch?: number;
   /** How long a lost reply is read back for. */
   readonly readBackMs?: number;
+  /** Told how many commits each transaction carries. */
+  readonly onBatch?: (commits: number) => void;
 }
 
 /** How often a refused batch goes again without those that were the reason, before each goes on its own. */
@@ -23,8 +25,9 @@ const APART = 16;
 /** One caller's commit, with what packing needs to know. */
 interface Waiting {
   readonly commit: Commit;
-  /** Every key that it compares or writes. */
-  readonly keys: readonly string[];
+  /** Keys that it compares, and keys that it writes. */
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
   readonly bytes: number;
   resolve(result: CommitResult): void;
   reject(reason: unknown): void;
@@ -34,7 +37,7 @@ interface Waiting {
  * Sends commits that arrive together in one etcd transaction.
  *
  * When nothing is on its way a commit leaves at once; else it waits for the batch ahead of it, so batches grow with the load by themselves.
- * Commits that touch a common key never share a batch. A refused batch says which commits were the reason (etcd answers with what stands in each
+ * Commits of which one writes what the other compares or writes never share a batch. A refused batch says which commits were the reason (etcd answers with what stands in each
  * compared key at that revision): those get their refusal, the others go again. Whatever else befalls a batch, each commit gets its own answer.
  */
 export class BatchingGroupCommit implements GroupCommit {
@@ -43,6 +46,7 @@ export class BatchingGroupCommit implements GroupCommit {
   readonly #maxInFlight: number;
   readonly #secondBatch: number;
   readonly #readBackMs: number;
+  readonly #onBatch: ((commits: number) => void) | undefined;
   #queue: Waiting[] = [];
   /** Where the queue begins in its array. */
   #head = 0;
@@ -55,6 +59,7 @@ export class BatchingGroupCommit implements GroupCommit {
     this.#maxInFlight = options.inFlight ?? 2;
     this.#secondBatch = options.secondBatch ?? 8;
     this.#readBackMs = options.readBackMs ?? 1000;
+    this.#onBatch = options.onBatch;
   }
 
   commit(commit: Commit): Promise<CommitResult> {
@@ -67,30 +72,31 @@ export class BatchingGroupCommit implements GroupCommit {
   }
 
   /** What packing needs to know of a commit; `undefined` for one that cannot share a transaction. */
-  #plan(commit: Commit): Pick<Waiting, 'commit' | 'keys' | 'bytes'> | undefined {
+  #plan(commit: Commit): Pick<Waiting, 'commit' | 'reads' | 'writes' | 'bytes'> | undefined {
     const {operations, bytes: bytesLimit, value: valueLimit} = this.#limits;
     if (commit.ops.length > operations || commit.compares.length > operations) return undefined;
-    const keys: string[] = [];
+    const reads: string[] = [];
+    const writes: string[] = [];
     for (const compare of commit.compares) {
       if ('prefix' in compare) return undefined;
-      keys.push(compare.key);
+      reads.push(compare.key);
     }
     const ops: Op[] = [];
     for (const op of commit.ops) {
       if ('deletePrefix' in op) return undefined;
       if ('delete' in op) {
-        keys.push(op.delete);
+        writes.push(op.delete);
         ops.push(op);
         continue;
       }
       const value = toBytes(op.value);
       // The store refuses it, with its key; nobody else's commit shall be held up by that.
       if (value.length > valueLimit) return undefined;
-      keys.push(op.put);
+      writes.push(op.put);
       ops.push(op.lease === undefined ? {put: op.put, value} : {put: op.put, value, lease: op.lease});
     }
     const bytes = sizeOf(ops);
-    return bytes > bytesLimit ? undefined : {commit: {compares: commit.compares, ops}, keys, bytes};
+    return bytes > bytesLimit ? undefined : {commit: {compares: commit.compares, ops}, reads, writes, bytes};
   }
 
   /** In a microtask, so that commits of the same moment travel together. */
@@ -122,7 +128,8 @@ export class BatchingGroupCommit implements GroupCommit {
     const queue = this.#queue;
     const batch: Waiting[] = [];
     const skipped: Waiting[] = [];
-    const keys = new Set<string>();
+    const read = new Set<string>();
+    const written = new Set<string>();
     let ops = 0;
     let compares = 0;
     let bytes = 0;
@@ -131,12 +138,15 @@ export class BatchingGroupCommit implements GroupCommit {
       const waiting = queue[at] as Waiting;
       const {commit} = waiting;
       const fits = ops + commit.ops.length <= operations && compares + commit.compares.length <= operations && bytes + waiting.bytes <= bytesLimit;
-      if (!fits || waiting.keys.some((key) => keys.has(key))) {
+      // What one of them writes, no other may compare or write: as if they had come one after the other.
+      const isApart = waiting.writes.every((key) => !written.has(key) && !read.has(key)) && waiting.reads.every((key) => !written.has(key));
+      if (!fits || !isApart) {
         skipped.push(waiting);
         continue;
       }
       batch.push(waiting);
-      for (const key of waiting.keys) keys.add(key);
+      for (const key of waiting.reads) read.add(key);
+      for (const key of waiting.writes) written.add(key);
       ops += commit.ops.length;
       compares += commit.compares.length;
       bytes += waiting.bytes;
@@ -156,6 +166,7 @@ export class BatchingGroupCommit implements GroupCommit {
     for (let round = 0; batch.length > 0; round += 1) {
       if (round >= BATCH_ROUNDS) return this.#eachAlone(batch);
       let result: CommitResult;
+      this.#onBatch?.(batch.length);
       try {
         result = await this.#store.commit(merged(batch));
       } catch (err) {

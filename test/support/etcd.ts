@@ -1,6 +1,7 @@
 import {execFile, spawn} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
+import {rmSync} from 'node:fs';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {createServer} from 'node:net';
 import type {AddressInfo} from 'node:net';
@@ -85,7 +86,10 @@ async function startBinary(binaries: EtcdBinaries, options: EtcdOptions, extra: 
     ...(options.unsafeNoFsync ? ['--unsafe-no-fsync'] : []),
   ];
   let child: ChildProcess = launch();
-  const reap = (): void => void child.kill('SIGKILL');
+  const reap = (): void => {
+    child.kill('SIGKILL');
+    rmSync(data, {recursive: true, force: true, maxRetries: 3});
+  };
   process.once('exit', reap); // a test run that is interrupted leaves none behind
 
   function launch(): ChildProcess {

@@ -71,8 +71,8 @@ async function tryCreate(deps: RouteDeps, request: RequestWithoutEvent, event: E
     {put: scanKey(id), value: specText},
     {put: waiting, value: canonicalJson(entry)},
   ];
-  // A stored event is not compared: commits that share a key do not share a transaction, and an event that goes away by hand does so later as well.
-  if ('text' in event) {
+  if ('id' in event) compares.push({key: eventKey(eventId), exists: true});
+  else {
     const staged = await deps.blobs.stage('event', eventId, event.text);
     const header: EventHeader = {blob: staged.header, created_at: nowSeconds};
     compares.push({key: eventKey(eventId), createRevision: 0}, ...staged.compares);
