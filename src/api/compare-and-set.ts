@@ -14,7 +14,7 @@ const CATCH_UP_MS = 2000;
 /** What to write, and what to answer once it is written at `revision`; `undefined` writes nothing. */
 export interface Decision<T> {
   readonly commit: Commit | undefined;
-  answer(revision: Revision): T;
+  readonly answer: (revision: Revision) => T;
 }
 
 /**

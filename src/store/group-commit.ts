@@ -202,7 +202,12 @@ export class BatchingGroupCommit implements GroupCommit {
   }
 
   #eachAlone(batch: readonly Waiting[]): Promise<void> {
-    return apart(batch, async (waiting) => this.#alone(waiting.commit).then(waiting.resolve, waiting.reject));
+    return apart(batch, async (waiting) =>
+      this.#alone(waiting.commit).then(
+        (result) => waiting.resolve(result),
+        (err: unknown) => waiting.reject(err),
+      ),
+    );
   }
 
   async #alone(commit: Commit): Promise<CommitResult> {

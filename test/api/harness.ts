@@ -82,7 +82,8 @@ export async function startApi(endpoint: string, config: Partial<ApiConfig> = {}
     config: {publicAddress: 'http://api.example', ...config},
     ...replaced,
   });
-  const server = createServer(app.callback());
+  const handle = app.callback();
+  const server = createServer((request, response) => void handle(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   await cache.ready();

@@ -107,7 +107,7 @@ describe('several at once', () => {
       const patch = (target: TestApi, a: number): Promise<{status: number}> =>
         target.ask('PATCH', `/scan/${id}/manifest`, {body: {scan_metadata: {a}}});
       const statuses = (await Promise.all([patch(api, 1), patch(other, 2), patch(api, 3)])).map(({status}) => status);
-      expect(statuses.sort()).toEqual([200, 400, 400]);
+      expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 400, 400]);
     }
   });
 

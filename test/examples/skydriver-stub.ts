@@ -1,5 +1,6 @@
 import {once} from 'node:events';
 import {createServer} from 'node:http';
+import type {IncomingMessage, ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
 
 interface LevelBody {
@@ -69,7 +70,7 @@ export async function startSkyDriverStub(event: unknown): Promise<SkyDriverStub>
     if (method === 'PATCH' || method === 'PUT') return {body: {}};
     return {status: 404, body: {code: 404, error: 'no such route'}};
   };
-  const server = createServer(async (request, response) => {
+  const answerTo = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString('utf8');
@@ -80,7 +81,8 @@ export async function startSkyDriverStub(event: unknown): Promise<SkyDriverStub>
     await stub.delay?.();
     const {status = 200, headers = {}, body = {}} = stub.override?.(method, path) ?? ordinary(method, path);
     response.writeHead(status, {'content-type': 'application/json', ...headers}).end(JSON.stringify(body));
-  });
+  };
+  const server = createServer((request, response) => void answerTo(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return Object.assign(stub, {

@@ -67,7 +67,7 @@ describe('claiming', () => {
     const wanted = Array.from({length: 1000}, (_, i) => ownerKey(`s${i}`));
     const claims = await Promise.all(all.map((node) => Promise.all(wanted.map((key) => node.ownership.campaign(key)))));
     for (const [i, key] of wanted.entries()) {
-      expect(claims.map((of) => of[i]?.kind).sort()).toEqual(['elected', 'refused', 'refused']);
+      expect(claims.map((of) => String(of[i]?.kind)).toSorted()).toEqual(['elected', 'refused', 'refused']);
       expect(all.filter((node) => node.ownership.owned(key) !== undefined)).toHaveLength(1);
     }
     expect(all.reduce((sum, node) => sum + node.ownership.ownedCount, 0)).toBe(1000);

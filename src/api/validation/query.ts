@@ -16,7 +16,8 @@ export class Arguments {
   /** As given, blanks around it included. */
   text(name: string): string | undefined {
     const value = this.#query.getAll(name).at(-1) ?? this.#body[name];
-    return value === undefined || value === null ? undefined : String(value);
+    if (value === undefined || value === null) return undefined;
+    return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean);
   }
 
   /** @throws ApiError `invalid`: not one of the words for true and false. */
