@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import {judge, recordOf} from './lib/judge.ts';
 import type {RoundRecord, RowResult} from './lib/judge.ts';
-import {describeMachine, machineTime, stealShare} from './lib/machine.ts';
+import {describeMachine, machineTime, stealShare, untilQuiet} from './lib/machine.ts';
 import {drawTable} from './lib/table.ts';
 import {FAMILIES} from './rows/index.ts';
 import type {Family} from './lib/row.ts';
@@ -30,6 +30,9 @@ const wanted = options.only?.split(',').map((id) => id.trim());
 const wants = (id: string): boolean =>
   wanted === undefined || wanted.some((prefix) => id === prefix || id.startsWith(`${prefix}.`) || isFamily(prefix, id));
 const isFamily = (prefix: string, id: string): boolean => /^[A-Z]$/.test(prefix) && id.startsWith(prefix);
+
+/** How long a round waits for other work on the machine to end; it is run all the same then. */
+const QUIET_MS = 30_000;
 
 async function main(): Promise<number> {
   const families = FAMILIES.filter((family) => family.rows.some((row) => wants(row.id)));
@@ -62,11 +65,13 @@ async function runFamily(family: Family, rounds: number): Promise<readonly RowRe
   const valid = (id: string): number => (records.get(id) ?? []).filter((record) => record.void === undefined).length;
   try {
     for (let round = 1; round <= rounds + Math.ceil(rounds / 2) && rows.some((row) => valid(row.id) < rounds); round++) {
-      const before = machineTime();
       const progress = (text: string): void => say(`${family.name}, round ${round} of ${rounds}: ${text} …`);
+      progress('waiting for a quiet machine');
+      const busyBefore = await untilQuiet(QUIET_MS);
+      const before = machineTime();
       const samples = await family.round({round, isQuick: options.quick, progress, wants});
       const steal = stealShare(before, machineTime());
-      for (const sample of samples) records.get(sample.id)?.push(recordOf(sample, round, steal));
+      for (const sample of samples) records.get(sample.id)?.push({...recordOf(sample, round, steal), busyBefore});
     }
   } finally {
     await family.close?.();

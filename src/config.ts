@@ -28,6 +28,8 @@ export interface ApiConfig {
   /** The address that clients and scanners use; empty: host and port. */
   readonly publicAddress: string;
   readonly bodyLimitBytes: number;
+  /** Where the scanner's images lie as `skymap_scanner:<tag>`; empty: any tag is taken as given. */
+  readonly imageDirectory: string;
 }
 
 export interface ControllersConfig {
@@ -42,6 +44,8 @@ export interface ControllersConfig {
   readonly retryBaseSeconds: number;
   readonly outputLimitBytes: number;
   readonly janitorSeconds: number;
+  /** How long something must have looked forgotten before the janitor removes it: longer than any creation takes. */
+  readonly janitorGraceSeconds: number;
   /** How long the run directory of a scan that has ended is kept. */
   readonly keepJobsSeconds: number;
   /** The address that scanners are given; empty: the API's public address. */
@@ -88,6 +92,7 @@ const schema = {
       port: {type: 'integer', minimum: 0, maximum: 65535, default: 8080},
       publicAddress: text(''),
       bodyLimitBytes: whole(100 * MIB, 1024),
+      imageDirectory: text(''),
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -97,7 +102,8 @@ const schema = {
       jobRetries: whole(2, 0),
       retryBaseSeconds: amount(1, 0),
       outputLimitBytes: whole(MIB, 1024),
-      janitorSeconds: amount(30, 1),
+      janitorSeconds: amount(30, 0.1),
+      janitorGraceSeconds: amount(300, 0),
       keepJobsSeconds: amount(86_400, 0),
       scannerAddress: text(''),
       runDirectory: text(''),
@@ -125,6 +131,7 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_API_PORT: ['api', 'port'],
   SCANPLANE_PUBLIC_ADDRESS: ['api', 'publicAddress'],
   SCANPLANE_BODY_LIMIT_BYTES: ['api', 'bodyLimitBytes'],
+  SCANPLANE_IMAGE_DIRECTORY: ['api', 'imageDirectory'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],
@@ -133,6 +140,7 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_RETRY_BASE_SECONDS: ['controllers', 'retryBaseSeconds'],
   SCANPLANE_OUTPUT_LIMIT_BYTES: ['controllers', 'outputLimitBytes'],
   SCANPLANE_KEEP_JOBS_SECONDS: ['controllers', 'keepJobsSeconds'],
+  SCANPLANE_JANITOR_GRACE_SECONDS: ['controllers', 'janitorGraceSeconds'],
   SCANPLANE_JANITOR_SECONDS: ['controllers', 'janitorSeconds'],
   SCANPLANE_SCANNER_ADDRESS: ['controllers', 'scannerAddress'],
   SCANPLANE_RUN_DIRECTORY: ['controllers', 'runDirectory'],
@@ -172,6 +180,7 @@ const TEXT_FIELDS: ReadonlySet<string> = new Set([
   'publicAddress',
   'scannerAddress',
   'runDirectory',
+  'imageDirectory',
 ]);
 
 function fromText(field: string, value: string): unknown {

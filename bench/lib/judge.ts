@@ -13,6 +13,8 @@ export interface RoundRecord {
   readonly b: readonly number[];
   readonly ratios: readonly number[];
   readonly stealShare: number;
+  /** The share of the processors' time that other work took in the second before the round. */
+  readonly busyBefore?: number;
   readonly cpu?: Sample['cpu'];
   readonly void?: string;
 }

@@ -54,7 +54,6 @@ const CONCURRENCY = 512;
 /** How long each replica that comes earlier in an object's order gets to try it first. */
 const STAGGER_MS = 300;
 const RESYNC_MS = 2000;
-const JANITOR_GRACE_MS = 60_000;
 const FORGET_EVERY_MS = 600_000;
 
 /** Runs all controllers of one replica until `signal` aborts; then hands over: launches in flight finish, jobs run on, owner keys are given back. */
@@ -96,13 +95,13 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   const scheduler = new Scheduler({cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)});
   const janitor = new Janitor({
     ...{store: deps.store, cache, blobs: deps.blobs, clock, log},
-    ...{intervalMs: config.janitorSeconds * 1000, graceMs: JANITOR_GRACE_MS, compact: () => deps.compact()},
+    ...{intervalMs: config.janitorSeconds * 1000, graceMs: config.janitorGraceSeconds * 1000, compact: () => deps.compact()},
   });
 
   // From now on nobody counts on us: what we give back goes straight to who is next in order.
   const leaving = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(membership.leave()), {once: true}));
   for (const engine of engines.values()) engine.onChange((ref) => queue.add(ref.scanId), signal);
-  const lone = {cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
+  const lone = {store: deps.store, cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
   await Promise.all([
     runController(scans, {cache, ownership, queue, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs}, signal),
     runLone(scheduler, lone, signal),

@@ -36,7 +36,7 @@ const PAGE = 2000;
  */
 export class Janitor implements LoneController {
   readonly name = 'janitor';
-  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'owner', 'leader', 'backlog', 'event', 'result'];
+  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'owner', 'backlog', 'event', 'result'];
   readonly outputs = ['nothing of its own: it only removes'];
   readonly #deps: JanitorDeps;
   /** Since when (monotonic) something has looked forgotten. */
@@ -85,9 +85,6 @@ export class Janitor implements LoneController {
     for (const record of cache.scans.values()) {
       const entry = record.owner ?? record.bad?.get('owner');
       if (entry !== undefined && entry.lease === '0') stray.push({key: keys.ownerKey(record.id), modRevision: entry.modRevision});
-    }
-    for (const [controller, entry] of cache.leaders) {
-      if (entry.lease === '0') stray.push({key: keys.leaderKey(controller), modRevision: entry.modRevision});
     }
     for (const {key, modRevision} of stray) {
       if (await this.#remove(writer, [{key, modRevision}], [{delete: key}])) log.warn({key}, 'removed an owner key without a lease');

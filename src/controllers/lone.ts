@@ -4,9 +4,11 @@ import type {Log} from '../lib/log.ts';
 import {leaderKey} from '../schema/keys.ts';
 import type {Cache} from '../store/cache.ts';
 import type {Ownership} from '../store/contracts.ts';
+import type {Store} from '../store/store.ts';
 import type {LoneController} from './controller.ts';
 
 export interface LoneDeps {
+  readonly store: Store;
   readonly cache: Cache;
   readonly ownership: Ownership;
   readonly clock: Clock;
@@ -28,10 +30,16 @@ export async function runLone(controller: LoneController, deps: LoneDeps, signal
     await untilVacant(controller.name, cache, signal);
     if (signal.aborted) return;
     await sleep(deps.rank(controller.name) * deps.staggerMs, signal);
-    if (signal.aborted || cache.leaders.has(controller.name)) continue;
+    if (signal.aborted || isLed(controller.name, cache)) continue;
     try {
       const claim = await ownership.campaign(key);
       if (claim.kind !== 'elected') {
+        const holder = claim.kind === 'refused' && !claim.result.ok ? claim.result.found.get(key) : undefined;
+        if (holder?.lease === '0') {
+          // Put by hand, or restored from a backup: it would never expire, and nobody could lead again.
+          await deps.store.commit({compares: [{key, modRevision: holder.modRevision}], ops: [{delete: key}]});
+          log.warn({key}, 'removed a leader key without a lease');
+        }
         await sleep(250, signal);
         continue;
       }
@@ -58,8 +66,14 @@ export async function runLone(controller: LoneController, deps: LoneDeps, signal
   }
 }
 
+/** A key without a lease is nobody's: see above. */
+function isLed(name: string, cache: Cache): boolean {
+  const leader = cache.leaders.get(name);
+  return leader !== undefined && leader.lease !== '0';
+}
+
 function untilVacant(name: string, cache: Cache, signal: AbortSignal): Promise<void> {
-  if (!cache.leaders.has(name) || signal.aborted) return Promise.resolve();
+  if (!isLed(name, cache) || signal.aborted) return Promise.resolve();
   const found = new AbortController();
   return new Promise((resolve) => {
     const done = (): void => {
@@ -68,7 +82,7 @@ function untilVacant(name: string, cache: Cache, signal: AbortSignal): Promise<v
     };
     cache.onChange(
       () => {
-        if (!cache.leaders.has(name)) done();
+        if (!isLed(name, cache)) done();
       },
       AbortSignal.any([signal, found.signal]),
     );

@@ -127,4 +127,5 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {pattern: '/leader/[controller]', holds: 'who leads scheduler or janitor; leased', writer: 'that process'},
   {pattern: '~blob/[kind]/[referrer]/[digest]/[n]', holds: 'compressed chunks of anything large', writer: 'whoever writes the header'},
   {pattern: '~log/[id]/[job]/[try]', holds: 'log entry of one try', writer: 'the owner, fenced'},
+  {pattern: '~space', holds: 'the revision that was compacted last', writer: 'whoever compacts'},
 ];

@@ -46,7 +46,7 @@ export interface Database {
 export function openDatabase(options: DatabaseOptions, log: Log, clock: Clock = systemClock): Database {
   const members = new EtcdMembers(endpointsOf(options), process.pid);
   const space = new Space(members, {
-    ...{log, clock, isEnabled: options.compaction ?? true},
+    ...{log, clock, prefix: options.prefix, isEnabled: options.compaction ?? true},
     ...(options.quotaBytes === undefined ? {} : {quotaBytes: options.quotaBytes}),
   });
   const store = new EtcdStore(members, {prefix: options.prefix, clock, onWrite: (bytes) => space.wrote(bytes)});

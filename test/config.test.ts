@@ -1,0 +1,34 @@
+import {mkdtempSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {loadConfig, publicAddress} from '../src/config.ts';
+
+test('without settings everything has its default, and nothing can be changed', () => {
+  const config = loadConfig({});
+  expect(config.etcd.endpoints).toEqual(['http://127.0.0.1:2379']);
+  expect(config.api).toMatchObject({host: '127.0.0.1', port: 8080, bodyLimitBytes: 104_857_600});
+  expect(Object.isFrozen(config.controllers)).toBe(true);
+  expect(publicAddress(config.api)).toBe('http://127.0.0.1:8080');
+});
+
+test('a variable wins over the file', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'scanplane-config-')), 'config.json');
+  writeFileSync(file, JSON.stringify({api: {port: 9000, host: '0.0.0.0'}, etcd: {prefix: '/site'}}));
+  const config = loadConfig({SCANPLANE_CONFIG: file, SCANPLANE_API_PORT: '9001', SCANPLANE_ETCD_ENDPOINTS: 'http://a:1, http://b:2'});
+  expect(config.api).toMatchObject({port: 9001, host: '0.0.0.0'});
+  expect(config.etcd).toMatchObject({prefix: '/site', endpoints: ['http://a:1', 'http://b:2']});
+});
+
+test.each([
+  [{SCANPLANE_API_PORT: 'many'}, 'api.port'],
+  [{SCANPLANE_API_PORT: '70000'}, 'api.port'],
+  [{SCANPLANE_TTL_SECONDS: '1'}, 'controllers.ttlSeconds'],
+  [{SCANPLANE_API_PROT: '1'}, 'SCANPLANE_API_PROT'],
+  [{SCANPLANE_ETCD_PREFIX: 'no-slash'}, 'etcd.prefix'],
+  [{SCANPLANE_CLUSTERS: '{'}, 'SCANPLANE_CLUSTERS'],
+  [{SCANPLANE_CLUSTERS: '{"local":{"engine":"process"}}'}, 'clusters.local'],
+  [{SCANPLANE_CONFIG: '/nonexistent/config.json'}, 'config.json'],
+])('a wrong setting is refused by its name: %j', (env, name) => {
+  expect(() => loadConfig(env)).toThrow(name);
+});
