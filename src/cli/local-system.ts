@@ -12,7 +12,7 @@ import {must} from '../lib/assert.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
 import {sleep} from '../lib/sleep.ts';
 import {endLeftovers} from '../engines/process/leftovers.ts';
-import {isAlive, readRecords, signalRecorded, startTimeOf, writeRecords} from './process-record.ts';
+import {isAlive, readRecords, recordOf, signalProcess, writeRecords} from './process-record.ts';
 import type {ProcessRecord} from './process-record.ts';
 
 const run = promisify(execFile);
@@ -76,7 +76,7 @@ export class LocalSystem {
   async endLeftovers(): Promise<number> {
     const file = this.#recordFile();
     const left = readRecords(file).filter(isAlive);
-    for (const record of left) signalRecorded(record, 'SIGKILL');
+    for (const record of left) signalProcess(record, 'SIGKILL');
     const jobs = await this.#endJobs();
     rmSync(file, {force: true});
     return left.length + jobs;
@@ -101,7 +101,7 @@ export class LocalSystem {
   /** SIGKILL, as a crash would. */
   kill(pid: number): boolean {
     const record = this.#records.find((each) => each.pid === pid);
-    return record !== undefined && signalRecorded(record, 'SIGKILL');
+    return record !== undefined && signalProcess(record, 'SIGKILL');
   }
 
   /** Starts a process that has ended again, after a pause, until `signal` aborts. */
@@ -221,7 +221,8 @@ export class LocalSystem {
     child.on('error', () => {}); // Seen by whoever waits for it to answer.
     const pid = child.pid;
     if (pid === undefined) throw new ControlPlaneError('unavailable', `${name} could not be started: ${command}`);
-    const record: ProcessRecord = {name, pid, startTime: startTimeOf(pid) ?? ''};
+    const record = recordOf(name, pid);
+    if (record === undefined) throw new ControlPlaneError('unavailable', `${name} ended at once; see its log`);
     this.#children.set(name, child);
     this.#records.push(record);
     writeRecords(this.#recordFile(), this.processes);
