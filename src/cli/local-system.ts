@@ -144,8 +144,8 @@ export class LocalSystem {
   /** Ends the jobs of every database that this run directory has served. */
   async #endJobs(): Promise<number> {
     let ended = 0;
-    const databases = existsSync(this.runDirectory) ? readdirSync(this.runDirectory) : [];
-    for (const database of databases) ended += await endLeftovers(join(this.runDirectory, database));
+    const entries = existsSync(this.runDirectory) ? readdirSync(this.runDirectory, {withFileTypes: true}) : [];
+    for (const entry of entries) if (entry.isDirectory()) ended += await endLeftovers(join(this.runDirectory, entry.name));
     return ended;
   }
 
