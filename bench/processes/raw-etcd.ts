@@ -120,55 +120,11 @@ async function removeAll(prefix: string): Promise<void> {
   await etcd().delete().prefix(prefix);
 }
 
-/** What happened to owner keys of scans since {@link watchOwners}. */
-interface OwnerChanges {
-  readonly firstDeleteNs: bigint;
-  readonly lastPutNs: bigint;
-  /** Scans whose owner key was put. */
-  readonly claimed: number;
+/** The database's revision: it moves with every write. */
+async function revision(): Promise<string> {
+  return (await etcd().kv.range({key: Buffer.from('/meta')})).header.revision;
 }
 
-let scansWatcher: Promise<Watcher> | undefined;
-let firstDeleteNs = 0n;
-let lastPutNs = 0n;
-let lastChangeNs = 0n;
-const claimed = new Set<string>();
-
-/** Begins to note what happens to owner keys, from outside of the replicas. */
-async function watchOwners(): Promise<void> {
-  scansWatcher ??= watchScans();
-  await scansWatcher;
-  firstDeleteNs = lastPutNs = 0n;
-  claimed.clear();
-}
-
-async function watchScans(): Promise<Watcher> {
-  const scans = await etcd().watch().prefix('/scan/').create();
-  scans.on('put', ({key}) => {
-    lastChangeNs = nowNs();
-    if (!key.toString().endsWith('/owner')) return;
-    lastPutNs = lastChangeNs;
-    claimed.add(key.toString());
-  });
-  scans.on('delete', ({key}) => {
-    lastChangeNs = nowNs();
-    if (firstDeleteNs === 0n && key.toString().endsWith('/owner')) firstDeleteNs = lastChangeNs;
-  });
-  return scans;
-}
-
-function ownerChanges(): OwnerChanges {
-  return {firstDeleteNs, lastPutNs, claimed: claimed.size};
-}
-
-/** Milliseconds since anything below `/scan/` changed. */
-async function quietFor(): Promise<number> {
-  scansWatcher ??= watchScans();
-  await scansWatcher;
-  if (lastChangeNs === 0n) lastChangeNs = nowNs();
-  return msBetween(lastChangeNs, nowNs());
-}
-
-const methods = {watchOwners, ownerChanges, quietFor, useEtcd, createScans, roundTrips, claims, fill, read, put, removeAll};
+const methods = {useEtcd, createScans, roundTrips, claims, fill, read, put, removeAll, revision};
 export type RawEtcd = typeof methods;
 serve(methods);

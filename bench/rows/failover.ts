@@ -16,6 +16,7 @@ const TTL_SECONDS = 5;
 /** How the raw side claims: the best of what was tried. */
 const RAW_BATCH = 64;
 const RAW_IN_FLIGHT = 8;
+const QUIET_MS = 1500;
 const SETUP_MS = 180_000;
 const TAKEOVER_MS = 60_000;
 
@@ -77,7 +78,7 @@ export const failover: Family = {
       for (const [n, signal] of signals.entries()) {
         progress(`${signal}, trial ${n + 1} of ${signals.length}`);
         survivor = await start();
-        const {acting, claiming} = await trial(bench, owner, survivor, signal);
+        const {acting, claiming} = await trial(owner, survivor, signal);
         seconds[signal].push(acting);
         if (signal === 'SIGKILL') claimSeconds.push(claiming);
         await owner.ended;
@@ -108,35 +109,43 @@ async function prepare(bench: BenchEtcd, owner: Started<BenchReplica>): Promise<
   const eventId = newEventId();
   await bench.raw.call.put(eventKey(eventId), canonicalJson({json_dict: {a: 22}}));
   await bench.raw.call.fill(waitingScan(Date.now(), eventId), SCANS);
-  await until('all scans are launched', SETUP_MS, async () => (await owner.call.acted()).count >= SCANS);
-  await until('the jobs are recorded', SETUP_MS, async () => (await bench.raw.call.quietFor()) > 1500);
+  await until('all scans are launched', SETUP_MS, async () => (await owner.call.takeover()).acted >= SCANS);
+  // A busy replica writes all the time; leases are renewed without a revision.
+  let last = '';
+  await until('everything is recorded', SETUP_MS, async () => {
+    const before = last;
+    last = await bench.raw.call.revision();
+    if (last !== before) await pause(QUIET_MS);
+    return last === before;
+  });
 }
 
-/** Ends `owner` by `signal`; resolves with the seconds until `survivor` has acted on every scan, and those from the first free owner key to its last claim. */
+/**
+ * Ends `owner` by `signal`; resolves with the seconds until `survivor` owns every scan and has acted on it, and those from the first free owner key
+ * to its last claim.
+ */
 async function trial(
-  bench: BenchEtcd,
   owner: Started<BenchReplica>,
   survivor: Started<BenchReplica>,
   signal: 'SIGKILL' | 'SIGTERM',
 ): Promise<{acting: number; claiming: number}> {
-  await bench.raw.call.watchOwners();
   await survivor.call.forget();
   const from = nowNs();
   owner.signal(signal);
-  await until('the survivor acts on every scan', TAKEOVER_MS, async () => (await survivor.call.acted()).count >= SCANS);
-  const {lastNs} = await survivor.call.acted();
-  await until('every owner key is there again', TAKEOVER_MS, async () => (await bench.raw.call.ownerChanges()).claimed >= SCANS);
-  const owners = await bench.raw.call.ownerChanges();
-  return {
-    acting: msBetween(from, lastNs > owners.lastPutNs ? lastNs : owners.lastPutNs) / 1000,
-    claiming: msBetween(owners.firstDeleteNs, owners.lastPutNs) / 1000,
-  };
+  await until('the survivor owns every scan and acts', TAKEOVER_MS, async () => {
+    const {owned, acted} = await survivor.call.takeover();
+    return owned >= SCANS && acted >= SCANS;
+  });
+  const {firstFreeNs, lastOwnNs, lastActedNs} = await survivor.call.takeover();
+  return {acting: msBetween(from, lastActedNs > lastOwnNs ? lastActedNs : lastOwnNs) / 1000, claiming: msBetween(firstFreeNs, lastOwnNs) / 1000};
 }
 
 async function until(what: string, timeoutMs: number, holds: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

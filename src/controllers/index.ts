@@ -53,10 +53,12 @@ export interface ControllersDeps {
 const CONCURRENCY = 512;
 /** How long each replica that comes earlier in an object's order gets to try it first. */
 const STAGGER_MS = 300;
+/** How often a scan whose jobs run is looked at although nothing called for it, at the most often; with many scans, so many per second. */
 const RESYNC_MS = 2000;
+const RESYNC_PER_SECOND = 500;
 const FORGET_EVERY_MS = 600_000;
 
-/** Runs all controllers of one replica until `signal` aborts; then hands over: launches in flight finish, jobs run on, owner keys are given back. */
+/** Runs all controllers of one replica until `signal` aborts; then launches in flight finish, jobs run on; what we own goes when the caller revokes the lease. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
   const {cache, clock, config, engines, log, membership, ownership} = deps;
   const ttlMs = config.ttlSeconds * 1000;
@@ -83,7 +85,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   };
 
   const scans = new ScanController({
-    ...{cache, launcher, clock, log, rank, replica: membership.self, resyncMs: RESYNC_MS},
+    ...{cache, launcher, clock, log, rank, replica: membership.self},
     policy: {
       teardownMs: config.teardownSeconds * 1000,
       retry: config.jobRetries,
@@ -108,6 +110,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     runLone(janitor, lone, signal),
     runRenewals(scans, deps, signal),
     runForgetting(deps, signal),
+    runResync(scans, queue, signal),
     runRebalance(
       {
         ...{log, intervalMs: ttlMs, stableForMs: 2 * ttlMs, atMost: 16},
@@ -118,21 +121,39 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
       signal,
     ),
   ]);
+  // Nothing is in work any more. The lease is revoked next, and all our keys go with it at once: whoever is next in each scan's order takes over.
   await leaving;
-  // Nothing is in work any more; whoever is next in each scan's order takes over at once.
-  await ownership.resignMany([...ownership.ownedKeys]);
+}
+
+/** A job's supervisor may die without a word: so every scan with jobs is looked at from time to time, in small portions. */
+async function runResync(scans: ScanController, queue: WorkQueue, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const ids = new Set<string>();
+    for (const {ref} of scans.runningTries()) ids.add(ref.scanId);
+    const pauseMs = 100;
+    const rounds = Math.max(RESYNC_MS / pauseMs, Math.ceil((ids.size * 1000) / (RESYNC_PER_SECOND * pauseMs)));
+    const portion = Math.ceil(ids.size / rounds);
+    let n = 0;
+    for (const id of ids) {
+      if (n++ % portion === 0) await sleep(pauseMs, signal);
+      if (signal.aborted) return;
+      queue.add(id);
+    }
+    if (ids.size < rounds) await sleep(RESYNC_MS - ids.size * pauseMs, signal);
+  }
 }
 
 /** Tells the engines which jobs still have an owner, well before they would count as orphans. */
 async function runRenewals(scans: ScanController, deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const {cache, config, engines, lease, log} = deps;
+  const {config, engines, lease, log} = deps;
+  const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
   while (!signal.aborted) {
     await sleep((config.orphanAfterSeconds * 1000) / 6, signal);
     if (lease.current() === undefined) continue; // Not ours to speak for any more.
     const byEngine = new Map<Engine, JobRef[]>();
-    for (const {ref, cluster, place} of scans.runningTries()) {
-      const engine = engines.get(cache.clusters.get(cluster)?.value.engine ?? '');
-      if (engine === undefined || engine.place !== place) continue;
+    for (const {ref, place} of scans.runningTries()) {
+      const engine = byPlace.get(place);
+      if (engine === undefined) continue;
       const refs = byEngine.get(engine);
       if (refs === undefined) byEngine.set(engine, [ref]);
       else refs.push(ref);
@@ -151,15 +172,19 @@ async function runForgetting(deps: ControllersDeps, signal: AbortSignal): Promis
     if (signal.aborted) return;
     const before = clock.now() - config.keepJobsSeconds * 1000;
     for (const engine of engines.values()) {
-      try {
-        for (const id of await engine.known()) {
+      const known = await engine.known().catch((err: unknown) => {
+        log.warn({err, engine: engine.name}, 'could not list what is kept of old jobs; trying again');
+        return [];
+      });
+      for (const id of known) {
+        try {
           const record = cache.scans.get(id);
           const state = record?.state?.value;
           const isOver = record === undefined || (state !== undefined && isTerminal(state.name) && Date.parse(state.ended_at ?? '') < before);
           if (isOver && record?.owner === undefined) await engine.forget(id);
+        } catch (err) {
+          log.warn({err, engine: engine.name, scanId: id}, 'could not remove what is kept of old jobs; trying again');
         }
-      } catch (err) {
-        log.warn({err, engine: engine.name}, 'could not remove what is kept of old jobs; trying again');
       }
     }
   }

@@ -20,6 +20,7 @@ export interface LauncherConfig {
 export class Launcher {
   /** Tokens minted by this process, until their job has been launched. They exist in memory and in the job's environment, nowhere else. */
   readonly #tokens = new Map<string, string>();
+  readonly #launching = new Map<string, Promise<JobObservation>>();
   readonly #cache: Cache;
   readonly #engines: ReadonlyMap<string, Engine>;
   readonly #config: LauncherConfig;
@@ -39,10 +40,12 @@ export class Launcher {
     return engine;
   }
 
-  /** Whether this replica can run jobs on a cluster. */
-  serves(clusterName: string): boolean {
-    const cluster = this.#cache.clusters.get(clusterName)?.value;
-    return cluster !== undefined && this.#engines.has(cluster.engine);
+  /** The engine that a try was asked of, known by its place: the cluster's key may be gone. Where none of ours has that place, one that says `foreign`. */
+  engineAt(place: string): Engine {
+    const engines = [...this.#engines.values()];
+    const engine = engines.find((each) => each.place === place) ?? engines[0];
+    if (engine === undefined) throw new ControlPlaneError('unavailable', 'this replica has no engine');
+    return engine;
   }
 
   /** A launch intent: with a fresh token, of which only the digest is to be stored. */
@@ -58,8 +61,17 @@ export class Launcher {
     return token !== undefined && digestOf(token) === recorded.token_digest;
   }
 
-  /** Asks the engine. Safe to repeat: the engine launches a name at most once. */
-  async launch(ref: JobRef, planned: PlannedJob, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+  /** Asks the engine. Safe to repeat: the engine launches a name at most once; who asks while an answer is awaited gets that one. */
+  launch(ref: JobRef, planned: PlannedJob, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+    const name = nameOf(ref);
+    const underWay = this.#launching.get(name);
+    if (underWay !== undefined) return underWay;
+    const launch = this.#launch(ref, planned, spec, fence).finally(() => this.#launching.delete(name));
+    this.#launching.set(name, launch);
+    return launch;
+  }
+
+  async #launch(ref: JobRef, planned: PlannedJob, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
     const token = this.#tokens.get(nameOf(ref));
     if (token === undefined) throw new ControlPlaneError('not_owner', `the intent of ${nameOf(ref)} is not ours any more`);
     const observed = await this.engineOf(planned.cluster).ensure(this.#jobSpec(ref, planned, spec, fence, token));

@@ -40,7 +40,8 @@ export async function runController(controller: ObjectController, deps: LoopDeps
       if (change.kind === 'relist') for (const id of controller.ids()) seen.add(id);
       else {
         const id = controller.idOf(change.ref);
-        if (id !== undefined) seen.add(id);
+        // That we have become its owner is nothing to look at: whoever claimed it for us goes on from there.
+        if (id !== undefined && !(change.ref.kind === 'owner' && ownership.owned(controller.ownerKey(id)) !== undefined)) seen.add(id);
       }
     }
     for (const id of seen) look(id);

@@ -1,11 +1,11 @@
 import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
-import {ControlPlaneError, hasCode, reasonOf} from '../lib/errors.ts';
+import {hasCode, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {must, unreachable} from '../lib/assert.ts';
-import type {JobObservation, JobRef} from '../engines/engine.ts';
-import {openTry, planScan, withNewTry} from '../model/scan-plan.ts';
+import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
+import {needsOwner, openTry, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
 import {modRevisionOf} from '../model/scan-record.ts';
 import type {Entry, ScanRecord} from '../model/scan-record.ts';
@@ -30,8 +30,6 @@ export interface ScanControllerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: PlanPolicy;
-  /** How often a scan whose jobs run is looked at although nothing called for it: a job's supervisor may die without a word. */
-  readonly resyncMs: number;
   rank(record: ScanRecord): number;
   /** Our replica's id, which every value we write carries. */
   readonly replica: string;
@@ -50,6 +48,11 @@ interface Held {
   /** Why the scan must end, found out by an error that no retry can mend. */
   doomed?: string;
 }
+
+/** Changed jobs per transaction: each may bring a log entry of some 200 kB. What is left over is met again at the next look. */
+const CHANGES_PER_WRITE = 4;
+/** Jobs launched per transaction, well below the operations that it has room for. */
+const LAUNCHES_PER_WRITE = 32;
 
 /** Leads sky scans: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
 export class ScanController implements ObjectController {
@@ -89,11 +92,7 @@ export class ScanController implements ObjectController {
 
   wants(id: string): boolean {
     const record = this.#deps.cache.scans.get(id);
-    if (record === undefined || record.owner !== undefined || record.bad?.has('owner') || record.spec === undefined) return false;
-    const control = record.control?.value ?? DEFAULT_CONTROL;
-    if (record.state !== undefined && isTerminal(record.state.value.name)) return record.admission !== undefined; // Ended by hand: something is left to give back.
-    if (record.state?.value.name === 'SUSPENDED' && control.desired === 'suspend' && !control.is_deleted) return record.admission !== undefined;
-    return record.admission !== undefined || control.is_deleted || control.desired !== 'run';
+    return record !== undefined && record.owner === undefined && record.bad?.has('owner') !== true && needsOwner(record);
   }
 
   rank(id: string): number {
@@ -107,11 +106,11 @@ export class ScanController implements ObjectController {
   }
 
   /** Tries that run under our ownership, by the place they run in: what engines are to be told about from time to time. */
-  *runningTries(): Iterable<{readonly ref: JobRef; readonly cluster: string; readonly place: string}> {
+  *runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}> {
     for (const id of this.#held.keys()) {
       for (const [name, entry] of this.#deps.cache.scans.get(id)?.jobs ?? []) {
         const current = openTry(entry.value);
-        if (current !== undefined) yield {ref: {scanId: id, job: name, try: current.try}, cluster: entry.value.cluster, place: current.place};
+        if (current !== undefined) yield {ref: {scanId: id, job: name, try: current.try}, place: current.place};
       }
     }
   }
@@ -138,12 +137,22 @@ export class ScanController implements ObjectController {
    * What launching a scan takes that `admission` (not yet written) lets run: `undefined` when there is something else to do first.
    * For a scheduler whose own replica is to lead the scan.
    */
-  prepareLaunch(record: ScanRecord, admission: Admission): PreparedLaunch | undefined {
+  async prepareLaunch(record: ScanRecord, admission: Admission): Promise<PreparedLaunch | undefined> {
     const {clock, policy} = this.#deps;
     const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
     const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy});
-    if (step.kind !== 'launch') return undefined;
-    return this.#prepare(step, record, this.#by());
+    if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
+    try {
+      return await this.#prepare(step, record, this.#by());
+    } catch (err) {
+      this.#deps.log.warn({err, scanId: record.id}, 'a launch could not be prepared; the scan’s owner will meet the reason');
+      return undefined;
+    }
+  }
+
+  /** A prepared launch was not written. */
+  dropPrepared(id: string): void {
+    if (!this.#held.has(id)) this.#deps.launcher.forget(id);
   }
 
   /** Goes on after a prepared launch was written together with our claim. */
@@ -156,28 +165,30 @@ export class ScanController implements ObjectController {
     let held = this.#held.get(id);
     if (held?.createRevision !== writer.createRevision) {
       held = {createRevision: writer.createRevision, sinceMs: this.#deps.clock.monotonicMs(), lastRevision: writer.createRevision};
-      this.#held.set(id, held);
+      // The loss may have been told before the answer that brought us here: then nobody would ever take it out again.
+      if (writer.isOwner()) this.#held.set(id, held);
     }
     return held;
   }
 
   async #observe(record: ScanRecord, writer: FencedWriter, mayLaunch: boolean): Promise<Map<string, JobObservation>> {
+    const {launcher} = this.#deps;
     const observed = new Map<string, JobObservation>();
     const look = async (name: string, job: Job): Promise<void> => {
       const current = openTry(job);
       if (current === undefined) return;
       const ref: JobRef = {scanId: record.id, job: name, try: current.try};
-      let seen = await this.#engineDo(job, (engine) => engine.observe(ref, current.place));
+      let seen = await launcher.engineAt(current.place).observe(ref, current.place);
       // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
       if (
         mayLaunch &&
         seen.kind === 'absent' &&
         record.spec !== undefined &&
         this.#wantsToRun(record) &&
-        this.#deps.launcher.canLaunch(ref, current) &&
+        launcher.canLaunch(ref, current) &&
         writer.isOwner()
       ) {
-        seen = await this.#deps.launcher.launch(ref, job, record.spec.value, this.#fence(writer));
+        seen = await launcher.launch(ref, job, record.spec.value, this.#fence(writer));
       }
       observed.set(name, seen);
     };
@@ -199,10 +210,15 @@ export class ScanController implements ObjectController {
   }
 
   async #take(step: ScanStep, record: ScanRecord, writer: FencedWriter): Promise<Result> {
-    const {id} = record;
+    // What was learnt is written before it is acted on, where it does not fit beside that.
+    if ('changes' in step && step.changes.size > (step.kind === 'launch' ? 0 : CHANGES_PER_WRITE)) {
+      const [compares, ops] = await this.#jobWrites(record, new Map([...step.changes].slice(0, CHANGES_PER_WRITE)), writer);
+      await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], ops);
+      return AGAIN;
+    }
     switch (step.kind) {
       case 'launch': {
-        const prepared = this.#prepare(step, record, this.#by(writer));
+        const prepared = await this.#prepare(step, record, this.#by(writer));
         await this.#commit(writer, record, prepared.compares, prepared.ops);
         await this.#launch(record, writer, prepared);
         return AGAIN;
@@ -216,7 +232,7 @@ export class ScanController implements ObjectController {
       }
       case 'record': {
         const [compares, ops] = await this.#jobWrites(record, step.changes, writer);
-        const state: Op[] = step.state === undefined ? [] : [put(keys.stateKey(id), {...step.state, by: this.#by(writer)})];
+        const state: Op[] = step.state === undefined ? [] : [put(keys.stateKey(record.id), {...step.state, by: this.#by(writer)})];
         await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], [...ops, ...state]);
         return AGAIN;
       }
@@ -224,7 +240,7 @@ export class ScanController implements ObjectController {
         await this.#finish(step.state, step.changes, record, writer);
         return SETTLED;
       case 'wait':
-        return {kind: 'requeue', afterMs: Math.min(step.afterMs ?? this.#deps.resyncMs, this.#deps.resyncMs)};
+        return step.afterMs === undefined ? SETTLED : {kind: 'requeue', afterMs: step.afterMs};
       case 'resign':
         await writer.resign();
         return SETTLED;
@@ -234,17 +250,19 @@ export class ScanController implements ObjectController {
   }
 
   /** The transaction of a launch intent, and what to ask the engine for once it is in. */
-  #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, by: Writer): PreparedLaunch {
+  async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, by: Writer): Promise<PreparedLaunch> {
     const {launcher, clock} = this.#deps;
     const {id} = record;
+    const launches = [...step.jobs].slice(0, LAUNCHES_PER_WRITE);
+    if (record.jobs === undefined) await this.#forgetEarlier(id, launches);
     const nowText = rfc3339(clock.now());
     const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
     const ops: Op[] = [put(keys.stateKey(id), {...step.state, by})];
     if (record.chain === undefined) ops.push(put(keys.chainKey(id), step.chain));
     const jobs = new Map<string, {planned: PlannedJob; try: number}>();
-    const written = new Map<string, Job>(step.changes);
-    for (const [name, planned] of step.jobs) {
-      const previous = written.get(name) ?? record.jobs?.get(name)?.value;
+    const written = new Map<string, Job>();
+    for (const [name, planned] of launches) {
+      const previous = record.jobs?.get(name)?.value;
       const number = (previous?.tries_total ?? 0) + 1;
       written.set(name, withNewTry(previous, planned, launcher.intend({scanId: id, job: name, try: number}, planned, nowText)));
       jobs.set(name, {planned, try: number});
@@ -254,6 +272,18 @@ export class ScanController implements ObjectController {
       ops.push(put(keys.jobKey(id, name), {...job, by}));
     }
     return {compares, ops, jobs};
+  }
+
+  /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */
+  async #forgetEarlier(id: string, launches: readonly (readonly [string, PlannedJob])[]): Promise<void> {
+    const {launcher, log} = this.#deps;
+    for (const engine of new Set(launches.map(([, planned]) => launcher.engineOf(planned.cluster)))) {
+      await engine.forget(id).catch((err: unknown) => {
+        // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
+        if (!hasCode(err, 'wrong_state')) throw err;
+        log.warn({err, scanId: id}, 'jobs of an earlier scan of this id still run');
+      });
+    }
   }
 
   async #launch(record: ScanRecord, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
@@ -289,6 +319,7 @@ export class ScanController implements ObjectController {
 
   /** Writes of changed jobs, with a log entry for each try that has ended. */
   async #jobWrites(record: ScanRecord, changes: ReadonlyMap<string, Job>, writer: FencedWriter): Promise<[Compare[], Op[]]> {
+    const {launcher} = this.#deps;
     const compares: Compare[] = [];
     const ops: Op[] = [];
     for (const [name, job] of changes) {
@@ -300,7 +331,10 @@ export class ScanController implements ObjectController {
       if (last?.exit === undefined || !wasOpen) continue;
       const ref: JobRef = {scanId: record.id, job: name, try: last.try};
       const entry = await logEntry(ref, job, last, (index, stream) =>
-        this.#engineDo(job, (engine) => engine.output(ref, last.place, index, stream)).catch((err: unknown) => `(${reasonOf(err)})`),
+        launcher
+          .engineAt(last.place)
+          .output(ref, last.place, index, stream)
+          .catch((err: unknown) => `(${reasonOf(err)})`),
       );
       ops.push(put(keys.logKey(record.id, name, last.try), entry));
     }
@@ -328,24 +362,11 @@ export class ScanController implements ObjectController {
     this.#hold(record.id, writer).lastRevision = revision;
   }
 
-  async #onTry(
-    record: ScanRecord,
-    name: string,
-    act: (engine: ReturnType<Launcher['engineOf']>, ref: JobRef, place: string) => Promise<void>,
-  ): Promise<void> {
+  async #onTry(record: ScanRecord, name: string, act: (engine: Engine, ref: JobRef, place: string) => Promise<void>): Promise<void> {
     const job = record.jobs?.get(name)?.value;
     const current = job === undefined ? undefined : openTry(job);
-    if (job === undefined || current === undefined) return;
-    await this.#engineDo(job, (engine) => act(engine, {scanId: record.id, job: name, try: current.try}, current.place));
-  }
-
-  async #engineDo<T>(job: Job, act: (engine: ReturnType<Launcher['engineOf']>) => Promise<T>): Promise<T> {
-    try {
-      return await act(this.#deps.launcher.engineOf(job.cluster));
-    } catch (err) {
-      if (hasCode(err, 'invalid')) throw new ControlPlaneError('unavailable', reasonOf(err), {cause: err}); // The cluster key may come back.
-      throw err;
-    }
+    if (current === undefined) return;
+    await act(this.#deps.launcher.engineAt(current.place), {scanId: record.id, job: name, try: current.try}, current.place);
   }
 }
 

@@ -66,6 +66,11 @@ export type ScanStep =
   | {readonly kind: 'wait'; readonly afterMs?: number}
   | {readonly kind: 'resign'};
 
+/** What nothing may be launched without knowing. */
+const DECISIVE: ReadonlySet<string> = new Set(['spec', 'control', 'admission', 'chain', 'state']);
+/** How long a server goes on after a workers job of its ended well, before that job is started again: a worker may end by mistake, and a server waits. */
+const WORKERS_AGAIN_MS = 30_000;
+const LONGEST_PAUSE_MS = 30_000;
 /** How many tries a job keeps in its key; the full history is in the job log. */
 const TRIES_KEPT = 5;
 
@@ -73,6 +78,27 @@ const TRIES_KEPT = 5;
 export function openTry(job: Job): JobTry | undefined {
   const last = job.tries.at(-1);
   return last !== undefined && last.exit === undefined ? last : undefined;
+}
+
+/** Whether somebody has to lead a scan now: there is something to launch, to end or to give back. Exactly then {@link planScan} does not resign. */
+export function needsOwner(record: ScanRecord): boolean {
+  // Whatever else is said of the scan: a job that may run is looked after, or ended.
+  for (const {value} of record.jobs?.values() ?? []) if (openTry(value) !== undefined) return true;
+  if (isGone(record)) return false;
+  const control = record.control?.value ?? DEFAULT_CONTROL;
+  if (isAdmitted(record)) return true;
+  if (record.state !== undefined && isTerminal(record.state.value.name)) return false;
+  if (record.state?.value.name === 'SUSPENDED' && control.desired === 'suspend') return control.is_deleted;
+  return control.is_deleted || control.desired !== 'run';
+}
+
+/** Whether nobody asks for the scan any more: its key was deleted, or never came. One whose key is damaged is not gone. */
+function isGone(record: ScanRecord): boolean {
+  return record.spec === undefined && record.bad?.has('spec') !== true;
+}
+
+function isAdmitted(record: ScanRecord): boolean {
+  return record.admission !== undefined || record.bad?.has('admission') === true;
 }
 
 /** Decides the next step of a scan that we own. Pure: everything it knows is in `input`. */
@@ -84,7 +110,7 @@ export function planScan(input: PlanInput): ScanStep {
   const open = [...jobs].filter(([, job]) => openTry(job) !== undefined).map(([name]) => name);
 
   if (state !== undefined && isTerminal(state.name)) return endAs(state); // Written by hand: whatever runs is ended, then the rest given back.
-  if (record.spec === undefined) return open.length > 0 ? quiet(open) : record.owner === undefined ? {kind: 'wait'} : {kind: 'resign'};
+  if (isGone(record)) return leave();
 
   const attempt = state?.attempt ?? 1;
   const base = {attempt, ...(state?.started_at === undefined ? {} : {started_at: state.started_at})};
@@ -96,19 +122,18 @@ export function planScan(input: PlanInput): ScanStep {
   if (control.is_deleted) return endAs({...base, ...finished, name: 'STOPPED', ended_at, reason: 'deleted by the user'});
   if (control.desired === 'stop') return endAs({...base, ...finished, name: 'STOPPED', ended_at, reason: 'stopped by the user'});
   if (control.desired === 'suspend') {
-    if (state?.name === 'SUSPENDED' && open.length === 0) return {kind: 'resign'};
+    if (state?.name === 'SUSPENDED' && !isAdmitted(record)) return leave();
     return endAs({...base, name: 'SUSPENDED', reason: 'suspended by the user'});
   }
 
   if (input.doomed !== undefined) return endAs({...base, ...finished, name: 'FAIL', ended_at, reason: input.doomed});
 
-  const badChild = [...(record.bad ?? [])].find(
-    ([child]) => child === 'admission' || child === 'chain' || child === 'state' || child.startsWith('job/'),
-  );
-  if (badChild !== undefined) return {kind: 'wait'}; // Repaired by hand or removed: the change wakes us. Shown in /readyz and logged once.
+  const badChild = [...(record.bad ?? [])].find(([child]) => DECISIVE.has(child) || child.startsWith('job/'));
+  // Repaired by hand or removed: the change wakes us. Shown in /readyz and logged once.
+  if (badChild !== undefined || record.spec === undefined) return changes.size > 0 ? {kind: 'record', changes} : {kind: 'wait'};
 
   const admission = record.admission?.value;
-  if (admission === undefined) return open.length > 0 ? quiet(open) : {kind: 'resign'};
+  if (admission === undefined) return leave();
   if (Object.values(admission.slots).every((slots) => slots === 0)) {
     return endAs({...base, ...finished, name: 'FAIL', ended_at, reason: admission.short ?? 'no slots were granted'});
   }
@@ -135,6 +160,12 @@ export function planScan(input: PlanInput): ScanStep {
         settled.set(name, {...job, state: target.name === 'COMPLETE' ? 'COMPLETE' : target.name === 'SUSPENDED' ? 'PENDING' : 'STOPPED'});
     }
     return {kind: 'finish', changes: settled, state: target};
+  }
+
+  /** Lets go of a scan that is not to be led now: when nothing of it runs, and that is written down. */
+  function leave(): ScanStep {
+    if (open.length > 0) return quiet(open);
+    return changes.size > 0 ? {kind: 'record', changes} : {kind: 'resign'};
   }
 
   /** Stops what can be stopped, closes what never began; what another place holds can only be waited for. */
@@ -252,18 +283,17 @@ function launchable(
 ): {ready: Map<string, PlannedJob>; waitMs: number | undefined} {
   const ready = new Map<string, PlannedJob>();
   let waitMs: number | undefined;
-  const consider = (name: string, planned: PlannedJob): void => {
+  const server = jobs.get(SERVER_JOB);
+  const serverIsOpen = server !== undefined && openTry(server) !== undefined;
+  const consider = (name: string, {type, cluster, retry, count}: PlannedJob): void => {
     const job = jobs.get(name);
-    const left = job === undefined ? 0 : backOffLeftMs(job, input);
-    if (left <= 0) ready.set(name, planned);
+    const left = job === undefined ? 0 : pauseLeftMs(job, ready.has(SERVER_JOB), input);
+    if (left <= 0) ready.set(name, {type, cluster, retry, count});
     else waitMs = Math.min(waitMs ?? left, left);
   };
 
-  const server = jobs.get(SERVER_JOB);
-  const serverIsOpen = server !== undefined && openTry(server) !== undefined;
-  const plannedServer = chain.jobs[SERVER_JOB];
-  if (!serverIsOpen && plannedServer !== undefined) consider(SERVER_JOB, plannedServer);
-  const serverRestarts = !serverIsOpen && ready.has(SERVER_JOB);
+  const plannedServer = server ?? chain.jobs[SERVER_JOB];
+  if (!serverIsOpen && plannedServer !== undefined) consider(SERVER_JOB, server ?? {...plannedServer, cluster: homeOf(plannedServer, admission)});
 
   const free = new Map(Object.entries(admission.slots));
   const take = (cluster: string, count: number): number => {
@@ -274,19 +304,14 @@ function launchable(
   for (const job of jobs.values()) if (job.type === 'workers' && openTry(job) !== undefined) take(job.cluster, job.count);
 
   const startable: [string, PlannedJob][] = [];
-  for (const [name, job] of jobs) {
-    if (job.type !== 'workers' || openTry(job) !== undefined) continue;
-    if (job.state === 'FAIL' || (job.state === 'COMPLETE' && !serverRestarts)) {
-      take(job.cluster, job.count); // Given up, or told by the server that nothing is left: its slots are not handed to a further job.
-      continue;
-    }
-    startable.push([name, job]);
-  }
+  for (const [name, job] of jobs) if (job.type === 'workers' && openTry(job) === undefined && job.state !== 'FAIL') startable.push([name, job]);
   for (const [name, planned] of Object.entries(chain.jobs)) if (planned.type === 'workers' && !jobs.has(name)) startable.push([name, planned]);
   for (const [name, planned] of startable) {
     const count = take(planned.cluster, planned.count);
-    if (count > 0) consider(name, {type: planned.type, cluster: planned.cluster, retry: planned.retry, count});
+    if (count > 0) consider(name, {...planned, count});
   }
+  // What was given up keeps its slots: they are not handed to a further job, which would only be the same again.
+  for (const job of jobs.values()) if (job.type === 'workers' && job.state === 'FAIL') take(job.cluster, job.count);
   // Slots granted later than the start, or asked for as extra workers: a further job for what is left.
   for (const [cluster, left] of free) {
     if (left <= 0) continue;
@@ -297,12 +322,22 @@ function launchable(
   return {ready, waitMs};
 }
 
-function backOffLeftMs(job: Job, input: PlanInput): number {
+/** Where the server runs: beside workers of its. The cluster that was asked first may not exist, or have no slot now. */
+function homeOf(planned: PlannedJob, {slots}: Admission): string {
+  if ((slots[planned.cluster] ?? 0) > 0) return planned.cluster;
+  return Object.keys(slots).find((cluster) => (slots[cluster] ?? 0) > 0) ?? planned.cluster;
+}
+
+/** How long a job that has ended waits before its next try. A new server gets all workers at once, also those that its predecessor told to go. */
+function pauseLeftMs(job: Job, serverStarts: boolean, input: PlanInput): number {
   const exit = job.tries.at(-1)?.exit;
-  if (exit === undefined || job.failures === 0) return 0;
-  const pause = Math.min(30_000, input.policy.retryBaseMs * 2 ** (job.failures - 1));
-  // A wall clock that was set back must not make this wait longer than the pause itself.
-  return Math.min(pause, Date.parse(exit.ended_at) + pause - input.nowMs);
+  if (exit === undefined) return 0;
+  const hasDone = job.type === 'workers' && job.state === 'COMPLETE';
+  const afterFailure = job.failures === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, input.policy.retryBaseMs * 2 ** (job.failures - 1));
+  const pause = !hasDone ? afterFailure : serverStarts ? 0 : WORKERS_AGAIN_MS;
+  // A wall clock that was set back, or a time that nobody can read, must not make this wait longer than the pause itself.
+  const elapsed = input.nowMs - Date.parse(exit.ended_at);
+  return Number.isNaN(elapsed) ? 0 : Math.min(pause, pause - elapsed);
 }
 
 /** The job with a new try: what is written as the launch intent. */

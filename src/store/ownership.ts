@@ -32,7 +32,7 @@ export interface OwnershipDeps {
 export type LossCause = 'lease' | 'deleted' | 'resigned';
 
 /** Claims per transaction, and transactions side by side. */
-const BATCH = 60;
+const BATCH = 120;
 const IN_FLIGHT = 8;
 /** A key that could not be given back is tried again this often. */
 const RESIGN_AGAIN_MS = 1000;

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {planScan} from '../../src/model/scan-plan.ts';
+import {needsOwner, planScan} from '../../src/model/scan-plan.ts';
 import type {Observed, PlanInput, ScanStep} from '../../src/model/scan-plan.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
@@ -174,4 +174,59 @@ test('an error that no retry can mend ends the jobs, then the scan', () => {
   expect(plan(isRunning(), {server: RUNNING, 'workers-1': RUNNING}, {doomed: 'no such command'})).toMatchObject({kind: 'quiet'});
   const {jobs: _, ...bare} = isRunning();
   expect(plan(bare, {}, {doomed: 'no such command'})).toMatchObject({kind: 'finish', state: {name: 'FAIL', reason: 'no such command'}});
+});
+
+test('a resume that is taken back before anything was launched gives its slots back', () => {
+  const record = aScan({state: entry({name: 'SUSPENDED', attempt: 1}), control: control({desired: 'suspend'})});
+  expect(needsOwner(record)).toBe(true);
+  expect(plan(record)).toMatchObject({kind: 'finish', state: {name: 'SUSPENDED'}});
+  const {admission: _, ...suspended} = record;
+  expect(needsOwner(suspended)).toBe(false);
+  expect(plan(suspended)).toEqual({kind: 'resign'});
+});
+
+test('a job that runs has somebody who looks after it, whatever was deleted beside it', () => {
+  const {admission: _, spec: __, ...gone} = isRunning();
+  expect(needsOwner(gone)).toBe(true);
+  const ended = {server: exited({code: 0}), 'workers-1': exited({code: 0})};
+  expect(plan(gone, ended), 'what was learnt is written down before the scan is let go').toMatchObject({kind: 'record'});
+});
+
+test('a scan whose own key is damaged keeps its jobs, and can be stopped', () => {
+  const {spec: _, ...record} = isRunning({bad: new Map([['spec', {key: '', reason: '', createRevision: 1, modRevision: 1, lease: '0'}]])});
+  expect(plan(record, {server: RUNNING, 'workers-1': RUNNING})).toEqual({kind: 'wait'});
+  const stopped = {...record, control: control({desired: 'stop'})};
+  expect(plan(stopped, {server: RUNNING, 'workers-1': RUNNING})).toMatchObject({kind: 'quiet', stop: ['server', 'workers-1']});
+});
+
+test('workers that ended well while their server goes on are started again after a pause', () => {
+  const left = (endedMs: number): ScanStep =>
+    plan(isRunning(), {server: RUNNING, 'workers-1': exited({code: 0, ended_at: new Date(endedMs).toISOString()})});
+  expect(left(NOW - 29_000)).toMatchObject({kind: 'record'});
+  const again = left(NOW - 30_000);
+  if (again.kind !== 'launch') throw new Error(`no launch but ${again.kind}`);
+  expect([...again.jobs.keys()]).toEqual(['workers-1']);
+});
+
+test('the server runs where its workers are, when the cluster that was asked first gave no slots', () => {
+  const step = plan(
+    aScan({
+      spec: entry(
+        aSpec({
+          request_clusters: [
+            ['nowhere', 1],
+            ['local', 2],
+          ],
+        }),
+      ),
+    }),
+  );
+  if (step.kind !== 'launch') throw new Error(`no launch but ${step.kind}`);
+  expect(Object.fromEntries(step.jobs)).toMatchObject({server: {cluster: 'local'}, 'workers-2': {cluster: 'local', count: 2}});
+});
+
+test('a time that nobody can read does not keep a job from its next try', () => {
+  const failed = aWorkers({failures: 1, state: 'PENDING', tries: [aTry({exit: {code: 1, ended_at: 'yesterday'}})]});
+  const record = isRunning({jobs: jobs({server: aJob({tries: [aTry({handle: 'h'})]}), 'workers-1': failed})});
+  expect(plan(record, {server: RUNNING})).toMatchObject({kind: 'launch'});
 });
