@@ -163,7 +163,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
   }
   const unknown = Object.keys(env).filter((name) => name.startsWith('SCANPLANE_') && !(name in VARIABLES) && !KNOWN_ELSEWHERE.has(name));
   if (unknown.length > 0) throw new ControlPlaneError('invalid', `unknown setting ${unknown.join(', ')}`);
-  return deepFreeze(parseConfig(JSON.stringify(given), file ?? 'environment'));
+  const config = parseConfig(JSON.stringify(given), file ?? 'environment');
+  const {orphanAfterSeconds, ttlSeconds} = config.controllers;
+  // Else the jobs of a dead replica end before another can take them over.
+  if (orphanAfterSeconds <= ttlSeconds) {
+    throw new ControlPlaneError('invalid', `controllers.orphanAfterSeconds (${orphanAfterSeconds}) must be more than ttlSeconds (${ttlSeconds})`);
+  }
+  return deepFreeze(config);
 }
 
 /** Variables of this name space that others read: the test harness, the bootstrap and our own jobs. */

@@ -7,7 +7,7 @@ import {runReplica} from './controllers/replica.ts';
 import type {Engine} from './engines/engine.ts';
 import {openProcessEngine} from './engines/process/process-engine.ts';
 import {systemClock} from './lib/clock.ts';
-import {reasonOf} from './lib/errors.ts';
+import {hasCode, reasonOf} from './lib/errors.ts';
 import {createLog} from './lib/log.ts';
 import type {Log} from './lib/log.ts';
 import {sleep} from './lib/sleep.ts';
@@ -49,6 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const watching = database.cache.run(closing.signal);
   try {
     const meta = await untilStarted(database, config, log, stop.signal);
+    if (meta === undefined) return 0;
     const common = {database, clock: systemClock, log};
     const running: Promise<unknown>[] = [];
     if (role.api) running.push(serveApi({...common, config: config.api}, stop.signal));
@@ -57,12 +58,10 @@ async function main(argv: readonly string[]): Promise<number> {
       const scannerAddress = config.controllers.scannerAddress || publicAddress(config.api);
       running.push(runReplica({...common, replica, engines, scannerAddress, config}, stop.signal));
     }
-    // One part that fails ends the other too: a process that does half its work is worse than none.
-    await Promise.all(running.map((part) => part.finally(() => stop.abort())));
+    // One part that fails ends the other too: a process that does half its work is worse than none. The other finishes in its own way first.
+    const ends = await Promise.allSettled(running.map((part) => part.finally(() => stop.abort())));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     return 0;
-  } catch (err) {
-    if (stop.signal.aborted) return 0;
-    throw err;
   } finally {
     stop.abort();
     closing.abort();
@@ -71,8 +70,8 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Waits for etcd however long it takes to come, then writes what a first start has to write. */
-async function untilStarted(database: Database, config: Config, log: Log, signal: AbortSignal): Promise<Meta> {
+/** Waits for etcd however long it takes to come, then writes what a first start has to write. `undefined` when told to stop before. */
+async function untilStarted(database: Database, config: Config, log: Log, signal: AbortSignal): Promise<Meta | undefined> {
   for (let isFirst = true; ; isFirst = false) {
     try {
       const meta = await ensureMeta(database.store);
@@ -80,7 +79,8 @@ async function untilStarted(database: Database, config: Config, log: Log, signal
       await database.cache.ready(signal);
       return meta;
     } catch (err) {
-      if (signal.aborted) throw err;
+      if (signal.aborted) return undefined;
+      if (hasCode(err, 'unsupported', 'invalid')) throw err; // What is stored is not for us: waiting would not change it.
       if (isFirst) log.warn({err}, 'waiting for etcd');
       await sleep(500, signal);
     }

@@ -24,6 +24,7 @@ test.each([
   [{SCANPLANE_API_PORT: 'many'}, 'api.port'],
   [{SCANPLANE_API_PORT: '70000'}, 'api.port'],
   [{SCANPLANE_TTL_SECONDS: '1'}, 'controllers.ttlSeconds'],
+  [{SCANPLANE_ORPHAN_AFTER_SECONDS: '5', SCANPLANE_TTL_SECONDS: '5'}, 'controllers.orphanAfterSeconds'],
   [{SCANPLANE_API_PROT: '1'}, 'SCANPLANE_API_PROT'],
   [{SCANPLANE_ETCD_PREFIX: 'no-slash'}, 'etcd.prefix'],
   [{SCANPLANE_CLUSTERS: '{'}, 'SCANPLANE_CLUSTERS'],

@@ -18,6 +18,9 @@ import type {ProcessRecord} from './process-record.ts';
 const run = promisify(execFile);
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
+/** From SIGKILL to the end of a process. */
+const KILL_DEADLINE_MS = 10_000;
+
 export interface LocalSystemOptions {
   /** Where everything lies: etcd's data, the run directory, logs, the list of processes. */
   readonly directory: string;
@@ -77,6 +80,9 @@ export class LocalSystem {
     const file = this.#recordFile();
     const left = readRecords(file).filter(isAlive);
     for (const record of left) signalProcess(record, 'SIGKILL');
+    // Until the last of them has gone its port is taken and its files are in use.
+    const deadline = performance.now() + KILL_DEADLINE_MS;
+    while (left.some(isAlive) && performance.now() < deadline) await sleep(10);
     const jobs = await this.#endJobs();
     rmSync(file, {force: true});
     return left.length + jobs;

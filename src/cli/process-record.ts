@@ -1,4 +1,4 @@
-import {readFileSync, writeFileSync} from 'node:fs';
+import {readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {identify, isAlive, signalProcess} from '../engines/process/processes.ts';
 import type {ProcessIdentity} from '../engines/process/processes.ts';
 
@@ -17,12 +17,14 @@ export function readRecords(file: string): ProcessRecord[] {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as ProcessRecord[];
   } catch {
-    return []; // None was written, or its writing was cut short: then nothing is known.
+    return []; // None was written.
   }
 }
 
 export function writeRecords(file: string, records: readonly ProcessRecord[]): void {
-  writeFileSync(file, JSON.stringify(records, null, 2));
+  // In one step: half a list would hide all processes from whoever is to end them.
+  writeFileSync(`${file}.new`, JSON.stringify(records, null, 2));
+  renameSync(`${file}.new`, file);
 }
 
 export {isAlive, signalProcess};

@@ -101,7 +101,11 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   });
 
   // From now on nobody counts on us: what we give back goes straight to who is next in order.
-  const leaving = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(membership.leave()), {once: true}));
+  const leaving = new Promise<void>((resolve) => {
+    const leave = (): void => resolve(membership.leave());
+    if (signal.aborted) leave();
+    else signal.addEventListener('abort', leave, {once: true});
+  });
   for (const engine of engines.values()) engine.onChange((ref) => queue.add(ref.scanId), signal);
   const lone = {store: deps.store, cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
   await Promise.all([
@@ -180,7 +184,7 @@ async function runForgetting(deps: ControllersDeps, signal: AbortSignal): Promis
         try {
           const record = cache.scans.get(id);
           const state = record?.state?.value;
-          const isOver = record === undefined || (state !== undefined && isTerminal(state.name) && Date.parse(state.ended_at ?? '') < before);
+          const isOver = record === undefined || (state !== undefined && isTerminal(state.name) && !(Date.parse(state.ended_at ?? '') >= before)); // By hand: no time.
           if (isOver && record?.owner === undefined) await engine.forget(id);
         } catch (err) {
           log.warn({err, engine: engine.name, scanId: id}, 'could not remove what is kept of old jobs; trying again');

@@ -2,6 +2,7 @@ import type {Clock} from '../lib/clock.ts';
 import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
+import {needsOwner} from '../model/scan-plan.ts';
 import {isTerminal} from '../schema/state.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import * as keys from '../schema/keys.ts';
@@ -96,7 +97,8 @@ export class Janitor implements LoneController {
     const gone: ScanRecord[] = [];
     const spent: ScanRecord[] = [];
     for (const record of cache.scans.values()) {
-      if (record.spec === undefined && record.bad?.has('spec') !== true && record.owner === undefined) gone.push(record);
+      // One that needs an owner still has jobs to be ended, which are known by these keys alone.
+      if (record.spec === undefined && record.bad?.has('spec') !== true && record.owner === undefined && !needsOwner(record)) gone.push(record);
       else if (record.state !== undefined && isTerminal(record.state.value.name) && record.admission !== undefined && record.owner === undefined)
         spent.push(record);
     }
@@ -105,6 +107,7 @@ export class Janitor implements LoneController {
       if (!this.#isRipe(`scan ${id}`, seen)) continue;
       const ops: Op[] = [{deletePrefix: keys.scanChildren(id)}, {deletePrefix: `~log/${id}/`}, ...blobs.deleteOps('result', id)];
       if (record.backlog !== undefined) ops.push({delete: keys.backlogKey(record.backlog.order, id)});
+      for (const [part, {key}] of record.bad ?? []) if (part.startsWith('backlog/')) ops.push({delete: key});
       const compares: Compare[] = [
         {key: keys.scanKey(id), modRevision: 0},
         {key: keys.ownerKey(id), modRevision: 0},

@@ -3,6 +3,7 @@ import {ControlPlaneError} from '../lib/errors.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
 import {randomHex} from '../schema/ids.ts';
+import {clusterKey} from '../schema/keys.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import type {FenceToken, JobTry, PlannedJob} from '../schema/job.ts';
 import type {ScanSpec} from '../schema/scan.ts';
@@ -31,7 +32,7 @@ export class Launcher {
     this.#config = config;
   }
 
-  /** @throws ControlPlaneError `invalid`: there is no such cluster. `unavailable`: this replica cannot serve it. */
+  /** @throws ControlPlaneError `invalid`: there is no such cluster. `unavailable`: this replica cannot serve it, or its key is damaged. */
   engineOf(clusterName: string): Engine {
     const cluster = this.#clusterOf(clusterName);
     const engine = this.#engines.get(cluster.engine);
@@ -86,7 +87,9 @@ export class Launcher {
 
   #clusterOf(name: string): Cluster {
     const entry = this.#cache.clusters.get(name);
-    if (entry === undefined) throw new ControlPlaneError('invalid', `no cluster is called ${name}`, {key: `/cluster/${name}`});
+    const key = clusterKey(name);
+    if (this.#cache.bad.has(key)) throw new ControlPlaneError('unavailable', `the key of cluster ${name} is damaged`, {key});
+    if (entry === undefined) throw new ControlPlaneError('invalid', `no cluster is called ${name}`, {key});
     return entry.value;
   }
 

@@ -43,18 +43,19 @@ export async function runLone(controller: LoneController, deps: LoneDeps, signal
         await sleep(250, signal);
         continue;
       }
-      // What earlier leaders wrote must be seen before the first decision.
-      await cache.waitFor(claim.revision, 10_000);
       const stop = new AbortController();
       const leading = AbortSignal.any([signal, stop.signal]);
       ownership.onLost((lost) => {
         if (lost === key) stop.abort();
       }, leading);
-      if (!claim.writer.isOwner()) continue;
-      log.info({controller: controller.name}, 'leading');
       try {
+        // What earlier leaders wrote must be seen before the first decision.
+        await cache.waitFor(claim.revision, 10_000);
+        if (!claim.writer.isOwner()) continue;
+        log.info({controller: controller.name}, 'leading');
         await controller.run(claim.writer, leading);
       } finally {
+        // Whatever happened: a key that is ours while nobody here leads would keep everybody else away.
         stop.abort();
         await claim.writer.resign();
       }

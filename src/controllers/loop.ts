@@ -33,6 +33,11 @@ export async function runController(controller: ObjectController, deps: LoopDeps
   const look = (id: string): void => {
     if (ownership.owned(controller.ownerKey(id)) !== undefined) queue.add(id);
     else if (controller.wants(id)) queue.addAfter(id, Math.max(controller.rank(id) * deps.staggerMs, (awayUntil.get(id) ?? 0) - clock.monotonicMs()));
+    else {
+      // Nothing is remembered of what is none of our business.
+      queue.forget(id);
+      if ((awayUntil.get(id) ?? 0) <= clock.monotonicMs()) awayUntil.delete(id);
+    }
   };
   cache.onChange((changes) => {
     const seen = new Set<string>();
@@ -76,8 +81,19 @@ export async function runController(controller: ObjectController, deps: LoopDeps
       queue.forget(id);
       if (result.kind === 'requeue') queue.addAfter(id, result.afterMs);
     } catch (err) {
-      if (hasCode(err, 'not_owner')) return; // The cache shows it too, and wakes us when the object is free again.
-      if (hasCode(err, 'revision_conflict')) return queue.addAfter(id, 5); // Somebody wrote first: look again, once the cache shows it.
+      if (hasCode(err, 'not_owner')) {
+        // The cache shows it too, and wakes us when the object is free again. An engine may say so while the key is ours: then only time can tell.
+        if (ownership.owned(controller.ownerKey(id)) !== undefined) queue.addWithBackoff(id);
+        return;
+      }
+      if (hasCode(err, 'revision_conflict') && !signal.aborted) {
+        // Somebody wrote first: look again, once the cache shows it.
+        await cache.catchUp(signal).then(
+          () => queue.add(id),
+          () => queue.addWithBackoff(id),
+        );
+        return;
+      }
       if (signal.aborted && isRetryable(err)) return; // Stopping is not a failure.
       log.error({err, id, controller: controller.name}, 'reconcile failed');
       if (isRetryable(err) || writer === undefined) return queue.addWithBackoff(id);

@@ -3,13 +3,16 @@ import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
+import {sleep} from '../lib/sleep.ts';
 import {grantFor, growthFor, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
 import type {FreeSlots, Grant} from '../model/admission-plan.ts';
+import {openTry} from '../model/scan-plan.ts';
 import {modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import type {Admission} from '../schema/admission.ts';
 import {backlogOrder} from '../schema/backlog.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
+import type {Cluster} from '../schema/cluster.ts';
 import {timeOfScanId} from '../schema/ids.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
@@ -35,6 +38,8 @@ export interface SchedulerDeps {
 
 /** How often everything is looked at although no change called for it. */
 const RESYNC_MS = 30_000;
+/** After a write that failed, before the same is tried again. */
+const FAILED_PAUSE_MS = 1000;
 
 /**
  * Decides which waiting scan may run: by priority, then age; capacity per cluster is what the stored admissions leave.
@@ -153,7 +158,8 @@ class Round {
   #takeOne(id: string): void {
     const record = this.#deps.cache.scans.get(id);
     const before = this.#granted.get(id);
-    const now = record?.admission?.value.slots;
+    // What a damaged admission granted is in use all the same.
+    const now = record?.bad?.has('admission') === true ? (before ?? workersOf(record)) : record?.admission?.value.slots;
     if (before !== now) {
       if (before !== undefined) this.#use(before, -1);
       if (now !== undefined) {
@@ -205,7 +211,9 @@ class Round {
     const priority = priorityOf(record);
     const entry: BacklogEntry = {timestamp: timestampMs / 1000, priority, pending_timestamp: 0, next_attempt: 0};
     const key = keys.backlogKey(backlogOrder(priority, timestampMs), id);
-    await this.#write([{key, modRevision: 0}, ...unchanged(record)], [put(key, entry)]);
+    // A damaged entry of the same name is written anew; any other stays, and shows as what it is.
+    const standing = [...(record.bad?.values() ?? [])].find((bad) => bad.key === key);
+    await this.#write([{key, modRevision: standing?.modRevision ?? 0}, ...unchanged(record)], [put(key, entry)]);
     this.#deps.log.info({scanId: id, priority}, 'put on the backlog');
   }
 
@@ -224,7 +232,12 @@ class Round {
 
   #admit(): void {
     const {cache} = this.#deps;
-    const clusters = new Map([...cache.clusters].map(([name, entry]) => [name, entry.value]));
+    const clusters = new Map<string, Pick<Cluster, 'capacity'>>([...cache.clusters].map(([name, entry]) => [name, entry.value]));
+    // One whose key is damaged has no slots, but it is there: its scans wait for the repair.
+    for (const key of cache.bad.keys()) {
+      const ref = keys.parseKey(key);
+      if (ref?.kind === 'cluster') clusters.set(ref.name, {capacity: 0});
+    }
     const free = this.#free();
     const isOpen = (): boolean => [...free.values()].some((slots) => slots > 0);
     for (const {id} of cache.backlog()) {
@@ -262,7 +275,7 @@ class Round {
       ops.push({delete: key});
     }
     const isOurs = this.#deps.rank(record) === 0 && record.owner === undefined && Object.keys(grant.slots).length > 0;
-    const prepared = isOurs ? scans.prepareLaunch(record, admission) : undefined;
+    const prepared = isOurs ? await scans.prepareLaunch(record, admission) : undefined;
     if (prepared === undefined) {
       const revision = await this.#write(compares, ops);
       log.info({scanId: id, slots: grant.slots}, 'admitted');
@@ -274,8 +287,9 @@ class Round {
     const fresh = prepared.compares.filter((compare) => !('key' in compare && compares.some((known) => 'key' in known && known.key === compare.key)));
     const claim = await ownership.campaign(keys.ownerKey(id), {compares: [leader, ...compares, ...fresh], ops: [...ops, ...prepared.ops]});
     if (claim.kind !== 'elected') {
+      scans.dropPrepared(id);
       this.#dirty.add(id);
-      return;
+      return this.#settled(0);
     }
     log.info({scanId: id, slots: grant.slots}, 'admitted and claimed');
     const launched = scans.launchPrepared(id, claim.writer, claim.revision, prepared, record);
@@ -291,7 +305,9 @@ class Round {
     const free = this.#free();
     for (const {id} of cache.backlog()) {
       // Whoever waits for a cluster goes before whoever wants more of it.
-      for (const [cluster] of cache.scans.get(id)?.spec?.value.request.request_clusters ?? []) free.set(cluster, 0);
+      const record = cache.scans.get(id);
+      if (record === undefined || !waitsForAdmission(record)) continue;
+      for (const [cluster] of record.spec?.value.request.request_clusters ?? []) free.set(cluster, 0);
       if (![...free.values()].some((slots) => slots > 0)) return;
     }
     for (const id of this.#short) {
@@ -325,15 +341,31 @@ class Round {
     await this.#deps.cache.waitFor(revision, 10_000);
   }
 
+  /**
+   * Waits until the cache has seen everything that is stored after a pause: what was decided on was old, or a write may have happened whose reply was
+   * lost. Before that nothing more may be decided about this scan, nor may its reserved slots be given to another.
+   */
+  async #settled(pauseMs: number): Promise<void> {
+    const {cache} = this.#deps;
+    for (let wait = pauseMs; !this.#signal.aborted; wait = FAILED_PAUSE_MS) {
+      await sleep(wait, this.#signal);
+      const isCurrent = await cache.catchUp(this.#signal).then(
+        () => true,
+        () => false,
+      );
+      if (isCurrent) return;
+    }
+  }
+
   #start(id: string, work: () => Promise<void>): void {
     const done = work()
       .catch(async (err: unknown) => {
         if (this.#signal.aborted || hasCode(err, 'not_owner')) return;
         this.#dirty.add(id);
-        if (hasCode(err, 'revision_conflict')) return;
+        if (hasCode(err, 'revision_conflict')) return this.#settled(0);
         this.#deps.log.error({err, scanId: id}, 'scheduling failed');
-        // It may have happened: what is reserved stays so until the cache is surely past it.
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        // It may have happened, or be about to happen.
+        await this.#settled(FAILED_PAUSE_MS);
       })
       .finally(() => {
         this.#inFlight.delete(id);
@@ -350,6 +382,15 @@ class Round {
   #write(compares: readonly Compare[], ops: readonly Op[]): Promise<Revision> {
     return this.#writer.commit(compares, ops);
   }
+}
+
+/** Worker processes of a scan's open tries, by cluster. */
+function workersOf(record: ScanRecord): Readonly<Record<string, number>> {
+  const slots: Record<string, number> = {};
+  for (const {value: job} of record.jobs?.values() ?? []) {
+    if (job.type === 'workers' && openTry(job) !== undefined) slots[job.cluster] = (slots[job.cluster] ?? 0) + job.count;
+  }
+  return slots;
 }
 
 /** Free slots without end: to ask whether a scan would take more at all. */

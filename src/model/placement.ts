@@ -8,6 +8,9 @@ export interface LiveReplica {
   readonly replica: Replica;
 }
 
+/** How many ranks whoever can do nothing for a scan's jobs stays behind those who can: they may be slow under load, and it would have to hand over. */
+const OUTSIDER = 10;
+
 /** Which of the live replicas should lead scans that need the same clusters and places. */
 export class Placement {
   readonly #live: readonly LiveReplica[];
@@ -31,7 +34,7 @@ export class Placement {
   rank(record: ScanRecord, self: string): number {
     const candidates = this.#candidates(record);
     const rank = rendezvousOrder(candidates, record.id).indexOf(self);
-    return rank === -1 ? candidates.length : rank;
+    return rank === -1 ? candidates.length + OUTSIDER : rank;
   }
 
   #candidates(record: ScanRecord): readonly string[] {

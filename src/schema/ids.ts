@@ -5,7 +5,8 @@ export const SCAN_ID = /^[0-9a-f]{11}x[0-9a-f]{20}$/;
 
 /** A new scan id at `nowMs`. */
 export function newScanId(nowMs: number): string {
-  return `${timePart(nowMs)}x${randomUUID().replaceAll('-', '').slice(12)}`;
+  const uuid = randomUUID();
+  return `${timePart(nowMs)}x${uuid.slice(14, 18)}${uuid.slice(19, 23)}${uuid.slice(24)}`; // The last 20 digits, without the dashes.
 }
 
 /** Milliseconds since 1970 of a scan id of ours; `undefined` for an id an operator chose. */

@@ -9,7 +9,7 @@ import type {Commit, CommitResult, Compare, KeyValue, Op, Revision, Store, Store
 export interface GroupCommitOptions {
   /** Batches on their way at once. */
   readonly inFlight?: number;
-  /** With a batch on its way, a further one leaves only when this many commits wait: fewer are better served by the one after. */
+  /** With a batch on its way, a further one leaves with no fewer commits than this: fewer are better served by the one after. */
   readonly secondBatch?: number;
   /** How long a lost reply is read back for. */
   readonly readBackMs?: number;
@@ -36,7 +36,8 @@ interface Waiting {
 /**
  * Sends commits that arrive together in one etcd transaction.
  *
- * When nothing is on its way a commit leaves at once; else it waits for the batch ahead of it, so batches grow with the load by themselves.
+ * When nothing is on its way, the commits of one turn of the event loop leave at its end; else they wait for the batch ahead of them, or until they
+ * are as many as that one carries. So batches grow with the load by themselves, which saves etcd and us most of what a transaction costs.
  * Commits of which one writes what the other compares or writes never share a batch. A refused batch says which commits were the reason (etcd answers with what stands in each
  * compared key at that revision): those get their refusal, the others go again. Whatever else befalls a batch, each commit gets its own answer.
  */
@@ -51,6 +52,8 @@ export class BatchingGroupCommit implements GroupCommit {
   /** Where the queue begins in its array. */
   #head = 0;
   #inFlight = 0;
+  /** How many commits the batch carries that left last. */
+  #lastSize = 0;
   #isFlushPlanned = false;
 
   constructor(store: Store, options: GroupCommitOptions = {}) {
@@ -99,11 +102,11 @@ export class BatchingGroupCommit implements GroupCommit {
     return bytes > bytesLimit ? undefined : {commit: {compares: commit.compares, ops}, reads, writes, bytes};
   }
 
-  /** In a microtask, so that commits of the same moment travel together. */
+  /** At the end of this turn of the event loop: commits of all requests that it found waiting travel together. */
   #planFlush(): void {
     if (this.#isFlushPlanned) return;
     this.#isFlushPlanned = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#isFlushPlanned = false;
       this.#flush();
     });
@@ -112,10 +115,12 @@ export class BatchingGroupCommit implements GroupCommit {
   #flush(): void {
     while (this.#inFlight < this.#maxInFlight) {
       const waiting = this.#queue.length - this.#head;
-      if (waiting === 0 || (this.#inFlight > 0 && waiting < this.#secondBatch)) return;
+      if (waiting === 0 || (this.#inFlight > 0 && waiting < Math.max(this.#secondBatch, this.#lastSize))) return;
+      const batch = this.#takeBatch();
+      this.#lastSize = batch.length;
       this.#inFlight += 1;
       // #send answers every member and never rejects.
-      void this.#send(this.#takeBatch()).finally(() => {
+      void this.#send(batch).finally(() => {
         this.#inFlight -= 1;
         this.#flush();
       });
@@ -130,6 +135,7 @@ export class BatchingGroupCommit implements GroupCommit {
     const skipped: Waiting[] = [];
     const read = new Set<string>();
     const written = new Set<string>();
+    const existing = new Set<string>();
     let ops = 0;
     let compares = 0;
     let bytes = 0;
@@ -137,7 +143,8 @@ export class BatchingGroupCommit implements GroupCommit {
     for (; at < queue.length && ops < operations && skipped.length < operations; at += 1) {
       const waiting = queue[at] as Waiting;
       const {commit} = waiting;
-      const fits = ops + commit.ops.length <= operations && compares + commit.compares.length <= operations && bytes + waiting.bytes <= bytesLimit;
+      const newCompares = commit.compares.reduce((count, compare) => ('exists' in compare && existing.has(compare.key) ? count : count + 1), 0);
+      const fits = ops + commit.ops.length <= operations && compares + newCompares <= operations && bytes + waiting.bytes <= bytesLimit;
       // What one of them writes, no other may compare or write: as if they had come one after the other.
       const isApart = waiting.writes.every((key) => !written.has(key) && !read.has(key)) && waiting.reads.every((key) => !written.has(key));
       if (!fits || !isApart) {
@@ -147,8 +154,9 @@ export class BatchingGroupCommit implements GroupCommit {
       batch.push(waiting);
       for (const key of waiting.reads) read.add(key);
       for (const key of waiting.writes) written.add(key);
+      for (const compare of commit.compares) if ('exists' in compare) existing.add(compare.key);
       ops += commit.ops.length;
-      compares += commit.compares.length;
+      compares += newCompares;
       bytes += waiting.bytes;
     }
     this.#head = at - skipped.length;
@@ -233,12 +241,20 @@ export class BatchingGroupCommit implements GroupCommit {
   }
 }
 
+/** One commit for all. That a key exists (the event of many scans) is asked once. */
 function merged(batch: readonly Waiting[]): Commit {
   if (batch.length === 1) return (batch[0] as Waiting).commit;
   const compares: Compare[] = [];
+  const existing = new Set<string>();
   const ops: Op[] = [];
   for (const {commit} of batch) {
-    for (const compare of commit.compares) compares.push(compare);
+    for (const compare of commit.compares) {
+      if ('exists' in compare) {
+        if (existing.has(compare.key)) continue;
+        existing.add(compare.key);
+      }
+      compares.push(compare);
+    }
     for (const op of commit.ops) ops.push(op);
   }
   return {compares, ops};

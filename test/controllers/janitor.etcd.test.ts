@@ -32,6 +32,7 @@ test('what an unfinished creation leaves behind is removed, after the grace time
   await etcd.etcdctl(['put', keys.chainKey(id), '{"jobs":{},"adjacency":{}}']);
   await etcd.etcdctl(['put', keys.logKey(id, 'server', 1), '{}']);
   await etcd.etcdctl(['put', keys.backlogKey('7fffffff-00000000001', id), '{"timestamp":1}']);
+  await etcd.etcdctl(['put', keys.backlogKey('7fffffff-00000000002', id), 'no json']);
   await eventually(
     async () => expect([...(await keysUnder(`/scan/${id}`)), ...(await keysUnder(`~log/${id}`)), ...(await keysUnder('/backlog/'))]).toEqual([]),
     {

@@ -6,7 +6,7 @@ import type {BacklogEntry} from '../../schema/backlog.ts';
 import type {EventHeader} from '../../schema/blob.ts';
 import {newEventId, newScanId} from '../../schema/ids.ts';
 import {backlogKey, eventKey, scanKey} from '../../schema/keys.ts';
-import type {ScanSpec} from '../../schema/scan.ts';
+import type {ScanSpec, SkymapRequest} from '../../schema/scan.ts';
 import type {Compare, Op} from '../../store/store.ts';
 import {badRequest} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
@@ -14,7 +14,6 @@ import {JsonSyntaxError, scanJson} from '../json/json-scanner.ts';
 import {requireSmall} from '../value-size.ts';
 import type {DockerTags} from './docker-tag.ts';
 import {normaliseRequest} from './request.ts';
-import type {RequestWithoutEvent} from './request.ts';
 import type {CreateScanBody} from './schema.ts';
 
 /** How often a creation is begun again when its event's chunks went away in between. */
@@ -47,26 +46,25 @@ export async function createScan(deps: RouteDeps, tags: DockerTags, body: Create
 }
 
 /** One attempt, under a new id. @returns `undefined` when the event's chunks are gone: begin again */
-async function tryCreate(deps: RouteDeps, request: RequestWithoutEvent, event: EventSource, user: string | undefined): Promise<Scan | undefined> {
+async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSource, user: string | undefined): Promise<Scan | undefined> {
   const nowMs = deps.clock.now();
   const nowSeconds = nowMs / 1000;
   const id = newScanId(nowMs);
   const eventId = 'id' in event ? event.id : newEventId();
+  // Members in the order of their names, as in the request: then the canonical form needs no sorted copy.
   const spec: ScanSpec = {
-    type: 'skymap-scan',
-    request: {...request, i3_event_id: eventId},
     created_at: nowSeconds,
+    request: {...request, i3_event_id: eventId},
+    type: 'skymap-scan',
     ...(user === undefined ? {} : {user}),
   };
   const specText = canonicalJson(spec);
   requireSmall(deps.store.limits, specText, spec.request);
-  const entry: BacklogEntry = {timestamp: nowSeconds, priority: request.priority, pending_timestamp: 0, next_attempt: 0};
+  const entry: BacklogEntry = {next_attempt: 0, pending_timestamp: 0, priority: request.priority, timestamp: nowSeconds};
   const waiting = backlogKey(backlogOrder(request.priority, nowMs), id);
 
-  const compares: Compare[] = [
-    {key: scanKey(id), createRevision: 0},
-    {key: waiting, createRevision: 0},
-  ];
+  // Nothing waits under an id that is new.
+  const compares: Compare[] = [{key: scanKey(id), createRevision: 0}];
   const ops: Op[] = [
     {put: scanKey(id), value: specText},
     {put: waiting, value: canonicalJson(entry)},

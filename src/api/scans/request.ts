@@ -16,11 +16,8 @@ const WORKER_DISK = 1_000_000_000;
 /** Names that a rescan adds to the classifiers by itself. */
 const RESERVED_CLASSIFIERS = ['rescan', 'origin_scan_id'];
 
-/** A request that is complete but for its event. */
-export type RequestWithoutEvent = Omit<SkymapRequest, 'i3_event_id'>;
-
 /**
- * The normalised form of a checked body, its parts looked at in SkyDriver's order.
+ * The normalised form of a checked body, its parts looked at in SkyDriver's order. The event's id is still empty.
  *
  * @param ranges where the body's members stand in `bytes`: JavaScript sorts members that look like numbers, and `nsides` has an order
  * @throws ApiError `invalid`
@@ -31,7 +28,7 @@ export async function normaliseRequest(
   body: CreateScanBody,
   bytes: Buffer,
   ranges: ReadonlyMap<string, JsonRange>,
-): Promise<RequestWithoutEvent> {
+): Promise<SkymapRequest> {
   if (body.memory) throw badRequest("argument 'memory' is deprecated -- use 'worker_memory_bytes'");
   const docker_tag = await tags.resolve(body.docker_tag);
   const scanner_server_memory_bytes = sizeOf(body.scanner_server_memory_bytes, body.scanner_server_memory, SCANNER_SERVER_MEMORY);
@@ -49,21 +46,23 @@ export async function normaliseRequest(
     deps,
     request_clusters.map(([name]) => name),
   );
+  // Members in the order of their names, in which they are stored.
   return {
-    docker_tag,
-    reco_algo: body.reco_algo,
-    nsides: orderedEntries(body.nsides, bytes, ranges.get('nsides')),
-    real_or_simulated_event: body.real_or_simulated_event,
-    max_pixel_reco_time: body.max_pixel_reco_time,
-    request_clusters,
-    predictive_scanning_threshold: body.predictive_scanning_threshold ?? 1,
-    scanner_server_memory_bytes,
-    worker_memory_bytes: sizeOf(body.worker_memory_bytes, body.worker_memory, WORKER_MEMORY),
-    worker_disk_bytes: sizeOf(body.worker_disk_bytes, body.worker_disk, WORKER_DISK),
-    debug_mode: typeof body.debug_mode === 'string' ? [body.debug_mode] : (body.debug_mode ?? []),
     classifiers,
-    scanner_server_env_from_user: Object.entries(body.scanner_server_env_from_user ?? body.scanner_server_env ?? {}),
+    debug_mode: typeof body.debug_mode === 'string' ? [body.debug_mode] : (body.debug_mode ?? []),
+    docker_tag,
+    i3_event_id: '',
+    max_pixel_reco_time: body.max_pixel_reco_time,
+    nsides: orderedEntries(body.nsides, bytes, ranges.get('nsides')),
+    predictive_scanning_threshold: body.predictive_scanning_threshold ?? 1,
     priority: body.priority ?? 0,
+    real_or_simulated_event: body.real_or_simulated_event,
+    reco_algo: body.reco_algo,
+    request_clusters,
+    scanner_server_env_from_user: Object.entries(body.scanner_server_env_from_user ?? body.scanner_server_env ?? {}),
+    scanner_server_memory_bytes,
+    worker_disk_bytes: sizeOf(body.worker_disk_bytes, body.worker_disk, WORKER_DISK),
+    worker_memory_bytes: sizeOf(body.worker_memory_bytes, body.worker_memory, WORKER_MEMORY),
   };
 }
 
