@@ -77,6 +77,7 @@ async function untilStarted(database: Database, config: Config, log: Log, signal
       const meta = await ensureMeta(database.store);
       await ensureClusters(database.store, config.clusters);
       await database.cache.ready(signal);
+      await database.cache.catchUp(signal); // The list may be older than what was just written.
       return meta;
     } catch (err) {
       if (signal.aborted) return undefined;

@@ -39,6 +39,7 @@ async function start({endpoint, cluster, capacity, ttlSeconds, hasApi}: ReplicaS
   await ensureMeta(database.store);
   await ensureClusters(database.store, config.clusters);
   await database.cache.ready();
+  await database.cache.catchUp(); // The list may be older than what was just written.
 
   const replica = randomHex(8);
   database.cache.onChange((changes) => noteOwners(changes, database.cache, replica), stop.signal);

@@ -140,8 +140,6 @@ class WatchConnection {
   #heardAt: number;
   #askedAt: number | undefined;
   #createdAt: number | undefined;
-  /** Whether the watch began in the present, so that etcd had nothing to catch up with. */
-  #beganInPresent = false;
   /** Whether this etcd keeps progress notices behind the events that they speak of. */
   #hasOrderedProgress = false;
   /** An unordered notice that waits for a second one. */
@@ -277,7 +275,6 @@ class WatchConnection {
 
   #onCreated(revision: Revision): void {
     this.#createdAt = this.#heardAt;
-    this.#beganInPresent = revision < this.#start;
     if (revision < this.#start - 1) this.#handlers.onBehind(revision);
     // Tells soon whether the watch is current, and so shortens the wait for the first reader.
     this.requestProgress(0);
@@ -325,7 +322,8 @@ class WatchConnection {
       this.#handlers.onProgress(revision);
       return;
     }
-    if (!this.#beganInPresent && this.#heardAt - (this.#createdAt ?? this.#heardAt) < CATCH_UP_MS) return;
+    // Also where the answer to its creation says that the watch begins in the present: a write may have come between that look and the registration.
+    if (this.#heardAt - (this.#createdAt ?? this.#heardAt) < CATCH_UP_MS) return;
     const confirmed = this.#unconfirmed;
     this.#unconfirmed = revision;
     if (confirmed !== undefined) {
