@@ -8,16 +8,31 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(sorted(value), null, 2);
 }
 
-/** The value with its keys in order; itself where they are in order already, since most of the cost is in the copies. */
+/** The value with its keys in order at every level. What is in order already is not copied: the copies cost more than the text. */
 function sorted(value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value;
-  if (Array.isArray(value)) return value.every((item) => sorted(item) === item) ? value : value.map(sorted);
-  const source = value as Record<string, unknown>;
+  return Array.isArray(value) ? sortedItems(value) : sortedMembers(value as Record<string, unknown>);
+}
+
+function sortedItems(source: readonly unknown[]): readonly unknown[] {
+  let target: unknown[] | undefined;
+  for (let i = 0; i < source.length; i++) {
+    const item = sorted(source[i]);
+    if (item !== source[i]) (target ??= [...source])[i] = item;
+  }
+  return target ?? source;
+}
+
+function sortedMembers(source: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const keys = Object.keys(source);
-  if (areInOrder(keys) && keys.every((key) => sorted(source[key]) === source[key])) return value;
-  const target: Record<string, unknown> = {};
-  for (const key of keys.sort()) target[key] = sorted(source[key]);
-  return target;
+  let target = areInOrder(keys) ? undefined : ({} as Record<string, unknown>);
+  if (target !== undefined) keys.sort();
+  for (const key of keys) {
+    const member = sorted(source[key]);
+    if (target !== undefined) target[key] = member;
+    else if (member !== source[key]) (target = {...source})[key] = member;
+  }
+  return target ?? source;
 }
 
 function areInOrder(keys: readonly string[]): boolean {
