@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
-import {nodeFlags} from '../../src/cli/node-flags.ts';
+import {NODE_FLAGS} from '../../src/cli/node-flags.ts';
 import {must} from '../../src/lib/assert.ts';
 import {freePort} from '../../test/support/etcd.ts';
 import {reapAtExit} from './remote.ts';
@@ -19,7 +19,7 @@ const READY_MS = 20_000;
 export async function startApi(endpoint: string): Promise<ApiProcess> {
   const port = await freePort();
   const clusters = {[CLUSTER]: {engine: 'null', capacity: 1_000_000, settings: {scanner_server: ['true'], worker: ['true']}}};
-  const child = spawn(process.execPath, [...nodeFlags(), join(import.meta.dirname, '..', '..', 'src', 'main.ts'), 'api'], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, join(import.meta.dirname, '..', '..', 'src', 'main.ts'), 'api'], {
     stdio: ['ignore', 'ignore', 'ignore'],
     env: {
       PATH: process.env['PATH'],

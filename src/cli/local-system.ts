@@ -12,7 +12,7 @@ import {must} from '../lib/assert.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
 import {sleep} from '../lib/sleep.ts';
 import {endLeftovers} from '../engines/process/leftovers.ts';
-import {nodeFlags} from './node-flags.ts';
+import {NODE_FLAGS} from './node-flags.ts';
 import {isAlive, readRecords, recordOf, signalProcess, writeRecords} from './process-record.ts';
 import type {ProcessRecord} from './process-record.ts';
 
@@ -102,7 +102,7 @@ export class LocalSystem {
   }
 
   startProcess(name: string, args: readonly string[]): ProcessRecord {
-    return this.#spawn(name, process.execPath, [...nodeFlags(), join(ROOT, 'src', 'main.ts'), ...args], this.#environment());
+    return this.#spawn(name, process.execPath, [...NODE_FLAGS, join(ROOT, 'src', 'main.ts'), ...args], this.#environment());
   }
 
   /** SIGKILL, as a crash would. */
