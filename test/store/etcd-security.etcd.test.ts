@@ -83,17 +83,17 @@ describe('user and password', () => {
     cleanups.push(() => etcd.stop());
     await etcd.etcdctl(['user', 'add', 'root:secret']);
     await etcd.etcdctl(['user', 'grant-role', 'root', 'root']);
-    await etcd.etcdctl(['user', 'add', 'farm:pass']);
-    await etcd.etcdctl(['role', 'add', 'farm']);
-    await etcd.etcdctl(['role', 'grant-permission', 'farm', '--prefix=true', 'readwrite', '/farm/']);
-    await etcd.etcdctl(['user', 'grant-role', 'farm', 'farm']);
+    await etcd.etcdctl(['user', 'add', 'icecube:pass']);
+    await etcd.etcdctl(['role', 'add', 'icecube']);
+    await etcd.etcdctl(['role', 'grant-permission', 'icecube', '--prefix=true', 'readwrite', '/icecube/']);
+    await etcd.etcdctl(['user', 'grant-role', 'icecube', 'icecube']);
     await etcd.etcdctl(['auth', 'enable']);
     return etcd;
   }
 
   test('a user does what its role allows; everything else is forbidden', async () => {
     const etcd = await etcdWithUsers(300);
-    const {store, members} = open({endpoints: [etcd.endpoint], user: 'farm', password: 'pass'}, '/farm');
+    const {store, members} = open({endpoints: [etcd.endpoint], user: 'icecube', password: 'pass'}, '/icecube');
     expect((await store.commit(put('/a'))).ok).toBe(true);
     expect((await store.get('/a'))?.value.toString()).toBe('x');
     expect(await store.currentRevision()).toBeGreaterThan(1);
@@ -101,16 +101,16 @@ describe('user and password', () => {
     await expect(outside.commit(put('/elsewhere'))).rejects.toMatchObject({code: 'forbidden'});
     await expect(outside.get('/elsewhere')).rejects.toMatchObject({code: 'forbidden'});
 
-    expect((await open({endpoints: [etcd.endpoint], user: 'farm:pass'}, '/farm').store.get('/a'))?.value.toString()).toBe('x');
-    const wrong = open({endpoints: [etcd.endpoint], user: 'farm', password: 'wrong'}, '/farm');
+    expect((await open({endpoints: [etcd.endpoint], user: 'icecube:pass'}, '/icecube').store.get('/a'))?.value.toString()).toBe('x');
+    const wrong = open({endpoints: [etcd.endpoint], user: 'icecube', password: 'wrong'}, '/icecube');
     await expect(wrong.store.commit(put('/a'))).rejects.toMatchObject({code: 'forbidden'});
-    const nobody = open({endpoints: [etcd.endpoint]}, '/farm');
+    const nobody = open({endpoints: [etcd.endpoint]}, '/icecube');
     await expect(nobody.store.commit(put('/a'))).rejects.toMatchObject({code: 'forbidden'});
   });
 
   test('reads, writes, watches and leases go on after tokens have expired (E13)', async () => {
     const etcd = await etcdWithUsers(1);
-    const {store, members} = open({endpoints: [etcd.endpoint], user: 'farm', password: 'pass'}, '/farm');
+    const {store, members} = open({endpoints: [etcd.endpoint], user: 'icecube', password: 'pass'}, '/icecube');
     await store.commit(put('/a'));
     // etcd forgets a token a second after its last use, and looks once a second. Asking whether it has would be a use.
     const untilExpired = async (): Promise<void> => sleep(2600);
@@ -120,7 +120,7 @@ describe('user and password', () => {
       new Promise((resolve, reject) => {
         stream.on('error', reject);
         stream.on('data', (response) => resolve(response.canceled ? response.cancel_reason : 'watching'));
-        stream.write({create_request: {key: Buffer.from('/farm/'), range_end: Buffer.from('/farm0')}});
+        stream.write({create_request: {key: Buffer.from('/icecube/'), range_end: Buffer.from('/icecube0')}});
       });
     const stale = await members.preferred.watch();
     expect(await created(stale)).not.toBe('watching');

@@ -14,7 +14,7 @@ let store: EtcdStore;
 beforeAll(async () => {
   etcd = await startEtcd({unsafeNoFsync: true});
   members = new EtcdMembers({endpoints: [etcd.endpoint]});
-  store = new EtcdStore(members, {prefix: '/farm'});
+  store = new EtcdStore(members, {prefix: '/icecube'});
 });
 afterAll(async () => {
   members.close();
@@ -53,7 +53,7 @@ describe('keys and values', () => {
     const revision = written(await store.commit({compares: [], ops: [{put: '/a/1', value: 'smörgås'}]}));
     expect(await store.get('/a/1')).toMatchObject({key: '/a/1', createRevision: revision, modRevision: revision, lease: '0'});
     expect((await store.get('/a/1'))?.value.toString()).toBe('smörgås');
-    expect(await etcd.etcdctl(['get', '/farm/a/1', '--print-value-only'])).toBe('smörgås\n');
+    expect(await etcd.etcdctl(['get', '/icecube/a/1', '--print-value-only'])).toBe('smörgås\n');
     expect(await store.get('/a/none')).toBeUndefined();
   });
 
@@ -84,7 +84,7 @@ describe('keys and values', () => {
     const plain = new EtcdStore(members);
     await etcd.etcdctl(['put', '~other', 'x']);
     expect((await plain.range('')).entries.map((e) => e.key)).toContain('~other');
-    expect((await plain.range('/farm/a/')).entries.map((e) => e.key)).toEqual(['/farm/a/1']);
+    expect((await plain.range('/icecube/a/')).entries.map((e) => e.key)).toEqual(['/icecube/a/1']);
   });
 
   test('a range of more than 4 MiB arrives (E2)', async () => {
@@ -220,7 +220,7 @@ describe('when etcd or the way to it fails', () => {
     const proxy = await TcpProxy.start(etcd.endpoint);
     const own = new EtcdMembers({endpoints: [proxy.endpoint]});
     try {
-      const behind = new EtcdStore(own, {prefix: '/farm'});
+      const behind = new EtcdStore(own, {prefix: '/icecube'});
       await behind.currentRevision();
       proxy.set('reply', 'stall');
       const writing = codeOf(behind.commit({compares: [{key: '/once', createRevision: 0}], ops: [{put: '/once', value: 'mine'}]}));
@@ -285,7 +285,7 @@ describe('when etcd or the way to it fails', () => {
     const [a, b] = [await TcpProxy.start(etcd.endpoint), await TcpProxy.start(etcd.endpoint)];
     const own = new EtcdMembers({endpoints: [a.endpoint, b.endpoint]});
     try {
-      const both = new EtcdStore(own, {prefix: '/farm', readTimeoutMs: 3000});
+      const both = new EtcdStore(own, {prefix: '/icecube', readTimeoutMs: 3000});
       await both.commit({compares: [], ops: [{put: '/two', value: '1'}]});
       expect([a.accepted, b.accepted]).toEqual([1, 0]);
       a.refuse();
