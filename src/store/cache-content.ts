@@ -162,7 +162,8 @@ export class CacheContent {
     }
     if (ref.kind === 'backlog' && ref.of !== 'scan') return this.#putBad(kv, `nothing of the kind ${ref.of} waits for admission`);
     const entry = this.#parsed(ref, kv);
-    this.#change(() => setOrDelete(this.bad, kv.key, isBad(entry) ? entry : undefined));
+    if (isBad(entry)) this.#change(() => this.bad.set(kv.key, entry));
+    else if (this.bad.has(kv.key)) this.#change(() => this.bad.delete(kv.key));
     this.#place(ref, entry);
     return entry;
   }

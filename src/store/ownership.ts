@@ -11,9 +11,10 @@ import type {KeyRef} from '../schema/keys.ts';
 import {parseOwner} from '../schema/owner.ts';
 import type {Owner} from '../schema/owner.ts';
 import type {Cache, Change} from './cache.ts';
+import {CLAIMS_IN_FLIGHT, ClaimQueue} from './claim-queue.ts';
+import type {ClaimRequest} from './claim-queue.ts';
 import type {Claim, ClaimExtra, FencedWriter, LeaseKeeper, Ownership} from './contracts.ts';
 import {isLeaseGone} from './etcd-errors.ts';
-import {sizeOf} from './etcd-store.ts';
 import {OwnerKeyWriter, isBroken} from './owner-key-writer.ts';
 import type {CommitResult, Compare, KeyValue, LeaseId, Op, Revision, Store} from './store.ts';
 
@@ -31,22 +32,8 @@ export interface OwnershipDeps {
 
 export type LossCause = 'lease' | 'deleted' | 'resigned';
 
-/** Claims per transaction, and transactions side by side. */
-const BATCH = 120;
-const IN_FLIGHT = 8;
 /** A key that could not be given back is tried again this often. */
 const RESIGN_AGAIN_MS = 1000;
-
-/** What one caller of {@link Ownership.campaign} asked for. */
-interface Request {
-  readonly key: string;
-  readonly extra: ClaimExtra | undefined;
-  readonly bytes: number;
-  /** Travels alone: together with others it was refused, and nothing said which of them was the reason. */
-  alone: boolean;
-  readonly resolve: (claim: Claim) => void;
-  readonly reject: (err: unknown) => void;
-}
 
 /**
  * Owner keys of this process, in etcd.
@@ -62,17 +49,14 @@ export class EtcdOwnership implements Ownership {
   readonly #resigning = new Map<string, Promise<void>>();
   /** Keys that are ours in etcd, but not wanted: create revision by key. Given back in the background. */
   readonly #strays = new Map<string, Revision>();
-  /** Of an owner key's value, for the size of a batch. */
-  readonly #valueBytes: number;
+  readonly #queue: ClaimQueue;
   /** Up to which revision the watch has shown every change. */
   #eventRevision: Revision = 0;
-  #queue: Request[] = [];
-  #inFlight = 0;
-  #isFlushScheduled = false;
 
   constructor(deps: OwnershipDeps) {
     this.#deps = deps;
-    this.#valueBytes = Buffer.byteLength(canonicalJson({...deps.identity, since: rfc3339(0)}));
+    const valueBytes = Buffer.byteLength(canonicalJson({...deps.identity, since: rfc3339(0)}));
+    this.#queue = new ClaimQueue(deps.store.limits, valueBytes, (batch) => this.#send(batch));
   }
 
   get ownedKeys(): Iterable<string> {
@@ -129,21 +113,17 @@ export class EtcdOwnership implements Ownership {
       if (writer !== undefined) writers.push(writer);
     }
     const batches: OwnerKeyWriter[][] = [];
-    for (let i = 0; i < writers.length; i += this.#batchSize) batches.push(writers.slice(i, i + this.#batchSize));
+    for (let i = 0; i < writers.length; i += this.#queue.batchSize) batches.push(writers.slice(i, i + this.#queue.batchSize));
     const next = batches.values();
     // As many at once as claims: a hand-over of thousands of keys takes tenths of a second.
     await Promise.all(
-      Array.from({length: IN_FLIGHT}, async () => {
+      Array.from({length: CLAIMS_IN_FLIGHT}, async () => {
         for (const batch of next) await this.#resign(batch);
       }),
     );
   }
 
   // Claiming
-
-  get #batchSize(): number {
-    return Math.min(BATCH, this.#deps.store.limits.operations);
-  }
 
   async #campaign(key: string, extra: ClaimExtra | undefined, before: Promise<Claim> | undefined): Promise<Claim> {
     // What is under way for this key ends first: two claims of it would each take the other's key for a stranger's.
@@ -153,9 +133,7 @@ export class EtcdOwnership implements Ownership {
     if (writer?.isOwner()) return extra === undefined ? elected(writer, writer.createRevision) : this.#commitExtra(writer, extra);
     if (this.#deps.lease.current() === undefined) return {kind: 'no_lease'};
     return new Promise<Claim>((resolve, reject) => {
-      const bytes = sizeOf([{put: key, value: ''}, ...(extra?.ops ?? [])]) + this.#valueBytes;
-      this.#queue.push({key, extra, bytes, alone: false, resolve, reject});
-      this.#scheduleFlush();
+      this.#queue.add({key, extra, alone: false, resolve, reject});
     });
   }
 
@@ -165,59 +143,8 @@ export class EtcdOwnership implements Ownership {
     return result.ok ? elected(writer, result.revision) : {kind: 'refused', result};
   }
 
-  /** A microtask later, so that claims of the same moment travel together. */
-  #scheduleFlush(): void {
-    if (this.#isFlushScheduled) return;
-    this.#isFlushScheduled = true;
-    queueMicrotask(() => {
-      this.#isFlushScheduled = false;
-      // One batch at a time while they are small: what comes meanwhile fills the next. Full ones go side by side.
-      while (this.#queue.length > 0 && (this.#inFlight === 0 || (this.#inFlight < IN_FLIGHT && this.#queue.length >= this.#batchSize))) {
-        const batch = this.#takeBatch();
-        this.#inFlight += 1;
-        void this.#send(batch).finally(() => {
-          this.#inFlight -= 1;
-          this.#scheduleFlush();
-        });
-      }
-    });
-  }
-
-  /** As many as fit into one transaction, in which no key may be written twice. */
-  #takeBatch(): Request[] {
-    const {operations, bytes: maxBytes} = this.#deps.store.limits;
-    const batch: Request[] = [];
-    const later: Request[] = [];
-    const written = new Set<string>();
-    let compares = 0;
-    let ops = 0;
-    let bytes = 0;
-    let next = 0;
-    for (; next < this.#queue.length && batch.length < this.#batchSize; next++) {
-      const request = this.#queue[next] as Request;
-      const {key, extra} = request;
-      const isAlone = request.alone || extra?.ops.some((op) => 'deletePrefix' in op) === true;
-      compares += 1 + (extra?.compares.length ?? 0);
-      ops += 1 + (extra?.ops.length ?? 0);
-      bytes += request.bytes;
-      if (batch.length > 0 && (isAlone || compares > operations || ops > operations || bytes > maxBytes)) break;
-      const keys = extra === undefined ? [key] : [key, ...extra.ops.map(keyOfOp)];
-      if (keys.some((one) => written.has(one))) later.push(request);
-      else {
-        batch.push(request);
-        for (const one of keys) written.add(one);
-      }
-      if (isAlone) {
-        next += 1;
-        break;
-      }
-    }
-    this.#queue = [...later, ...this.#queue.slice(next)];
-    return batch;
-  }
-
   /** Never rejects: every request of the batch is answered, or goes back into the queue. */
-  async #send(batch: readonly Request[]): Promise<void> {
+  async #send(batch: readonly ClaimRequest[]): Promise<void> {
     const {store, lease, identity, clock} = this.#deps;
     const leaseId = lease.current();
     if (leaseId === undefined) {
@@ -241,8 +168,8 @@ export class EtcdOwnership implements Ownership {
   }
 
   /** Finds out who was the reason: those are answered, the others go again. */
-  #onRefused(batch: readonly Request[], result: CommitResult & {readonly ok: false}, leaseId: LeaseId): void {
-    const again: Request[] = [];
+  #onRefused(batch: readonly ClaimRequest[], result: CommitResult & {readonly ok: false}, leaseId: LeaseId): void {
+    const again: ClaimRequest[] = [];
     for (const request of batch) {
       const own = [{key: request.key, createRevision: 0}, ...(request.extra?.compares ?? [])];
       const holder = result.found.get(request.key);
@@ -257,10 +184,10 @@ export class EtcdOwnership implements Ownership {
     }
     // Nobody to blame by single keys: a compare of a prefix. Each for itself then.
     if (again.length === batch.length) for (const request of again) request.alone = true;
-    this.#queue.unshift(...again);
+    this.#queue.addFirst(again);
   }
 
-  async #onFailed(batch: readonly Request[], err: unknown, leaseId: LeaseId, value: string): Promise<void> {
+  async #onFailed(batch: readonly ClaimRequest[], err: unknown, leaseId: LeaseId, value: string): Promise<void> {
     if (isLeaseGone(err)) {
       this.#deps.lease.check();
       for (const request of batch) request.resolve({kind: 'no_lease'});
@@ -270,13 +197,13 @@ export class EtcdOwnership implements Ownership {
     } else if (batch.length > 1 && !hasCode(err, 'unavailable')) {
       // One of them is not acceptable; the others must not suffer for it.
       for (const request of batch) request.alone = true;
-      this.#queue.unshift(...batch);
+      this.#queue.addFirst(batch);
     } else {
       for (const request of batch) request.reject(err);
     }
   }
 
-  async #readBack(request: Request, cause: unknown, leaseId: LeaseId, value: string): Promise<void> {
+  async #readBack(request: ClaimRequest, cause: unknown, leaseId: LeaseId, value: string): Promise<void> {
     try {
       const found = await this.#deps.store.get(request.key);
       if (found !== undefined && this.#isOurs(found, leaseId)) {
@@ -410,8 +337,8 @@ export class EtcdOwnership implements Ownership {
   async #resignStrays(): Promise<void> {
     const strays = [...this.#strays].filter(([key]) => !this.#owned.has(key) && !this.#campaigns.has(key) && !this.#resigning.has(key));
     if (strays.length > 0) this.#deps.log.warn({count: strays.length}, 'giving back owner keys that nobody here uses');
-    for (let i = 0; i < strays.length; i += this.#batchSize) {
-      const batch = strays.slice(i, i + this.#batchSize);
+    for (let i = 0; i < strays.length; i += this.#queue.batchSize) {
+      const batch = strays.slice(i, i + this.#queue.batchSize);
       for (const [key] of batch) this.#strays.delete(key);
       await this.#delete(new Map(batch));
     }
@@ -467,8 +394,4 @@ function pick(found: ReadonlyMap<string, KeyValue | undefined>, compares: readon
   const part = new Map<string, KeyValue | undefined>();
   for (const compare of compares) if (!('prefix' in compare)) part.set(compare.key, found.get(compare.key));
   return part;
-}
-
-function keyOfOp(op: Op): string {
-  return 'put' in op ? op.put : 'delete' in op ? op.delete : op.deletePrefix;
 }
