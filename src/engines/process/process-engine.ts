@@ -1,12 +1,8 @@
-import {spawn} from 'node:child_process';
-import type {ChildProcess} from 'node:child_process';
-import {closeSync, existsSync, openSync, statSync, utimesSync, watch, writeFileSync} from 'node:fs';
+import {existsSync, statSync, utimesSync, watch, writeFileSync} from 'node:fs';
 import {readdir, rename, rm} from 'node:fs/promises';
-import {availableParallelism, hostname} from 'node:os';
+import {hostname} from 'node:os';
 import {join} from 'node:path';
-import {createInterface} from 'node:readline';
 import {setImmediate as turn} from 'node:timers/promises';
-import {fileURLToPath} from 'node:url';
 import {rfc3339} from '../../lib/clock.ts';
 import type {Clock} from '../../lib/clock.ts';
 import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
@@ -17,7 +13,8 @@ import type {Engine, JobObservation, JobRef, JobSpec} from '../engine.ts';
 import {readKeptOutput} from './kept-output.ts';
 import {BOOT_ID, endMembers, isAlive, pidNamespace, signalProcess} from './processes.ts';
 import {MARKERS, compareFences, isFileName, nameOf, openRunDirectory} from './run-directory.ts';
-import type {Claim, ExitRecord, LaunchOutcome, LaunchRequest, RunDirectory} from './run-directory.ts';
+import type {Claim, ExitRecord, RunDirectory} from './run-directory.ts';
+import {SupervisorStarter} from './supervisor-starter.ts';
 
 export interface ProcessEngineOptions {
   /** The run directory, made if it is not there. One for each database: names of jobs are only unique within one. */
@@ -28,8 +25,6 @@ export interface ProcessEngineOptions {
   readonly clock: Clock;
 }
 
-/** From the start of a supervisor to its word that it launched. */
-const LAUNCH_DEADLINE_MS = 30_000;
 /** How long {@link ProcessEngine.observe} tries to end what a dead supervisor left behind before it says `unavailable`. */
 const CONTAIN_DEADLINE_MS = 5000;
 /** How many tries are renewed before other work gets its turn. */
@@ -41,10 +36,6 @@ const WATCH_RETRY_MS = 5000;
 /** How long a forgotten scan is remembered, so that a launch which was decided before and comes after it is refused. */
 const FORGOTTEN_KEPT_MS = 24 * 3600 * 1000;
 const PRUNE_EVERY_MS = 3600 * 1000;
-
-const SUPERVISOR = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './supervisor.ts' : './supervisor.js', import.meta.url));
-/** A supervisor needs no helper threads and a small heap. */
-const SUPERVISOR_FLAGS = ['--v8-pool-size=0', '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
 
 /** A process engine on the run directory `options.root`. Linux only: it reads `/proc`. */
 export function openProcessEngine(options: ProcessEngineOptions): ProcessEngine {
@@ -65,13 +56,14 @@ export class ProcessEngine implements Engine {
   readonly place: string;
   private readonly directory: RunDirectory;
   private readonly options: ProcessEngineOptions;
-  private readonly launches = new Gate(2 * availableParallelism());
+  private readonly starter: SupervisorStarter;
   private readonly containing = new Map<string, Promise<JobObservation>>();
   private prunedAt = -Infinity;
 
   constructor(directory: RunDirectory, options: ProcessEngineOptions) {
     this.directory = directory;
     this.options = options;
+    this.starter = new SupervisorStarter(directory, options.baseEnv);
     const namespace = pidNamespace();
     this.place = namespace === '' ? directory.id : `${directory.id}.${namespace}`;
   }
@@ -175,7 +167,7 @@ export class ProcessEngine implements Engine {
     this.raiseFence(ref, fence);
     const claim = this.directory.claim(ref);
     if (claim === undefined) {
-      const outcome = await this.launches.run(() => this.launch(job));
+      const outcome = await this.starter.launch(job);
       const seen = await this.observeHere(ref, this.place);
       if (seen.kind === 'absent') {
         throw new ControlPlaneError('unavailable', `the supervisor of ${nameOf(ref)} launched nothing: ${outcome}`);
@@ -262,75 +254,6 @@ export class ProcessEngine implements Engine {
     if (order > 0) this.directory.rememberFence(ref, fence);
   }
 
-  /**
-   * Starts a supervisor and waits for its word. Whatever comes back, the caller looks at the claim: it alone says what happened.
-   *
-   * @returns the outcome in words.
-   */
-  private async launch(job: JobSpec): Promise<string> {
-    const name = nameOf(job.ref);
-    const errors = openSync(this.directory.file(job.ref, 'supervisor.stderr'), 'a', 0o600);
-    let child: ChildProcess;
-    try {
-      child = spawn(process.execPath, [...SUPERVISOR_FLAGS, SUPERVISOR, name], {
-        cwd: '/',
-        detached: true,
-        stdio: ['pipe', 'pipe', errors],
-        // Ours may hold secrets, and options for Node that are none of the supervisor's.
-        env: {
-          NODE_COMPILE_CACHE: this.directory.cache,
-          UV_THREADPOOL_SIZE: '1',
-          [MARKERS.supervisor]: name,
-          [MARKERS.runDirectory]: this.directory.id,
-        },
-      });
-    } finally {
-      closeSync(errors);
-    }
-    try {
-      return await this.converse(child, job);
-    } finally {
-      child.stdin?.destroy();
-      child.stdout?.destroy();
-      child.unref();
-    }
-  }
-
-  private async converse(child: ChildProcess, job: JobSpec): Promise<string> {
-    const request: LaunchRequest = {
-      root: this.directory.root,
-      id: this.directory.id,
-      ref: job.ref,
-      fence: job.fence,
-      clusterId: job.clusterId,
-      command: job.command,
-      env: [...Object.entries(this.options.baseEnv), ...job.env],
-      count: job.count,
-      outputLimitBytes: job.outputLimitBytes,
-      stopGraceMs: job.stopGraceMs,
-      orphanAfterMs: job.orphanAfterMs,
-    };
-    const answer = Promise.withResolvers<string>();
-    child.on('error', (err) => answer.resolve(err.message));
-    const {stdin, stdout} = child;
-    if (stdin === null || stdout === null) return answer.promise; // never started; 'error' says why
-    stdin.on('error', () => undefined); // EPIPE: it ended early; its output or exit says why
-    stdin.end(`${JSON.stringify(request)}\n`);
-    const lines = createInterface({input: stdout});
-    lines.once('line', (line) => {
-      const outcome = JSON.parse(line) as LaunchOutcome;
-      answer.resolve(outcome.kind === 'failed' ? outcome.reason : outcome.kind);
-    });
-    lines.once('close', () => answer.resolve('it ended without a word'));
-    const timer = setTimeout(() => answer.resolve(`no word within ${LAUNCH_DEADLINE_MS / 1000} s`), LAUNCH_DEADLINE_MS);
-    try {
-      return await answer.promise;
-    } finally {
-      clearTimeout(timer);
-      lines.close();
-    }
-  }
-
   /** Ends what a dead supervisor left behind, then records the exit that it could not record. Observers that do so at the same time agree. */
   private contain(ref: JobRef, claim: Claim & {readonly kind: 'launch'}): Promise<JobObservation> {
     const name = nameOf(ref);
@@ -380,28 +303,6 @@ export class ProcessEngine implements Engine {
 
   private now(): string {
     return rfc3339(this.options.clock.now());
-  }
-}
-
-/** Lets so many run at a time. */
-class Gate {
-  private free: number;
-  private readonly waiting: (() => void)[] = [];
-
-  constructor(width: number) {
-    this.free = width;
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.free === 0) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    else this.free--;
-    try {
-      return await work();
-    } finally {
-      const next = this.waiting.shift();
-      if (next === undefined) this.free++;
-      else next();
-    }
   }
 }
 
