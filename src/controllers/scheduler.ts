@@ -21,6 +21,7 @@ import type {FencedWriter, Ownership} from '../store/contracts.ts';
 import type {Compare, Op, Revision} from '../store/store.ts';
 import type {LoneController} from './controller.ts';
 import type {ScanController} from './scan-controller.ts';
+import {SlotLedger} from './slot-ledger.ts';
 
 export interface SchedulerDeps {
   readonly cache: Cache;
@@ -68,12 +69,7 @@ class Round {
   readonly #deps: SchedulerDeps;
   readonly #writer: FencedWriter;
   readonly #signal: AbortSignal;
-  /** Slots of every admission in the cache, by scan. */
-  readonly #granted = new Map<string, Readonly<Record<string, number>>>();
-  /** Slots used on each cluster by what is in {@link #granted} and {@link #reserved}. */
-  readonly #used = new Map<string, number>();
-  /** Slots of admissions sent and not yet seen in the cache. */
-  readonly #reserved = new Map<string, Readonly<Record<string, number>>>();
+  readonly #slots = new SlotLedger();
   /** Scans that run with fewer slots than they asked for. */
   readonly #short = new Set<string>();
   /** Scans whose backlog entry may have to be made, moved or removed. */
@@ -147,39 +143,24 @@ class Round {
   }
 
   #takeAll(): void {
-    this.#granted.clear();
-    this.#used.clear();
+    this.#slots.clearGranted();
     this.#short.clear();
-    for (const slots of this.#reserved.values()) this.#use(slots, 1);
     for (const record of this.#deps.cache.scans.values()) this.#takeOne(record.id);
     this.#isWoken = true;
   }
 
   #takeOne(id: string): void {
     const record = this.#deps.cache.scans.get(id);
-    const before = this.#granted.get(id);
     // What a damaged admission granted is in use all the same.
-    const now = record?.bad?.has('admission') === true ? (before ?? workersOf(record)) : record?.admission?.value.slots;
-    if (before !== now) {
-      if (before !== undefined) this.#use(before, -1);
-      if (now !== undefined) {
-        this.#use(now, 1);
-        this.#granted.set(id, now);
-      } else this.#granted.delete(id);
-    }
+    const isDamaged = record?.bad?.has('admission') === true;
+    this.#slots.setGranted(id, isDamaged ? (this.#slots.granted(id) ?? workersOf(record)) : record?.admission?.value.slots);
     if (record?.admission !== undefined && growthFor(record, EVERYTHING) !== undefined) this.#short.add(id);
     else this.#short.delete(id);
     this.#dirty.add(id);
   }
 
-  #use(slots: Readonly<Record<string, number>>, sign: 1 | -1): void {
-    for (const [cluster, count] of Object.entries(slots)) this.#used.set(cluster, (this.#used.get(cluster) ?? 0) + sign * count);
-  }
-
   #free(): FreeSlots {
-    const free: FreeSlots = new Map();
-    for (const [name, entry] of this.#deps.cache.clusters) free.set(name, entry.value.capacity - (this.#used.get(name) ?? 0));
-    return free;
+    return this.#slots.free([...this.#deps.cache.clusters].map(([name, entry]) => [name, entry.value.capacity]));
   }
 
   /** Backlog entries for scans put by hand or resumed; removal of those whose scan does not wait any more; a move when the priority was changed. */
@@ -243,7 +224,7 @@ class Round {
     for (const {id} of cache.backlog()) {
       if (this.#inFlight.size >= this.#deps.concurrency) return;
       const record = cache.scans.get(id);
-      if (record === undefined || this.#inFlight.has(id) || this.#reserved.has(id) || !waitsForAdmission(record)) continue;
+      if (record === undefined || this.#inFlight.has(id) || this.#slots.isReserved(id) || !waitsForAdmission(record)) continue;
       const grant = grantFor(record, free, clusters);
       if (grant === undefined) {
         // It waits for these clusters; nobody younger may take what it waits for.
@@ -252,7 +233,7 @@ class Round {
         continue;
       }
       for (const [cluster, count] of Object.entries(grant.slots)) free.set(cluster, (free.get(cluster) ?? 0) - count);
-      this.#reserve(id, grant.slots);
+      this.#slots.reserve(id, grant.slots);
       this.#start(id, () => this.#admitOne(record, grant));
     }
   }
@@ -313,7 +294,7 @@ class Round {
     for (const id of this.#short) {
       if (this.#inFlight.size >= this.#deps.concurrency) return;
       const record = cache.scans.get(id);
-      if (record?.admission === undefined || this.#inFlight.has(id) || this.#reserved.has(id)) continue;
+      if (record?.admission === undefined || this.#inFlight.has(id) || this.#slots.isReserved(id)) continue;
       const slots = growthFor(record, free);
       if (slots === undefined) continue;
       const before = record.admission.value.slots;
@@ -324,16 +305,11 @@ class Round {
         more[cluster] = extra;
         free.set(cluster, (free.get(cluster) ?? 0) - extra);
       }
-      this.#reserve(id, more);
+      this.#slots.reserve(id, more);
       const next: Admission = {...record.admission.value, slots};
       const compares = [...unchanged(record), {key: keys.admissionKey(id), modRevision: record.admission.modRevision}];
       this.#start(id, async () => this.#seen(await this.#write(compares, [put(keys.admissionKey(id), next)])));
     }
-  }
-
-  #reserve(id: string, slots: Readonly<Record<string, number>>): void {
-    this.#reserved.set(id, slots);
-    this.#use(slots, 1);
   }
 
   /** A reservation may only end when the cache shows what was written: until then it is what counts. */
@@ -369,11 +345,7 @@ class Round {
       })
       .finally(() => {
         this.#inFlight.delete(id);
-        const reserved = this.#reserved.get(id);
-        if (reserved !== undefined) {
-          this.#reserved.delete(id);
-          this.#use(reserved, -1);
-        }
+        this.#slots.release(id);
         this.#nudge();
       });
     this.#inFlight.set(id, done);
