@@ -44,15 +44,14 @@ export interface Started<M extends Methods> {
 }
 
 /**
- * Starts `bench/processes/<file>` in a process of its own and resolves when it serves.
+ * Starts `bench/processes/<file>` in a process of its own, with these flags of Node, and resolves when it serves.
  *
  * A call to a process that ends before it has answered is rejected.
  */
-export async function startProcess<M extends Methods>(file: string, env: Readonly<Record<string, string>> = {}): Promise<Started<M>> {
+export async function startProcess<M extends Methods>(file: string, flags: readonly string[] = []): Promise<Started<M>> {
   const child = fork(join(import.meta.dirname, '..', 'processes', file), [], {
-    execArgv: ['--expose-gc', '--max-old-space-size=4096'],
+    execArgv: ['--expose-gc', '--max-old-space-size=4096', ...flags],
     serialization: 'advanced',
-    env: {...process.env, ...env},
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();

@@ -1,3 +1,4 @@
+import {NODE_FLAGS} from '../../src/cli/node-flags.ts';
 import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import {must} from '../../src/lib/assert.ts';
 import {newEventId} from '../../src/schema/ids.ts';
@@ -64,7 +65,7 @@ export const failover: Family = {
     let owner: Started<BenchReplica> | undefined;
     let survivor: Started<BenchReplica> | undefined;
     const start = async (): Promise<Started<BenchReplica>> => {
-      const replica = await startProcess<BenchReplica>('replica.ts');
+      const replica = await startProcess<BenchReplica>('replica.ts', NODE_FLAGS);
       await replica.call.start({endpoint: bench.etcd.endpoint, cluster: CLUSTER, capacity: 1_000_000, ttlSeconds: TTL_SECONDS, hasApi: false});
       return replica;
     };

@@ -1,3 +1,4 @@
+import {NODE_FLAGS} from '../../src/cli/node-flags.ts';
 import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import {newEventId} from '../../src/schema/ids.ts';
 import {eventKey} from '../../src/schema/keys.ts';
@@ -57,7 +58,7 @@ async function measure(replicas: number, count: number): Promise<{a: readonly Ar
     await bench.raw.call.put(eventKey(eventId), canonicalJson({json_dict: {a: 22}}));
     let port = 0;
     for (let n = 0; n < replicas; n++) {
-      const replica = await startProcess<BenchReplica>('replica.ts');
+      const replica = await startProcess<BenchReplica>('replica.ts', NODE_FLAGS);
       started.push(replica);
       const settings = {endpoint: bench.etcd.endpoint, cluster: CLUSTER, capacity: 1_000_000, ttlSeconds: 10, hasApi: n === 0};
       port = (await replica.call.start(settings)).port || port;
