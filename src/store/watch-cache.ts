@@ -34,7 +34,8 @@ import type {AnyEntry, ScanRef, WaitingEntry} from './scan-draft.ts';
 import {Sharing} from './sharing.ts';
 import type {KeyValue, Revision} from './store.ts';
 import {PrefixWatch} from './watch-stream.ts';
-import type {WatchEvent, WatchHandlers, WatchTimings} from './watch-stream.ts';
+import type {WatchHandlers, WatchTimings} from './watch-stream.ts';
+import type {WatchEvent} from './wire/watch-messages.ts';
 
 export interface WatchCacheDeps {
   readonly store: EtcdStore;
