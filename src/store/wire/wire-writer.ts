@@ -39,7 +39,7 @@ export class WireWriter {
 
   /** A number, or an enum's. */
   int64(tag: number, value: number): void {
-    assert(Number.isSafeInteger(value), `${value} is a safe integer`);
+    assert(Number.isSafeInteger(value), 'the int64 is a safe integer');
     if (value >= 0) this.#varint(value);
     else this.#raw(varintOf(BigInt(value)));
     this.#varint(tag);
@@ -77,6 +77,7 @@ export class WireWriter {
   }
 
   #varint(value: number): void {
+    // A safe integer takes no more.
     this.#reserve(8);
     let size = 1;
     for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size += 1;
