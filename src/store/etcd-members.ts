@@ -1,9 +1,13 @@
-import {AuthClient, KVClient, LeaseClient, MaintenanceClient, WatchClient} from 'etcd3';
-import type {ICallable, IDuplexStream, ILeaseKeepAliveRequest, ILeaseKeepAliveResponse, IOptions, IWatchRequest, IWatchResponse} from 'etcd3';
+import {AuthClient, KVClient, LeaseClient, MaintenanceClient} from 'etcd3';
+import type {ICallable, IDuplexStream, ILeaseKeepAliveRequest, ILeaseKeepAliveResponse, IOptions} from 'etcd3';
 import {ConnectionPool} from 'etcd3/lib/connection-pool.js';
 import {ControlPlaneError} from '../lib/errors.ts';
 import {must} from '../lib/assert.ts';
 import {LoginError, grpcFailure, isAuthExpired} from './etcd-errors.ts';
+import {decodeRange, decodeTxn} from './wire/kv-messages.ts';
+import type {RangeResponse, TxnResponse} from './wire/kv-messages.ts';
+import {decodeWatch, encodeWatch} from './wire/watch-messages.ts';
+import type {WatchRequest, WatchResponse} from './wire/watch-messages.ts';
 
 /** How to reach an etcd, as etcdctl takes it. Certificates are the files' contents (PEM). */
 export interface EtcdEndpoints {
@@ -19,7 +23,7 @@ export interface EtcdEndpoints {
 }
 
 /** A watch stream. Listen to `error` before anything else: an error nobody listens to ends the process. */
-export type WatchStream = IDuplexStream<IWatchRequest, IWatchResponse>;
+export type WatchStream = IDuplexStream<WatchRequest, WatchResponse>;
 /** A lease's keep-alive stream; as {@link WatchStream}. */
 export type KeepAliveStream = IDuplexStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>;
 
@@ -28,7 +32,17 @@ type Connection = Parameters<Parameters<ConnectionPool['withConnection']>[1]>[0]
 type Client = Connection['client'];
 type Metadata = Connection['metadata'];
 type CallOptions = NonNullable<Parameters<KVClient['range']>[1]>;
-type UnaryMethod = (payload: unknown, metadata: Metadata, options: CallOptions, done: (err: Error | null, result: unknown) => void) => void;
+type GeneratedMethod = (payload: unknown, metadata: Metadata, options: CallOptions, done: (err: Error | null, result: unknown) => void) => void;
+
+/** A method of etcd's whose messages we encode and decode ourselves, since they are many. */
+interface Method<T> {
+  readonly path: string;
+  readonly decode: (bytes: Buffer) => T;
+}
+
+const RANGE: Method<RangeResponse> = {path: '/etcdserverpb.KV/Range', decode: decodeRange};
+const TXN: Method<TxnResponse> = {path: '/etcdserverpb.KV/Txn', decode: decodeTxn};
+const WATCH_PATH = '/etcdserverpb.Watch/Watch';
 
 /** `grpc.connectivityState` */
 const READY = 2;
@@ -80,18 +94,13 @@ class Carrier implements ICallable<unknown> {
     this.#credentials = credentials;
   }
 
-  async exec<T>(service: Service, method: string, payload: unknown, options?: CallOptions): Promise<T> {
-    const client = this.#clients.get(service) ?? (await this.client(service));
-    if (this.#credentials === undefined) return call<T>(client, method, payload, must(this.#anonymous, 'connected'), options);
-    const login = this.#token();
-    try {
-      return await call<T>(client, method, payload, await login, options);
-    } catch (err) {
-      if (!isAuthExpired(err)) throw err;
-      // etcd refused the token before it looked at the request, so even a write may be sent again. Once: a fresh token that is refused is an answer.
-      if (this.#login === login) this.#login = undefined;
-      return call<T>(client, method, payload, await this.#token(), options);
-    }
+  exec<T>(service: Service, method: string, payload: unknown, options?: CallOptions): Promise<T> {
+    return this.#send(service, (client, metadata) => call<T>(client, method, payload, metadata, options ?? {}));
+  }
+
+  /** A call to the KV service with a message that is encoded already. */
+  request<T>(method: Method<T>, message: Buffer, options: CallOptions): Promise<T> {
+    return this.#send('KV', (client, metadata) => callEncoded(client, method, message, metadata, options));
   }
 
   async withConnection<R>(service: Service, fn: (args: {resource: unknown; client: Client; metadata: Metadata}) => Promise<R> | R): Promise<R> {
@@ -122,6 +131,20 @@ class Carrier implements ICallable<unknown> {
     this.#pool.close();
   }
 
+  async #send<T>(service: Service, send: (client: Client, metadata: Metadata) => Promise<T>): Promise<T> {
+    const client = this.#clients.get(service) ?? (await this.client(service));
+    if (this.#credentials === undefined) return send(client, must(this.#anonymous, 'connected'));
+    const login = this.#token();
+    try {
+      return await send(client, await login);
+    } catch (err) {
+      if (!isAuthExpired(err)) throw err;
+      // etcd refused the token before it looked at the request, so even a write may be sent again. Once: a fresh token that is refused is an answer.
+      if (this.#login === login) this.#login = undefined;
+      return send(client, await this.#token());
+    }
+  }
+
   /** Metadata with a token; one login at a time. A login that fails is forgotten, so that the next call tries again. */
   #token(): Promise<Metadata> {
     const credentials = this.#credentials;
@@ -150,28 +173,40 @@ class Carrier implements ICallable<unknown> {
   }
 }
 
-function call<T>(client: Client, method: string, payload: unknown, metadata: Metadata, options: CallOptions | undefined): Promise<T> {
+function call<T>(client: Client, method: string, payload: unknown, metadata: Metadata, options: CallOptions): Promise<T> {
   return new Promise((resolve, reject) => {
-    const methods = client as unknown as Record<string, UnaryMethod>;
+    const methods = client as unknown as Record<string, GeneratedMethod>;
     // Bound to the client: a generated method looks at `this`.
-    methods[method]!(payload, metadata, options ?? {}, (err, result) => {
+    methods[method]!(payload, metadata, options, (err, result) => {
       if (err === null || err === undefined) resolve(result as T);
       else reject(err);
     });
   });
 }
 
+function callEncoded<T>(client: Client, {path, decode}: Method<T>, message: Buffer, metadata: Metadata, options: CallOptions): Promise<T> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(path, asItIs, decode, message, metadata, options, (err, result) => {
+      if (err === null) resolve(result as T);
+      else reject(err);
+    });
+  });
+}
+
+function asItIs(message: Buffer): Buffer {
+  return message;
+}
+
 /**
- * One etcd member. The clients are etcd3's generated ones: every call needs a deadline ({@link within}), rejects with raw gRPC errors
- * (see etcd-errors.ts) and is sent at most once, except after a refused token.
+ * One etcd member. Every call needs a deadline ({@link within}), rejects with raw gRPC errors (see etcd-errors.ts) and is sent at most once, except
+ * after a refused token. Calls that are many have methods of their own; for the others there are etcd3's generated clients.
  */
 export class EtcdMember {
   readonly endpoint: string;
-  readonly kv: KVClient;
+  readonly kv: Pick<KVClient, 'put' | 'compact'>;
   readonly lease: LeaseClient;
   readonly maintenance: MaintenanceClient;
   readonly auth: AuthClient;
-  readonly #watch: WatchClient;
   readonly #carrier: Carrier;
   #kvChannel: Client | undefined;
 
@@ -183,7 +218,6 @@ export class EtcdMember {
     this.lease = new LeaseClient(carrier);
     this.maintenance = new MaintenanceClient(carrier);
     this.auth = new AuthClient(carrier);
-    this.#watch = new WatchClient(carrier);
   }
 
   /** Whether key requests can be sent now. Says nothing of a peer that vanished silently. */
@@ -205,9 +239,22 @@ export class EtcdMember {
     }
   }
 
+  /** Reads keys; `request` is from `encodeRange`. */
+  range(request: Buffer, options: CallOptions): Promise<RangeResponse> {
+    return this.#carrier.request(RANGE, request, options);
+  }
+
+  /** Runs a transaction; `request` is from `encodeTxn`. */
+  txn(request: Buffer, options: CallOptions): Promise<TxnResponse> {
+    return this.#carrier.request(TXN, request, options);
+  }
+
   /** Opens a watch stream. It has no deadline: the caller looks for silence and cancels. */
   watch(): Promise<WatchStream> {
-    return this.#watch.watch({});
+    return this.#carrier.withConnection(
+      'Watch',
+      ({client, metadata}) => client.makeBidiStreamRequest(WATCH_PATH, encodeWatch, decodeWatch, metadata, {}) as WatchStream,
+    );
   }
 
   /** Opens a keep-alive stream; as {@link watch}. */

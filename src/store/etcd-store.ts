@@ -7,6 +7,8 @@ import {isMemberFailure, readError, writeError} from './etcd-errors.ts';
 import type {EtcdMember, EtcdMembers} from './etcd-members.ts';
 import type {Commit, CommitResult, Compare, KeyValue, Op, RangeOptions, RangeResult, ReadOptions, Revision, Store, StoreLimits} from './store.ts';
 import {within} from './etcd-members.ts';
+import {encodeRange, encodeTxn} from './wire/kv-messages.ts';
+import type {CompareRequest, DeleteRequest, RangeRequest, TxnRequest} from './wire/kv-messages.ts';
 
 export interface EtcdStoreOptions {
   /** Put before every key; `''` for none. */
@@ -38,23 +40,7 @@ const RETRY_PAUSE_MS = 50;
 const REVISION_READS = 2;
 const PROBE_EVERY_MS = 500;
 
-/** `ICompare` in numbers: etcd3 gives the enums only as `const` objects of its own. */
-const EQUAL = 0;
-const GREATER = 1;
-const LESS = 2;
-const CREATE = 1;
-const MOD = 2;
-
 const ZERO = Buffer.from([0]);
-
-/** What etcd answers for one key. */
-interface WireKeyValue {
-  readonly key: Buffer;
-  readonly value: Buffer;
-  readonly create_revision: string;
-  readonly mod_revision: string;
-  readonly lease: string;
-}
 
 /**
  * The configuration database in etcd.
@@ -66,7 +52,6 @@ export class EtcdStore implements Store {
   readonly limits: StoreLimits;
   readonly members: EtcdMembers;
   readonly #prefix: string;
-  readonly #prefixBytes: number;
   readonly #requestBytes: number;
   readonly #readTimeoutMs: number;
   readonly #writeTimeoutMs: number;
@@ -83,7 +68,6 @@ export class EtcdStore implements Store {
     this.members = members;
     this.limits = {...DEFAULT_LIMITS, ...options.limits};
     this.#prefix = options.prefix ?? '';
-    this.#prefixBytes = Buffer.byteLength(this.#prefix);
     this.#requestBytes = options.requestBytes ?? REQUEST_BYTES;
     this.#readTimeoutMs = options.readTimeoutMs ?? 2000;
     this.#writeTimeoutMs = options.writeTimeoutMs ?? 5000;
@@ -93,33 +77,33 @@ export class EtcdStore implements Store {
   }
 
   async get(key: string, options: ReadOptions = {}): Promise<KeyValue | undefined> {
-    const request = {key: this.keyBytes(key), ...(options.revision === undefined ? {} : {revision: options.revision})};
-    const {kvs} = await this.#read((member, ms) => member.kv.range(request, within(ms)), key, options.signal);
-    return kvs[0] === undefined ? undefined : this.entry(kvs[0]);
+    const request = encodeRange({key: this.keyBytes(key), ...(options.revision === undefined ? {} : {revision: options.revision})});
+    const {entries} = await this.#read((member, ms) => member.range(request, within(ms)), key, options.signal);
+    return entries[0] === undefined ? undefined : this.entry(entries[0]);
   }
 
   async range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
-    const request = {
+    const request = encodeRange({
       key: this.keyBytes(options.from ?? prefix, true),
-      range_end: this.rangeEnd(prefix),
+      rangeEnd: this.rangeEnd(prefix),
       ...(options.limit === undefined ? {} : {limit: options.limit}),
       ...(options.revision === undefined ? {} : {revision: options.revision}),
-      ...(options.keysOnly === true ? {keys_only: true} : {}),
-    };
-    const {kvs, header, more} = await this.#read((member, ms) => member.kv.range(request, within(ms)), prefix, options.signal);
-    return {entries: kvs.map((kv) => this.entry(kv)), revision: options.revision ?? toRevision(header.revision), more};
+      ...(options.keysOnly === true ? {keysOnly: true} : {}),
+    });
+    const {entries, revision, more} = await this.#read((member, ms) => member.range(request, within(ms)), prefix, options.signal);
+    return {entries: entries.map((entry) => this.entry(entry)), revision: options.revision ?? revision, more};
   }
 
   async commit(commit: Commit): Promise<CommitResult> {
     const {request, compared, bytes} = this.#encode(commit);
     this.#onWrite?.(bytes);
-    const response = await this.#write((member) => member.kv.txn(request, within(this.#writeTimeoutMs)));
-    const revision = toRevision(response.header.revision);
-    if (response.succeeded) return {ok: true, revision};
+    const response = await this.#write((member) => member.txn(request, within(this.#writeTimeoutMs)));
+    const {revision, succeeded} = response;
+    if (succeeded) return {ok: true, revision};
     const found = new Map<string, KeyValue | undefined>();
     for (const [i, key] of compared.entries()) {
-      const kv = must(response.responses[i], 'etcd answers every read').response_range.kvs[0];
-      found.set(key, kv === undefined ? undefined : this.entry(kv));
+      const [entry] = must(response.found[i], 'etcd answers every read');
+      found.set(key, entry === undefined ? undefined : this.entry(entry));
     }
     return {ok: false, revision, found};
   }
@@ -153,19 +137,9 @@ export class EtcdStore implements Store {
     return prefixEnd(Buffer.from(this.#prefix + prefix));
   }
 
-  /** A key of ours from one of etcd's. */
-  keyText(key: Buffer): string {
-    return key.toString('utf8', this.#prefixBytes);
-  }
-
-  entry(kv: WireKeyValue): KeyValue {
-    return {
-      key: this.keyText(kv.key),
-      value: kv.value,
-      createRevision: toRevision(kv.create_revision),
-      modRevision: toRevision(kv.mod_revision),
-      lease: kv.lease,
-    };
+  /** An entry of ours from one of etcd's: its key without the prefix. */
+  entry(entry: KeyValue): KeyValue {
+    return this.#prefix === '' ? entry : {...entry, key: entry.key.slice(this.#prefix.length)};
   }
 
   #sendRevisionRead(): void {
@@ -174,9 +148,9 @@ export class EtcdStore implements Store {
     this.#nextRevision = undefined;
     this.#revisionReads += 1;
     // A key of ours, since a user may be allowed no others; whether it exists does not matter.
-    const request = {key: this.keyBytes('/meta'), keys_only: true};
-    this.#read((member, ms) => member.kv.range(request, within(ms)), undefined, undefined)
-      .then(({header}) => toRevision(header.revision))
+    const request = encodeRange({key: this.keyBytes('/meta'), keysOnly: true});
+    this.#read((member, ms) => member.range(request, within(ms)), undefined, undefined)
+      .then(({revision}) => revision)
       .finally(() => {
         this.#revisionReads -= 1;
         this.#sendRevisionRead();
@@ -243,7 +217,7 @@ export class EtcdStore implements Store {
   }
 
   /** The transaction as etcd takes it. `compared`: the single keys that are read in case of refusal, in order. */
-  #encode(commit: Commit): {request: object; compared: readonly string[]; bytes: number} {
+  #encode(commit: Commit): {request: Buffer; compared: readonly string[]; bytes: number} {
     const {compares, ops} = commit;
     const {operations, value: valueLimit} = this.limits;
     if (compares.length > operations || ops.length > operations) {
@@ -251,9 +225,9 @@ export class EtcdStore implements Store {
       throw new ControlPlaneError('too_many_operations', detail);
     }
     let bytes = 0;
-    const compare = [];
+    const compare: CompareRequest[] = [];
     const compared: string[] = [];
-    const failure = [];
+    const failure: RangeRequest[] = [];
     const seen = new Set<string>();
     for (const one of compares) {
       const encoded = this.#compare(one);
@@ -262,10 +236,10 @@ export class EtcdStore implements Store {
       if ('prefix' in one || seen.has(one.key)) continue;
       seen.add(one.key);
       compared.push(one.key);
-      failure.push({request_range: {key: encoded.key}});
+      failure.push({key: encoded.key});
       bytes += encoded.key.length + OVERHEAD_BYTES;
     }
-    const success = [];
+    const success: TxnRequest['success'][number][] = [];
     for (const op of ops) {
       if ('put' in op) {
         const key = this.keyBytes(op.put);
@@ -274,41 +248,34 @@ export class EtcdStore implements Store {
           throw new ControlPlaneError('too_large', `${op.put} would have ${value.length} bytes, ${valueLimit} are allowed`, {key: op.put});
         }
         bytes += key.length + value.length + OVERHEAD_BYTES;
-        success.push({request_put: op.lease === undefined || op.lease === '0' ? {key, value} : {key, value, lease: op.lease}});
+        success.push({put: op.lease === undefined || op.lease === '0' ? {key, value} : {key, value, lease: op.lease}});
       } else {
         const deletion = 'delete' in op ? {key: this.keyBytes(op.delete)} : this.#deletion(op.deletePrefix);
         bytes += deletion.key.length + OVERHEAD_BYTES;
-        success.push({request_delete_range: deletion});
+        success.push({delete: deletion});
       }
     }
     if (bytes > this.#requestBytes) {
       throw new ControlPlaneError('too_large', `a transaction of ${bytes} bytes, ${this.#requestBytes} are allowed`);
     }
-    return {request: {compare, success, failure}, compared, bytes};
+    return {request: encodeTxn({compare, success, failure}, bytes), compared, bytes};
   }
 
-  #compare(compare: Compare) {
+  #compare(compare: Compare): CompareRequest {
     if ('prefix' in compare) {
       const key = this.keyBytes(compare.prefix, true);
-      return {key, range_end: this.rangeEnd(compare.prefix), target: CREATE, result: LESS, create_revision: compare.createdUpTo + 1};
+      return {key, rangeEnd: this.rangeEnd(compare.prefix), target: 'create', result: 'less', revision: compare.createdUpTo + 1};
     }
     const key = this.keyBytes(compare.key);
-    if ('exists' in compare) return {key, target: CREATE, result: GREATER, create_revision: 0};
-    if ('createRevision' in compare) return {key, target: CREATE, result: EQUAL, create_revision: compare.createRevision};
-    return {key, target: MOD, result: EQUAL, mod_revision: compare.modRevision};
+    if ('exists' in compare) return {key, target: 'create', result: 'greater', revision: 0};
+    if ('createRevision' in compare) return {key, target: 'create', result: 'equal', revision: compare.createRevision};
+    return {key, target: 'mod', result: 'equal', revision: compare.modRevision};
   }
 
-  #deletion(prefix: string): {key: Buffer; range_end: Buffer} {
+  #deletion(prefix: string): DeleteRequest {
     assert(prefix !== '', 'nobody deletes everything');
-    return {key: this.keyBytes(prefix), range_end: this.rangeEnd(prefix)};
+    return {key: this.keyBytes(prefix), rangeEnd: this.rangeEnd(prefix)};
   }
-}
-
-/** etcd's int64, in decimal, as a number that is exact. */
-export function toRevision(text: string): Revision {
-  const revision = Number(text);
-  assert(Number.isSafeInteger(revision), `revision ${text} is a safe integer`);
-  return revision;
 }
 
 /** The first key after all that start with these bytes; one zero byte (etcd's "no end") if there is none. */

@@ -1,3 +1,4 @@
+import {assert} from '../lib/assert.ts';
 import type {Clock} from '../lib/clock.ts';
 import {systemClock} from '../lib/clock.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
@@ -7,7 +8,6 @@ import type {Room} from './blob-store.ts';
 import {isCompacted, readError} from './etcd-errors.ts';
 import {within} from './etcd-members.ts';
 import type {EtcdMember, EtcdMembers} from './etcd-members.ts';
-import {toRevision} from './etcd-store.ts';
 import type {Revision} from './store.ts';
 
 export interface SpaceOptions {
@@ -321,4 +321,11 @@ export class Space implements Room {
     }
     throw failure ?? new ControlPlaneError('unavailable', 'the database cannot be reached');
   }
+}
+
+/** etcd's int64, in decimal, as a number that is exact. */
+function toRevision(text: string): Revision {
+  const revision = Number(text);
+  assert(Number.isSafeInteger(revision), `revision ${text} is a safe integer`);
+  return revision;
 }

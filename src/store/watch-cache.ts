@@ -15,7 +15,8 @@ import type {EtcdStore} from './etcd-store.ts';
 import {RevisionWaiters} from './revision-waiters.ts';
 import type {KeyValue, Revision} from './store.ts';
 import {PrefixWatch} from './watch-stream.ts';
-import type {WatchEvent, WatchHandlers, WatchTimings} from './watch-stream.ts';
+import type {WatchHandlers, WatchTimings} from './watch-stream.ts';
+import type {WatchEvent} from './wire/watch-messages.ts';
 
 export interface WatchCacheDeps {
   readonly store: EtcdStore;

@@ -1,19 +1,12 @@
-import type {IWatchResponse} from 'etcd3';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import {grpcFailure} from './etcd-errors.ts';
 import {within} from './etcd-members.ts';
 import type {EtcdMember, WatchStream} from './etcd-members.ts';
-import {toRevision} from './etcd-store.ts';
 import type {EtcdStore} from './etcd-store.ts';
-import type {KeyValue, Revision} from './store.ts';
-
-/** One key as a revision left it. Of a deleted key only `key` and `modRevision` (the deletion's) mean anything. */
-export interface WatchEvent {
-  readonly kind: 'put' | 'delete';
-  readonly kv: KeyValue;
-}
+import type {Revision} from './store.ts';
+import type {WatchEvent, WatchResponse} from './wire/watch-messages.ts';
 
 /** Where the events go. Neither may throw: that would end the watch. */
 export interface WatchHandlers {
@@ -182,7 +175,7 @@ class WatchConnection {
     const now = this.#deps.clock.monotonicMs();
     if (this.#requestedAt !== undefined && now - this.#requestedAt < ASK_AGAIN_MS) return;
     this.#requestedAt = now;
-    this.#stream?.write({progress_request: {}});
+    this.#stream?.write({progress: true});
   }
 
   /** Ends it as broken. */
@@ -210,11 +203,11 @@ class WatchConnection {
       stream.on('data', (response) => this.#onData(response));
       const {store} = this.#deps;
       stream.write({
-        create_request: {
+        create: {
           key: store.keyBytes(this.#prefix, true),
-          range_end: store.rangeEnd(this.#prefix),
-          start_revision: this.#start,
-          progress_notify: true,
+          rangeEnd: store.rangeEnd(this.#prefix),
+          startRevision: this.#start,
+          progressNotify: true,
           fragment: true,
         },
       });
@@ -242,7 +235,7 @@ class WatchConnection {
     }
   }
 
-  #onData(response: IWatchResponse): void {
+  #onData(response: WatchResponse): void {
     if (this.#isDone) return;
     try {
       this.#take(response);
@@ -253,24 +246,24 @@ class WatchConnection {
     }
   }
 
-  #take(response: IWatchResponse): void {
+  #take(response: WatchResponse): void {
     this.#heardAt = this.#deps.clock.monotonicMs();
     this.#askedAt = undefined;
     // Looked at before `created`, since a watch that is denied is answered by a reply that is both.
     if (response.canceled) this.#onCanceled(response);
-    else if (response.created) this.#onCreated(toRevision(response.header.revision));
+    else if (response.created) this.#onCreated(response.revision);
     else if (response.events.length > 0 || response.fragment) this.#onEvents(response);
-    else if (this.#fragments.length === 0) this.#onProgress(toRevision(response.header.revision));
+    else if (this.#fragments.length === 0) this.#onProgress(response.revision);
   }
 
-  #onCanceled(response: IWatchResponse): void {
-    if (toRevision(response.compact_revision) > 0) {
+  #onCanceled(response: WatchResponse): void {
+    if (response.compactRevision > 0) {
       this.#finish({kind: 'compacted'});
       return;
     }
-    const isDenied = isAboutRights(response.cancel_reason);
+    const isDenied = isAboutRights(response.cancelReason);
     if (isDenied) this.#member.forgetToken();
-    this.end(new Error(`etcd canceled the watch: ${response.cancel_reason || 'no reason given'}`), isDenied);
+    this.end(new Error(`etcd canceled the watch: ${response.cancelReason || 'no reason given'}`), isDenied);
   }
 
   #onCreated(revision: Revision): void {
@@ -280,13 +273,11 @@ class WatchConnection {
     this.requestProgress(0);
   }
 
-  #onEvents(response: IWatchResponse): void {
+  #onEvents(response: WatchResponse): void {
     this.#isUseful = true;
     this.#unconfirmed = undefined;
-    const events = response.events.map((event): WatchEvent => ({
-      kind: event.type === 'Delete' ? 'delete' : 'put',
-      kv: this.#deps.store.entry(event.kv),
-    }));
+    const {store} = this.#deps;
+    const events = response.events.map(({kind, kv}): WatchEvent => ({kind, kv: store.entry(kv)}));
     const all = this.#fragments.length === 0 ? events : this.#fragments.concat(events);
     // Etcd cuts a response anywhere: until its last fragment has come, the newest revision may be incomplete.
     if (response.fragment) {

@@ -4,11 +4,6 @@ import {mayBecome} from '../../src/schema/state.ts';
 import type {ScanState, ScanStateName, Writer} from '../../src/schema/state.ts';
 import {EtcdMembers} from '../../src/store/etcd-members.ts';
 
-interface WireEvent {
-  readonly type: string;
-  readonly kv: {readonly key: Buffer; readonly value: Buffer; readonly mod_revision: string; readonly create_revision: string};
-}
-
 /** One change of a key, as etcd told it. `value` is absent for a deletion. */
 export interface Recorded {
   readonly revision: number;
@@ -35,15 +30,15 @@ export class Referee {
       this.#failure ??= this.#end === undefined ? undefined : err;
       created.reject(err);
     });
-    stream.on('data', (message: {created: boolean; canceled: boolean; events: readonly WireEvent[]}) => {
+    stream.on('data', (message) => {
       if (message.created) created.resolve();
       if (message.canceled) this.#failure = new Error('the referee’s watch was cancelled');
-      for (const {type, kv} of message.events) {
-        const base = {revision: Number(kv.mod_revision), key: kv.key.toString(), createRevision: Number(kv.create_revision)};
-        this.events.push(type === 'Delete' || type === 'DELETE' ? base : {...base, value: kv.value.toString()});
+      for (const {kind, kv} of message.events) {
+        const base = {revision: kv.modRevision, key: kv.key, createRevision: kv.createRevision};
+        this.events.push(kind === 'delete' ? base : {...base, value: kv.value.toString()});
       }
     });
-    stream.write({create_request: {key: Buffer.from('/'), range_end: Buffer.from('0'), start_revision: 1}});
+    stream.write({create: {key: Buffer.from('/'), rangeEnd: Buffer.from('0'), startRevision: 1}});
     this.#end = () => stream.end();
     await created.promise;
   }

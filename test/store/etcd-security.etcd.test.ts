@@ -119,8 +119,8 @@ describe('user and password', () => {
     const created = (stream: WatchStream): Promise<string> =>
       new Promise((resolve, reject) => {
         stream.on('error', reject);
-        stream.on('data', (response) => resolve(response.canceled ? response.cancel_reason : 'watching'));
-        stream.write({create_request: {key: Buffer.from('/icecube/'), range_end: Buffer.from('/icecube0')}});
+        stream.on('data', (response) => resolve(response.canceled ? response.cancelReason : 'watching'));
+        stream.write({create: {key: Buffer.from('/icecube/'), rangeEnd: Buffer.from('/icecube0')}});
       });
     const stale = await members.preferred.watch();
     expect(await created(stale)).not.toBe('watching');

@@ -191,8 +191,8 @@ describe('revision reads', () => {
     const proxy = await TcpProxy.start(etcd.endpoint);
     const own = new EtcdMembers({endpoints: [proxy.endpoint]});
     try {
-      const range = own.preferred.kv.range.bind(own.preferred.kv);
-      own.preferred.kv.range = (...args) => {
+      const range = own.preferred.range.bind(own.preferred);
+      own.preferred.range = (...args) => {
         sent += 1;
         return range(...args);
       };
