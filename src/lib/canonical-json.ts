@@ -34,11 +34,8 @@ function sortedMembers(source: Readonly<Record<string, unknown>>): Readonly<Reco
     if (member !== source[key]) (target ??= {...source})[key] = member;
   }
   const members = target ?? source;
-  return isInOrder
-    ? members
-    : Object.fromEntries(
-        Object.keys(members)
-          .sort()
-          .map((key) => [key, members[key]]),
-      );
+  if (isInOrder) return members;
+  const ordered: Record<string, unknown> = {};
+  for (const key of Object.keys(members).sort()) ordered[key] = members[key];
+  return ordered;
 }

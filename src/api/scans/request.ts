@@ -68,9 +68,9 @@ function sizeOf(value: string | number | undefined, alias: string | number | und
 
 /** The members of the body's object `field` in the order in which they were written. */
 function orderedEntries<T>(object: Readonly<Record<string, T>>, field: string, bytes: Buffer): [string, T][] {
-  const entries = Object.entries(object);
+  const names = Object.keys(object);
   // Only names that look like array indexes are ever moved.
-  if (entries.length < 2 || !entries.some(([name]) => /^\d+$/.test(name))) return entries;
+  if (names.length < 2 || !names.some((name) => /^\d+$/.test(name))) return Object.entries(object);
   const {start} = findMember(bytes, field) as JsonRange;
   return memberNames(bytes, start).map((name) => [name, object[name] as T]);
 }
