@@ -24,18 +24,18 @@ function sortedItems(source: readonly unknown[]): readonly unknown[] {
 }
 
 function sortedMembers(source: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const keys = Object.keys(source);
-  let target = areInOrder(keys) ? undefined : ({} as Record<string, unknown>);
-  if (target !== undefined) keys.sort();
-  for (const key of keys) {
+  let target: Record<string, unknown> | undefined;
+  let isInOrder = true;
+  let previous = '';
+  for (const key in source) {
+    if (key < previous) isInOrder = false;
+    previous = key;
     const member = sorted(source[key]);
-    if (target !== undefined) target[key] = member;
-    else if (member !== source[key]) (target = {...source})[key] = member;
+    if (member !== source[key]) (target ??= {...source})[key] = member;
   }
-  return target ?? source;
-}
-
-function areInOrder(keys: readonly string[]): boolean {
-  for (let i = 1; i < keys.length; i++) if ((keys[i] as string) < (keys[i - 1] as string)) return false;
-  return true;
+  const members = target ?? source;
+  if (isInOrder) return members;
+  const ordered: Record<string, unknown> = {};
+  for (const key of Object.keys(members).sort()) ordered[key] = members[key];
+  return ordered;
 }

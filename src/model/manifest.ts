@@ -157,7 +157,7 @@ export function workflowIdOf(scan: ScanRecord): string {
 /** The scanner server's command line as people see it: paths as inside the scanner's container, values of secret options hidden. */
 export function scannerCommandLine(request: SkymapRequest): string {
   const args = scannerServerArguments(request, '/common-space', '/common-space/startup.json');
-  return hideSecrets(['python', '-m', 'skymap_scanner.server', ...args].join(' '));
+  return hideSecrets(`python -m skymap_scanner.server ${args.join(' ')}`);
 }
 
 const SECRET_NAME = /TOKEN|AUTH|PASS|SECRET/i;

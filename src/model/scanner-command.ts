@@ -16,12 +16,12 @@ const REAL = new Set(['real', 'real_event']);
 /** The scanner server's arguments, in SkyDriver's order. */
 export function scannerServerArguments(request: SkymapRequest, cacheDir: string, startupJson: string): string[] {
   const threshold = request.predictive_scanning_threshold;
-  return [
-    ...['--reco-algo', request.reco_algo, '--cache-dir', cacheDir, '--client-startup-json', startupJson],
-    ...['--nsides', ...request.nsides.map(([nside, extension]) => `${nside}:${String(extension)}`)],
-    REAL.has(request.real_or_simulated_event) ? '--real-event' : '--simulated-event',
-    ...['--predictive-scanning-threshold', Number.isInteger(threshold) ? `${threshold}.0` : String(threshold)],
-  ];
+  // Every manifest shows them: no lists inside the list.
+  const args = ['--reco-algo', request.reco_algo, '--cache-dir', cacheDir, '--client-startup-json', startupJson, '--nsides'];
+  for (const [nside, extension] of request.nsides) args.push(`${nside}:${String(extension)}`);
+  args.push(REAL.has(request.real_or_simulated_event) ? '--real-event' : '--simulated-event');
+  args.push('--predictive-scanning-threshold', Number.isInteger(threshold) ? `${threshold}.0` : String(threshold));
+  return args;
 }
 
 /** The scanner server's environment, in SkyDriver's order; what the user gave comes last and wins. */

@@ -1,4 +1,5 @@
 import {describe, expect, test} from 'vitest';
+import {findMember, memberNames} from '../../src/api/json/json-members.ts';
 import {JsonScanner, JsonSyntaxError, scanJson, scanLargeJson} from '../../src/api/json/json-scanner.ts';
 import {RawJson, encodeJson, encodeList} from '../../src/api/json/raw-json.ts';
 
@@ -119,6 +120,57 @@ describe('the scanner', () => {
     expect([...members.keys()]).toEqual(['r', 'f']);
     const scanner = new JsonScanner(bytes);
     expect(scanner.advance(1000)).toBe(false);
+  });
+});
+
+describe('a member of JSON that is known to be valid', () => {
+  const found = (text: string, name: string): string | undefined => {
+    const bytes = Buffer.from(text);
+    const range = findMember(bytes, name);
+    return range === undefined ? undefined : bytes.toString('utf8', range.start, range.end);
+  };
+
+  test.each([
+    ['{"a":1,"b":2}', 'b', '2'],
+    [' {\n"a" : [1, {"b": "]}"}] , "b":\t{"b": {}} }\n', 'b', '{"b": {}}'],
+    ['{"é\\"\\\\":"b","b":"\\\\","c":-1.5e3}', 'b', '"\\\\"'],
+    ['{"c":"b","\\u0062":null}', 'b', 'null'],
+    ['{"b":1,"a":2,"b":3 }', 'b', '3'],
+    ['{"a":{"b":1}}', 'b', undefined],
+    ['{ }', 'b', undefined],
+  ])('in %j the value of %j is %j', (text, name, value) => {
+    expect(found(text, name)).toBe(value);
+  });
+
+  test('names come in the order in which they were written, each once', () => {
+    const bytes = Buffer.from('{"x": [], "y": {"64": 12, "\\u0038": {"1": 2}, "é": "}", "64": 3, "a": [[]]} }');
+    expect(memberNames(bytes, findMember(bytes, 'y')?.start ?? 0)).toEqual(['64', '8', 'é', 'a']);
+    expect(memberNames(Buffer.from('{}'), 0)).toEqual([]);
+  });
+
+  test('the same members are found as by the scanner, which checks', () => {
+    const pieces = ['"a"', '"\\u0061"', '"b\\\\"', '"ab"', '1', '-2.5e-3', 'true', '[]', '[1, {"a": ["x\\"]"]}]', '{"a" : 1, "b":{}}', '" "', '""'];
+    let seed = 11;
+    const random = (n: number): number => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+    const blank = (): string => ['', ' ', '\r\n\t'][random(3)] as string;
+    for (let i = 0; i < 3000; i++) {
+      const members = Array.from({length: random(5)}, () => {
+        const name = ['"a"', '"\\u0061"', '"ab"', '"a\\\\"', '"b\\""', '"7"'][random(6)] as string;
+        return `${blank()}${name}${blank()}:${blank()}${pieces[random(pieces.length)] as string}${blank()}`;
+      });
+      const text = `${blank()}{${members.join(',') || blank()}}${blank()}`;
+      const scanned = scan(text);
+      for (const name of ['a', 'ab', 'b', '7']) expect(findMember(Buffer.from(text), name)).toEqual(scanned.get(name));
+      expect(memberNames(Buffer.from(text), 0)).toEqual([...scanned.keys()]);
+    }
+  });
+
+  test('nesting without end is refused here too', () => {
+    const nested = (depth: number): string => `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+    expect(found(nested(999), 'a')).toHaveLength(1998);
+    expect(() => found(nested(1000), 'a')).toThrow(JsonSyntaxError);
+    expect(errorOf(nested(999))).toBe('accepted');
+    expect(errorOf(nested(1000))).toBe('nested too deeply');
   });
 });
 

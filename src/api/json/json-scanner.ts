@@ -8,7 +8,7 @@ export interface JsonRange {
 export class JsonSyntaxError extends Error {}
 
 /** Deeper nesting is refused: whoever reads the text later may recurse. */
-const MAX_DEPTH = 1000;
+export const MAX_DEPTH = 1000;
 
 /** What may come next. Numbers, since this is looked at once per token. */
 const VALUE = 0;

@@ -10,7 +10,9 @@ import type {ScanSpec, SkymapRequest} from '../../schema/scan.ts';
 import type {Compare, Op} from '../../store/store.ts';
 import {badRequest} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
+import {findMember} from '../json/json-members.ts';
 import {JsonSyntaxError, scanJson} from '../json/json-scanner.ts';
+import type {JsonRange} from '../json/json-scanner.ts';
 import {requireSmall} from '../value-size.ts';
 import type {DockerTags} from './docker-tag.ts';
 import {normaliseRequest} from './request.ts';
@@ -30,10 +32,8 @@ type EventSource = {readonly text: Buffer} | {readonly id: string};
  * @throws ApiError `invalid`
  */
 export async function createScan(deps: RouteDeps, tags: DockerTags, body: CreateScanBody, bytes: Buffer, user: string | undefined): Promise<Scan> {
-  const ranges = scanJson(bytes);
-  const request = await normaliseRequest(deps, tags, body, bytes, ranges);
-  const range = ranges.get('event_i3live_json');
-  const event = eventOf(body, range === undefined ? undefined : bytes.subarray(range.start, range.end));
+  const request = await normaliseRequest(deps, tags, body, bytes);
+  const event = eventOf(body, bytes);
   if ('id' in event && !deps.cache.events.has(event.id)) {
     await deps.cache.catchUp(); // It may have been stored a moment ago.
     if (!deps.cache.events.has(event.id)) throw badRequest('i3 event not found');
@@ -85,13 +85,16 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
 }
 
 /** Exactly one of the two ways to name an event must be used. @throws ApiError `invalid` */
-function eventOf(body: CreateScanBody, sent: Buffer | undefined): EventSource {
+function eventOf(body: CreateScanBody, bytes: Buffer): EventSource {
   const given = body.event_i3live_json;
   const hasEvent = given !== undefined && (typeof given === 'string' || Object.keys(given).length > 0);
   const id = body.i3_event_id ?? '';
   if (hasEvent === (id !== '')) throw badRequest("Must provide either 'event_i3live_json' or 'i3_event_id' (xor)");
   if (!hasEvent) return {id};
-  if (typeof given !== 'string') return {text: sent as Buffer}; // As it was written: numbers keep their digits.
+  if (typeof given !== 'string') {
+    const {start, end} = findMember(bytes, 'event_i3live_json') as JsonRange;
+    return {text: bytes.subarray(start, end)}; // As it was written: numbers keep their digits.
+  }
   const text = Buffer.from(given);
   try {
     scanJson(text);

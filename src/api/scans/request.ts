@@ -1,7 +1,7 @@
 import type {SkymapRequest} from '../../schema/scan.ts';
 import {badRequest} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
-import {scanJson} from '../json/json-scanner.ts';
+import {findMember, memberNames} from '../json/json-members.ts';
 import type {JsonRange} from '../json/json-scanner.ts';
 import {parseDataSize} from '../validation/data-size.ts';
 import {requiredText} from '../validation/texts.ts';
@@ -19,16 +19,10 @@ const RESERVED_CLASSIFIERS = ['rescan', 'origin_scan_id'];
 /**
  * The normalised form of a checked body, its parts looked at in SkyDriver's order. The event's id is still empty.
  *
- * @param ranges where the body's members stand in `bytes`: JavaScript sorts members that look like numbers, and `nsides` has an order
+ * @param bytes the body as it was sent: JavaScript sorts members that look like numbers, and `nsides` has an order
  * @throws ApiError `invalid`
  */
-export async function normaliseRequest(
-  deps: RouteDeps,
-  tags: DockerTags,
-  body: CreateScanBody,
-  bytes: Buffer,
-  ranges: ReadonlyMap<string, JsonRange>,
-): Promise<SkymapRequest> {
+export async function normaliseRequest(deps: RouteDeps, tags: DockerTags, body: CreateScanBody, bytes: Buffer): Promise<SkymapRequest> {
   if (body.memory) throw badRequest("argument 'memory' is deprecated -- use 'worker_memory_bytes'");
   const docker_tag = await tags.resolve(body.docker_tag);
   const scanner_server_memory_bytes = sizeOf(body.scanner_server_memory_bytes, body.scanner_server_memory, SCANNER_SERVER_MEMORY);
@@ -41,7 +35,7 @@ export async function normaliseRequest(
   if (asked === undefined) throw badRequest(requiredText('request_clusters'));
   const request_clusters = Array.isArray(asked)
     ? (asked as readonly (readonly [string, number])[])
-    : orderedEntries(asked as Readonly<Record<string, number>>, bytes, ranges.get(clusterField));
+    : orderedEntries(asked as Readonly<Record<string, number>>, clusterField, bytes);
   await requireKnownClusters(
     deps,
     request_clusters.map(([name]) => name),
@@ -53,7 +47,7 @@ export async function normaliseRequest(
     docker_tag,
     i3_event_id: '',
     max_pixel_reco_time: body.max_pixel_reco_time,
-    nsides: orderedEntries(body.nsides, bytes, ranges.get('nsides')),
+    nsides: orderedEntries(body.nsides, 'nsides', bytes),
     predictive_scanning_threshold: body.predictive_scanning_threshold ?? 1,
     priority: body.priority ?? 0,
     real_or_simulated_event: body.real_or_simulated_event,
@@ -72,12 +66,13 @@ function sizeOf(value: string | number | undefined, alias: string | number | und
   return (given === undefined ? 0 : parseDataSize(given)) || fallback;
 }
 
-/** The members of an object in the order in which they were written. */
-function orderedEntries<T>(object: Readonly<Record<string, T>>, bytes: Buffer, range: JsonRange | undefined): [string, T][] {
+/** The members of the body's object `field` in the order in which they were written. */
+function orderedEntries<T>(object: Readonly<Record<string, T>>, field: string, bytes: Buffer): [string, T][] {
   const names = Object.keys(object);
   // Only names that look like array indexes are ever moved.
-  if (range === undefined || names.length < 2 || !names.some((name) => /^\d+$/.test(name))) return Object.entries(object);
-  return [...scanJson(bytes.subarray(range.start, range.end)).keys()].map((name) => [name, object[name] as T]);
+  if (names.length < 2 || !names.some((name) => /^\d+$/.test(name))) return Object.entries(object);
+  const {start} = findMember(bytes, field) as JsonRange;
+  return memberNames(bytes, start).map((name) => [name, object[name] as T]);
 }
 
 async function requireKnownClusters(deps: RouteDeps, names: readonly string[]): Promise<void> {
