@@ -36,7 +36,7 @@ function fill(count: number): void {
       const parsed = sharing.parsed(ref.kind, text, () => JSON.parse(text) as object);
       draft.set(partOf(ref), {value: parsed, createRevision: n + 1, modRevision: n + 1, lease: '0'});
     }
-    scans.replace(id, draft.publish());
+    scans.replace(id, undefined, draft.publish());
   }
 }
 

@@ -9,7 +9,7 @@ export interface ApiMetrics {
   observeRequest(route: string, method: string, status: number, seconds: number): void;
 }
 
-export function createMetrics({cache, store}: ApiDeps): ApiMetrics {
+export function createMetrics({cache, groupCommit, store}: ApiDeps): ApiMetrics {
   const registry = new Registry();
   collectDefaultMetrics({register: registry, prefix: 'scanplane_'});
   const registers = [registry];
@@ -76,6 +76,26 @@ export function createMetrics({cache, store}: ApiDeps): ApiMetrics {
     registers,
     collect() {
       this.set(store.isReachable() ? 1 : 0);
+    },
+  });
+
+  // The one divided by the other says how well creations share transactions.
+  new Counter({
+    name: 'scanplane_group_commits_total',
+    help: 'Creations sent to etcd in shared transactions.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(groupCommit.sent.commits);
+    },
+  });
+  new Counter({
+    name: 'scanplane_group_commit_transactions_total',
+    help: 'Shared transactions sent to etcd.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(groupCommit.sent.transactions);
     },
   });
 

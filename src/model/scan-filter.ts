@@ -160,7 +160,6 @@ function indexedIn(equal: ReadonlyMap<string, unknown>): IndexHint[] {
   if (typeof event === 'string') found.push({index: 'event', value: event});
   const workflow = equal.get('ewms_workflow_id');
   if (typeof workflow === 'string' && workflow !== NOT_YET_REQUESTED) found.push({index: 'workflow', value: workflow, orId: workflow});
-  const isDeleted = equal.get('is_deleted');
-  if (typeof isDeleted === 'boolean') found.push({index: 'deleted', value: String(isDeleted)});
+  if (equal.get('is_deleted') === true) found.push({index: 'deleted', value: 'true'});
   return found;
 }

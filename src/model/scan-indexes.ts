@@ -23,9 +23,9 @@ interface Index {
  * | `owner` | replica id of the owner key's holder (`''` for one put by hand without it) |
  * | `event` | `i3_event_id` of the request |
  * | `run_event` | `run_id/event_id` that the scanner reported, see {@link runEventValue} |
- * | `deleted` | `true` or `false`; scans without a spec not at all |
+ * | `deleted` | `true`; those that are not deleted, nearly all, not at all |
  * | `workflow` | `workflow_id` of the workload manager |
- * | `root` | id of the scan at the root of the lineage; a scan that has none is its own root |
+ * | `root` | id of the scan at the root of the lineage; a scan without one, its own root, not at all |
  */
 export const SCAN_INDEXES = [
   {
@@ -42,9 +42,9 @@ export const SCAN_INDEXES = [
       return typeof event?.run_id === 'number' && typeof event.event_id === 'number' ? runEventValue(event.run_id, event.event_id) : undefined;
     },
   },
-  {name: 'deleted', of: (scan) => (scan.spec === undefined ? undefined : isDeleted(scan) ? 'true' : 'false')},
+  {name: 'deleted', of: (scan) => (scan.spec !== undefined && isDeleted(scan) ? 'true' : undefined)},
   {name: 'workflow', of: (scan) => scan.ewms?.value.workflow_id},
-  {name: 'root', of: (scan) => (scan.spec === undefined ? undefined : (scan.spec.value.lineage?.root_scan_id ?? scan.id))},
+  {name: 'root', of: (scan) => scan.spec?.value.lineage?.root_scan_id},
 ] as const satisfies readonly Index[];
 
 export type ScanIndexName = (typeof SCAN_INDEXES)[number]['name'];

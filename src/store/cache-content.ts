@@ -23,7 +23,7 @@ import {parseScanSpec} from '../schema/scan.ts';
 import {parseScanState} from '../schema/state.ts';
 import type {Parser} from '../schema/validate.ts';
 import {BacklogList} from './backlog-list.ts';
-import type {BacklogItem, ScanIndex} from './cache.ts';
+import type {BacklogItem, Cache, ScanIndex} from './cache.ts';
 import {IndexedScans} from './indexed-scans.ts';
 import {ScanDraft, entriesOf, entryOf, isBad, partOf} from './scan-draft.ts';
 import type {AnyEntry, ScanRef, WaitingEntry} from './scan-draft.ts';
@@ -32,6 +32,9 @@ import type {KeyValue} from './store.ts';
 
 /** First path levels that are ours: a malformed key below one is bad; any other key is another program's. */
 const ROOTS: ReadonlySet<string> = new Set(['meta', 'scan', 'backlog', 'event', 'cluster', 'replica', 'leader']);
+
+/** More than one process has on their way. */
+const MAX_EXPECTED = 4096;
 
 const PARSERS = {
   scan: parseScanSpec,
@@ -71,6 +74,8 @@ export class CacheContent {
   readonly #log: Log;
   readonly #sharing = new Sharing();
   #drafts = new Map<string, ScanDraft>();
+  /** See {@link expect}. */
+  #expected = new Map<string, {readonly text: string; readonly value: object}>();
   /** Backlog entries of scans that have more than one, by scan and order: only the first in order shows. */
   #backlogOfMany = new Map<string, Map<string, WaitingEntry>>();
   /** What is to be changed outside the scans' records once a list is complete; `undefined`: change at once. */
@@ -81,6 +86,13 @@ export class CacheContent {
   constructor(indexes: readonly ScanIndex[], log: Log) {
     this.scans = new IndexedScans(indexes);
     this.#log = log;
+  }
+
+  /** As {@link Cache.expect}. */
+  expect(key: string, text: string, value: object): void {
+    // What never came back is forgotten with all the rest: at worst a few values are parsed.
+    if (this.#expected.size >= MAX_EXPECTED) this.#expected = new Map();
+    this.#expected.set(key, {text, value});
   }
 
   // A list
@@ -184,13 +196,21 @@ export class CacheContent {
     const {createRevision, modRevision} = kv;
     const text = kv.value.toString('utf8');
     try {
-      const value = this.#sharing.parsed<object>(ref.kind, text, () => PARSERS[ref.kind](text, kv.key));
+      const value = this.#taken(kv.key, text) ?? this.#sharing.parsed<object>(ref.kind, text, () => PARSERS[ref.kind](text, kv.key));
       const lease = kv.lease === '0' ? '0' : this.#sharing.string(kv.lease);
       const entry: Entry<object> = {value, createRevision, modRevision, lease};
       return ref.kind === 'backlog' ? Object.assign(entry, {order: flat(ref.order)}) : entry;
     } catch (err) {
       return this.#badEntry(kv, reasonOf(err));
     }
+  }
+
+  /** What was expected under a key, if it came as it was expected. */
+  #taken(key: string, text: string): object | undefined {
+    const expected = this.#expected.get(key);
+    if (expected === undefined) return undefined;
+    this.#expected.delete(key);
+    return expected.text === text ? this.#sharing.shared(expected.value) : undefined;
   }
 
   #place(ref: KeyRef, entry: AnyEntry): void {
@@ -326,10 +346,10 @@ export class CacheContent {
     const removed: BacklogItem[] = [];
     const added: BacklogItem[] = [];
     for (const draft of this.#drafts.values()) {
-      const before = this.scans.get(draft.id);
+      const {id, before} = draft;
       const after = draft.publish();
-      this.scans.replace(draft.id, after);
-      noteMove(draft.id, before, after, removed, added);
+      this.scans.replace(id, before, after);
+      noteMove(id, before, after, removed, added);
     }
     // A new map: one that is cleared again and again keeps what it held reachable for the scavenger.
     this.#drafts = new Map();

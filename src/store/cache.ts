@@ -54,6 +54,12 @@ export interface Cache {
   readonly meta: Entry<Meta> | undefined;
   /** Keys whose value does not parse, and why. */
   readonly bad: ReadonlyMap<string, BadEntry>;
+  /**
+   * Tells of a value that this process is about to write: should the key come with exactly this text, the value need not be parsed again. A hint.
+   *
+   * @param value what the text parses to; it is frozen when the text comes
+   */
+  expect(key: string, text: string, value: object): void;
   /** Called after each applied revision, once with all its changes. Listeners must not throw. */
   onChange(listener: (changes: readonly Change[]) => void, signal: AbortSignal): void;
   /** Resolves once `revision` has been applied. @throws ControlPlaneError `unavailable` after `timeoutMs`. */

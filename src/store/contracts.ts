@@ -71,6 +71,8 @@ export interface Ownership {
 
 /** Independent creations, many per transaction, each with an answer of its own. */
 export interface GroupCommit {
+  /** So far: transactions sent for batches, and the commits that they carried. */
+  readonly sent: {readonly transactions: number; readonly commits: number};
   /** As {@link Store.commit}; the answer comes after the caller's own data is durable. Falls back to a transaction of its own when its batch is refused. */
   commit(commit: Commit): Promise<CommitResult>;
 }

@@ -13,8 +13,6 @@ export interface GroupCommitOptions {
   readonly secondBatch?: number;
   /** How long a lost reply is read back for. */
   readonly readBackMs?: number;
-  /** Told how many commits each transaction carries. */
-  readonly onBatch?: (commits: number) => void;
 }
 
 /** How often a refused batch goes again without those that were the reason, before each goes on its own. */
@@ -42,12 +40,12 @@ interface Waiting {
  * compared key at that revision): those get their refusal, the others go again. Whatever else befalls a batch, each commit gets its own answer.
  */
 export class BatchingGroupCommit implements GroupCommit {
+  readonly sent = {transactions: 0, commits: 0};
   readonly #store: Store;
   readonly #limits: StoreLimits;
   readonly #maxInFlight: number;
   readonly #secondBatch: number;
   readonly #readBackMs: number;
-  readonly #onBatch: ((commits: number) => void) | undefined;
   #queue: Waiting[] = [];
   /** Where the queue begins in its array. */
   #head = 0;
@@ -62,7 +60,6 @@ export class BatchingGroupCommit implements GroupCommit {
     this.#maxInFlight = options.inFlight ?? 2;
     this.#secondBatch = options.secondBatch ?? 8;
     this.#readBackMs = options.readBackMs ?? 1000;
-    this.#onBatch = options.onBatch;
   }
 
   commit(commit: Commit): Promise<CommitResult> {
@@ -174,7 +171,8 @@ export class BatchingGroupCommit implements GroupCommit {
     for (let round = 0; batch.length > 0; round += 1) {
       if (round >= BATCH_ROUNDS) return this.#eachAlone(batch);
       let result: CommitResult;
-      this.#onBatch?.(batch.length);
+      this.sent.transactions += 1;
+      this.sent.commits += batch.length;
       try {
         result = await this.#store.commit(merged(batch));
       } catch (err) {

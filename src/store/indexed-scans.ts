@@ -61,9 +61,8 @@ export class IndexedScans implements ScanTable {
     return index.idsBy(value);
   }
 
-  /** Puts `after` in the place of what was there; `undefined` takes it out. */
-  replace(id: string, after: ScanRecord | undefined): void {
-    const before = this.#scans.get(id);
+  /** Puts `after` in the place of `before`, which is what is there; `undefined` for nothing. */
+  replace(id: string, before: ScanRecord | undefined, after: ScanRecord | undefined): void {
     for (const map of this.#indexes.values()) {
       map.move(id, before && map.index.of(before), after && map.index.of(after));
     }

@@ -99,6 +99,8 @@ export function entryOf(scan: ScanRecord | undefined, part: string): AnyEntry | 
 /** The next record of one scan, while a batch of changes is applied: copied once, changed in place, then published and never changed again. */
 export class ScanDraft {
   readonly id: string;
+  /** The record that it was made from. */
+  readonly before: ScanRecord | undefined;
   readonly #row: Row;
   /** Which of the row's maps are our own copies already. */
   #jobs: Map<string, Entry<Job>> | undefined;
@@ -107,6 +109,7 @@ export class ScanDraft {
 
   constructor(id: string, before: ScanRecord | undefined) {
     this.id = id;
+    this.before = before;
     this.#row = new Row(id, before);
   }
 

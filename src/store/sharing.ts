@@ -61,6 +61,11 @@ export class Sharing {
     return value;
   }
 
+  /** A value of our own making, with its parts shared. */
+  shared<T extends object>(value: T): T {
+    return this.#shareInside(value) as T;
+  }
+
   /** One copy of a string that comes often. */
   string(text: string): string {
     const before = this.#strings.get(text);

@@ -120,6 +120,10 @@ export class WatchCache implements Cache {
     return this.#deps.clock.monotonicMs() - this.#currentAtMs;
   }
 
+  expect(key: string, text: string, value: object): void {
+    this.#content.expect(key, text, value);
+  }
+
   backlog(): Iterable<BacklogItem> {
     return this.#content.backlog;
   }

@@ -6,6 +6,8 @@ import type {TestApi} from './harness.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
 import {eventually} from '../support/eventually.ts';
+import {must} from '../../src/lib/assert.ts';
+import {parseScanSpec} from '../../src/schema/scan.ts';
 import {clusterKey, controlKey, progressKey, scanKey, stateKey} from '../../src/schema/keys.ts';
 
 let etcd: TestEtcd;
@@ -120,6 +122,19 @@ describe('several at once', () => {
     }
   });
 
+  test('the process that created a scan holds it as the others do, who read it', async () => {
+    for (const more of [
+      {},
+      {priority: 5, nsides: {8: 0, 64: 12}, scanner_server_env: {A: 'b', 10: 1, 9: 2}, worker_memory: '12GB', debug_mode: undefined},
+    ]) {
+      const id = await api.newScan(more);
+      const stored = await api.store.get(scanKey(id));
+      const {modRevision, value} = must(stored, 'it was created');
+      await api.cache.waitFor(modRevision, 5000);
+      expect(api.cache.scans.get(id)?.spec?.value).toStrictEqual(parseScanSpec(value.toString(), scanKey(id)));
+    }
+  });
+
   test('many requests at once each get their own scan', async () => {
     const before = (await api.store.range('/scan/', {keysOnly: true})).entries.length;
     const {body: event} = await api.ask('POST', '/scan', {body: SCAN_BODY});
@@ -192,7 +207,7 @@ test('a failure of ours is logged once, and its words stay inside', async () => 
   const lines: string[] = [];
   const log = pino({level: 'info'}, new Writable({write: (line, _encoding, done) => (lines.push(String(line)), done())}));
   const commit = (): Promise<never> => Promise.reject(new Error('the inner workings'));
-  const broken = await startApi(etcd.endpoint, {}, {log, groupCommit: {commit}});
+  const broken = await startApi(etcd.endpoint, {}, {log, groupCommit: {commit, sent: {transactions: 0, commits: 0}}});
   try {
     const answer = await broken.ask('POST', '/scan', {body: SCAN_BODY});
     expect(answer).toMatchObject({status: 500, reason: 'Internal Server Error', body: {code: 500, error: 'Internal Server Error'}});
@@ -211,6 +226,8 @@ test('the figures count requests by route, and scans by state', async () => {
   expect(body).toMatch(/^scanplane_scans\{state="PENDING"\} [1-9]/m);
   expect(body).toMatch(/^scanplane_http_requests_total\{route="\/scan\/:id\/status",method="GET",status="200"\} [1-9]/m);
   expect(body).toMatch(/^scanplane_etcd_reachable 1$/m);
+  expect(body).toMatch(/^scanplane_group_commits_total [1-9]/m);
+  expect(body).toMatch(/^scanplane_group_commit_transactions_total [1-9]/m);
   expect(body).toMatch(/^scanplane_cache_revision [1-9]/m);
   expect(body).not.toContain(id);
 });

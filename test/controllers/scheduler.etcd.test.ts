@@ -67,6 +67,7 @@ test('while the cache does not show what was granted, nothing more of it is gran
       meta: undefined,
       ageMs: () => 0,
       ready: () => Promise.resolve(),
+      expect: () => {},
       backlog: () => (isHanging ? [1, 2].map((n) => ({order: order(n), id: `s${n}`})) : node.cache.backlog()),
       onChange: (listener, signal) => node.cache.onChange((changes) => (isHanging ? undefined : listener(changes)), signal),
       waitFor: (at, timeoutMs) => (isHanging ? Promise.reject(behind) : node.cache.waitFor(at, timeoutMs)),

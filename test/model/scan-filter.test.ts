@@ -89,10 +89,11 @@ describe('what narrows a search', () => {
     expect(compileScanFilter({'event_metadata.run_id': 1, 'event_metadata.event_id': {$eq: 2}}).indexed).toEqual([
       {index: 'run_event', value: '1/2'},
     ]);
-    expect(compileScanFilter({$and: [{i3_event_id: 'e'}, {is_deleted: false}]}).indexed).toEqual([
+    expect(compileScanFilter({$and: [{i3_event_id: 'e'}, {is_deleted: true}]}).indexed).toEqual([
       {index: 'event', value: 'e'},
-      {index: 'deleted', value: 'false'},
+      {index: 'deleted', value: 'true'},
     ]);
+    expect(compileScanFilter({is_deleted: false}).indexed).toEqual([]);
     expect(compileScanFilter({$or: [{i3_event_id: 'e'}]}).indexed).toEqual([]);
     expect(compileScanFilter({scan_id: 's1'}).id).toBe('s1');
     expect(compileScanFilter({ewms_workflow_id: 'w'}).indexed).toEqual([{index: 'workflow', value: 'w', orId: 'w'}]);

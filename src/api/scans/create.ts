@@ -77,6 +77,7 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
     ops.push({put: eventKey(eventId), value: canonicalJson(header)}, ...staged.ops);
   }
 
+  deps.cache.expect(scanKey(id), specText, spec);
   const result = await deps.groupCommit.commit({compares, ops});
   if (result.ok) {
     return {id, spec: {value: spec, createRevision: result.revision, modRevision: result.revision, lease: '0'}};

@@ -38,12 +38,12 @@ export function presentRequest(scan: Scan, scans: ScanTable): JsonMembers {
 
 /** The rescans of an original scan, oldest first. */
 function rescansOf(scan: Scan, scans: ScanTable): string[] {
-  const family = [...scans.idsBy('root', scan.id)].filter((id) => id !== scan.id);
+  const rescans = [...scans.idsBy('root', scan.id)];
   const timeOf = (id: string): number => {
     const record = scans.get(id);
     return record?.spec === undefined ? 0 : timestampOf(record as Scan);
   };
-  return family.sort((a, b) => timeOf(a) - timeOf(b) || (a < b ? -1 : 1));
+  return rescans.sort((a, b) => timeOf(a) - timeOf(b) || (a < b ? -1 : 1));
 }
 
 /** Pairs as an object that keeps their order, which no JavaScript object would. */
