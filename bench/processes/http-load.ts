@@ -1,3 +1,4 @@
+import {once} from 'node:events';
 import {connect} from 'node:net';
 import type {Socket} from 'node:net';
 import {closedLoop} from '../lib/load.ts';
@@ -11,8 +12,12 @@ class Connection {
   #received: Buffer = Buffer.alloc(0);
   #waiting: PromiseWithResolvers<string> | undefined;
 
+  /** Resolves once it stands. */
+  readonly open: Promise<unknown>;
+
   constructor(port: number) {
     this.#socket = connect({port, host: '127.0.0.1', noDelay: true});
+    this.open = once(this.#socket, 'connect');
     this.#socket.on('data', (chunk: Buffer) => this.#take(chunk));
     const fail = (): void => this.#waiting?.reject(new Error('the connection was closed'));
     this.#socket.on('error', fail).on('close', fail);
@@ -57,11 +62,12 @@ function requestBytes({method, path, port, body}: Target): Buffer {
   return Buffer.from(head + body);
 }
 
-/** Requests over `connections` connections, one under way on each, for `seconds`. */
+/** Requests over `connections` connections, one under way on each, for `seconds`. They stand before the first request, as the raw client's does. */
 async function load(target: Target, connections: number, seconds: number): Promise<LoadResult> {
   const bytes = requestBytes(target);
   const open = Array.from({length: connections}, () => new Connection(target.port));
   try {
+    await Promise.all(open.map((connection) => connection.open));
     return await closedLoop(connections, seconds, async (lane) => void (await open[lane]?.request(bytes)));
   } finally {
     for (const connection of open) connection.close();

@@ -69,14 +69,16 @@ let lastOwnNs = 0n;
 const own = new Set<string>();
 
 function noteOwners(changes: readonly Change[], cache: Cache, replica: string): void {
+  let isNew = false;
   for (const change of changes) {
     if (change.kind !== 'key' || change.ref.kind !== 'owner') continue;
     const owner = cache.scans.get(change.ref.id)?.owner?.value.replica;
     if (owner === undefined && firstFreeNs === 0n) firstFreeNs = nowNs();
     if (owner !== replica) continue;
     own.add(change.ref.id);
-    lastOwnNs = nowNs();
+    isNew = true;
   }
+  if (isNew) lastOwnNs = nowNs();
 }
 
 // As main.ts: hand over, then go.

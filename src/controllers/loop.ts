@@ -75,7 +75,7 @@ export async function runController(controller: ObjectController, deps: LoopDeps
         if (claim.kind === 'no_lease') return queue.addWithBackoff(id);
         if (claim.kind === 'refused') return; // Another replica leads; its owner key going away wakes us.
         writer = claim.writer;
-        await cache.waitFor(claim.revision, 5000);
+        if (cache.revision < claim.revision) await cache.waitFor(claim.revision, 5000);
       }
       const result = await controller.reconcile(id, writer);
       queue.forget(id);

@@ -118,7 +118,7 @@ export class ScanController implements ObjectController {
   async reconcile(id: string, writer: FencedWriter): Promise<Result> {
     const {cache, clock} = this.#deps;
     const held = this.#hold(id, writer);
-    await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
+    if (cache.revision < held.lastRevision) await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
     const record = cache.scans.get(id) ?? {id};
     const {doomed} = held;
     const observed = await this.#observe(record, writer, doomed === undefined);

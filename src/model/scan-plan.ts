@@ -114,19 +114,17 @@ export function planScan(input: PlanInput): ScanStep {
 
   const attempt = state?.attempt ?? 1;
   const base = {attempt, ...(state?.started_at === undefined ? {} : {started_at: state.started_at})};
-  const ended_at = rfc3339(nowMs);
   const isFinal = record.result?.value.is_final === true;
-  const finished = {jobs_total: jobs.size, jobs_finished: [...jobs.values()].filter((job) => job.state === 'COMPLETE').length};
 
   if (isFinal) return tearDown();
-  if (control.is_deleted) return endAs({...base, ...finished, name: 'STOPPED', ended_at, reason: 'deleted by the user'});
-  if (control.desired === 'stop') return endAs({...base, ...finished, name: 'STOPPED', ended_at, reason: 'stopped by the user'});
+  if (control.is_deleted) return endAs(ended('STOPPED', 'deleted by the user'));
+  if (control.desired === 'stop') return endAs(ended('STOPPED', 'stopped by the user'));
   if (control.desired === 'suspend') {
     if (state?.name === 'SUSPENDED' && !isAdmitted(record)) return leave();
     return endAs({...base, name: 'SUSPENDED', reason: 'suspended by the user'});
   }
 
-  if (input.doomed !== undefined) return endAs({...base, ...finished, name: 'FAIL', ended_at, reason: input.doomed});
+  if (input.doomed !== undefined) return endAs(ended('FAIL', input.doomed));
 
   const badChild = [...(record.bad ?? [])].find(([child]) => DECISIVE.has(child) || child.startsWith('job/'));
   // Repaired by hand or removed: the change wakes us. Shown in /readyz and logged once.
@@ -135,12 +133,12 @@ export function planScan(input: PlanInput): ScanStep {
   const admission = record.admission?.value;
   if (admission === undefined) return leave();
   if (Object.values(admission.slots).every((slots) => slots === 0)) {
-    return endAs({...base, ...finished, name: 'FAIL', ended_at, reason: admission.short ?? 'no slots were granted'});
+    return endAs(ended('FAIL', admission.short ?? 'no slots were granted'));
   }
 
   const chain = record.chain?.value ?? buildSkymapChain(record.spec.value, policy.retry);
   const failure = failureOf(jobs);
-  if (failure !== undefined) return endAs({...base, ...finished, name: 'FAIL', ended_at, reason: failure});
+  if (failure !== undefined) return endAs(ended('FAIL', failure));
 
   const {ready, waitMs} = launchable(chain, jobs, admission, input);
   if (ready.size > 0) {
@@ -150,6 +148,11 @@ export function planScan(input: PlanInput): ScanStep {
   if (absent.length > 0) return {kind: 'quiet', stop: [], close: absent, changes};
   if (changes.size > 0) return {kind: 'record', changes};
   return waitMs === undefined ? {kind: 'wait'} : {kind: 'wait', afterMs: waitMs};
+
+  function ended(name: ScanState['name'], reason: string): ScanState {
+    const jobs_finished = [...jobs.values()].filter((job) => job.state === 'COMPLETE').length;
+    return {...base, jobs_total: jobs.size, jobs_finished, name, ended_at: rfc3339(nowMs), reason};
+  }
 
   /** Ends everything that runs; when nothing does, writes `target`. */
   function endAs(target: ScanState): ScanStep {
@@ -188,7 +191,7 @@ export function planScan(input: PlanInput): ScanStep {
     const leftMs = current.teardown_due_at === undefined || isUnwanted ? 0 : Date.parse(current.teardown_due_at) - nowMs;
     if (serverOpen && leftMs > 0) return changes.size > 0 ? {kind: 'record', changes} : {kind: 'wait', afterMs: leftMs};
     if (open.length > 0) return quiet(open);
-    return endAs({...base, name: 'COMPLETE', ended_at, reason: 'final result received', jobs_total: jobs.size, jobs_finished: jobs.size});
+    return endAs({...ended('COMPLETE', 'final result received'), jobs_finished: jobs.size});
   }
 }
 
