@@ -3,20 +3,11 @@ import {ControlPlaneError} from './lib/errors.ts';
 import {parserFor} from './schema/validate.ts';
 import {clusterSchema} from './schema/cluster.ts';
 import type {Cluster} from './schema/cluster.ts';
+import type {DatabaseOptions} from './store/open.ts';
 
-/** How to reach etcd, as etcdctl takes it. Certificates are file names. */
-export interface EtcdConfig {
-  readonly endpoints: readonly string[];
-  /** Before every key; empty or starting with `/`. */
-  readonly prefix: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly cacert?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  /** etcd's `--quota-backend-bytes`. */
+/** How to reach etcd, and how to keep it small. */
+export interface EtcdConfig extends DatabaseOptions {
   readonly quotaBytes: number;
-  /** Off where others share the etcd and compact it. */
   readonly compaction: boolean;
   /** History kept when compacting. */
   readonly keepHistorySeconds: number;

@@ -3,7 +3,7 @@ import {once} from 'node:events';
 import {join} from 'node:path';
 import {NODE_FLAGS} from '../../src/cli/node-flags.ts';
 import {must} from '../../src/lib/assert.ts';
-import {freePort} from '../../test/support/etcd.ts';
+import {freePort} from '../../src/cli/ports.ts';
 import {reapAtExit} from './remote.ts';
 import {CLUSTER} from './sample-scan.ts';
 

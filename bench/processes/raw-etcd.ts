@@ -116,6 +116,12 @@ async function put(key: string, value: string): Promise<void> {
   await etcd().put(key).value(value);
 }
 
+async function remove(keys: readonly string[]): Promise<void> {
+  for (let at = 0; at < keys.length; at += 100) {
+    await etcd().kv.txn({success: keys.slice(at, at + 100).map((key) => ({request_delete_range: {key: Buffer.from(key)}}))});
+  }
+}
+
 async function removeAll(prefix: string): Promise<void> {
   await etcd().delete().prefix(prefix);
 }
@@ -125,6 +131,6 @@ async function revision(): Promise<string> {
   return (await etcd().kv.range({key: Buffer.from('/meta')})).header.revision;
 }
 
-const methods = {useEtcd, createScans, roundTrips, claims, fill, read, put, removeAll, revision};
+const methods = {useEtcd, createScans, roundTrips, claims, fill, read, put, remove, removeAll, revision};
 export type RawEtcd = typeof methods;
 serve(methods);

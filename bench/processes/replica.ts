@@ -89,7 +89,7 @@ function launches(): ReadonlyMap<string, bigint> {
   return engine.launches;
 }
 
-/** How a takeover goes on, since the last {@link forget}: scans that we own and that we were first called for, and when. */
+/** How a takeover goes on: scans that we have claimed since the last {@link forget}, those of them that we were called for, and when. */
 interface Takeover {
   readonly owned: number;
   readonly acted: number;
@@ -99,9 +99,15 @@ interface Takeover {
 }
 
 function takeover(): Takeover {
+  let acted = 0;
   let lastActedNs = 0n;
-  for (const at of engine.actions.values()) if (at > lastActedNs) lastActedNs = at;
-  return {owned: own.size, acted: engine.actions.size, firstFreeNs, lastOwnNs, lastActedNs};
+  for (const id of own) {
+    const at = engine.actions.get(id);
+    if (at === undefined) continue;
+    acted++;
+    if (at > lastActedNs) lastActedNs = at;
+  }
+  return {owned: own.size, acted, firstFreeNs, lastOwnNs, lastActedNs};
 }
 
 function forget(): void {

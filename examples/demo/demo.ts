@@ -9,7 +9,8 @@ import type {Skymap} from '../scanner/skymap.ts';
 import type {Cache} from '../../src/store/cache.ts';
 import {watchOnly} from '../../src/store/open.ts';
 import {readArguments, wholeNumber} from '../../src/cli/arguments.ts';
-import {LocalSystem, freePort} from '../../src/cli/local-system.ts';
+import {LocalSystem} from '../../src/cli/local-system.ts';
+import {freePort} from '../../src/cli/ports.ts';
 import {drawSkymap} from './skymap-plot.ts';
 import {Terminal, bar} from '../../src/cli/terminal.ts';
 

@@ -2,8 +2,6 @@ import {execFile, spawn} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync} from 'node:fs';
-import {connect, createServer} from 'node:net';
-import type {AddressInfo} from 'node:net';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
@@ -13,6 +11,7 @@ import {ControlPlaneError} from '../lib/errors.ts';
 import {sleep} from '../lib/sleep.ts';
 import {endLeftovers} from '../engines/process/leftovers.ts';
 import {NODE_FLAGS} from './node-flags.ts';
+import {freePort} from './ports.ts';
 import {isAlive, readRecords, recordOf, signalProcess, writeRecords} from './process-record.ts';
 import type {ProcessRecord} from './process-record.ts';
 
@@ -252,26 +251,4 @@ export class LocalSystem {
   #recordFile(): string {
     return join(this.#options.directory, 'processes.json');
   }
-}
-
-/** A port on loopback that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const {port} = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Whether something listens on a port of this machine. */
-export function isTaken(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }

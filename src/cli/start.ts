@@ -2,7 +2,8 @@ import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {ControlPlaneError, reasonOf} from '../lib/errors.ts';
 import {readArguments, wholeNumber} from './arguments.ts';
-import {LocalSystem, isTaken} from './local-system.ts';
+import {LocalSystem} from './local-system.ts';
+import {isTaken} from './ports.ts';
 import {Terminal} from './terminal.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');

@@ -153,6 +153,7 @@ async function runRenewals(scans: ScanController, deps: ControllersDeps, signal:
   const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
   while (!signal.aborted) {
     await sleep((config.orphanAfterSeconds * 1000) / 6, signal);
+    if (signal.aborted) return; // Whoever is next renews in time.
     if (lease.current() === undefined) continue; // Not ours to speak for any more.
     const byEngine = new Map<Engine, JobRef[]>();
     for (const {ref, place} of scans.runningTries()) {

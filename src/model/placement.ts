@@ -32,6 +32,7 @@ export class Placement {
    * Those that share the place where the scan's jobs run come first, since they can adopt them; else those that serve its clusters; else anybody.
    */
   rank(record: ScanRecord, self: string): number {
+    if (this.#all.length === 1 && this.#all[0] === self) return 0;
     const candidates = this.#candidates(record);
     const rank = rendezvousOrder(candidates, record.id).indexOf(self);
     return rank === -1 ? candidates.length + OUTSIDER : rank;

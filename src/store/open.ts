@@ -19,16 +19,19 @@ import {Space} from './space.ts';
 import type {Store} from './store.ts';
 import {WatchCache} from './watch-cache.ts';
 
-/** How to reach the database; certificates are file names. The shape of the configuration's `etcd` section. */
+/** How to reach the database, as etcdctl takes it; certificates are file names. */
 export interface DatabaseOptions {
   readonly endpoints: readonly string[];
+  /** Before every key; empty or starting with `/`. */
   readonly prefix: string;
   readonly user?: string;
   readonly password?: string;
   readonly cacert?: string;
   readonly cert?: string;
   readonly key?: string;
+  /** etcd's `--quota-backend-bytes`. */
   readonly quotaBytes?: number;
+  /** Off where others share the etcd and compact it. */
   readonly compaction?: boolean;
 }
 

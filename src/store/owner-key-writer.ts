@@ -7,11 +7,12 @@ export interface WriterDeps {
   readonly lease: LeaseKeeper;
 }
 
-export interface WriterHooks {
-  resign(): Promise<void>;
-  onGone(): void;
+/** Whoever keeps the writers. */
+export interface WriterKeeper {
+  resign(writer: OwnerKeyWriter): Promise<void>;
+  onGone(writer: OwnerKeyWriter): void;
   /** A write of ours took the owner key away. */
-  onEnded(): void;
+  onEnded(writer: OwnerKeyWriter): void;
 }
 
 /** Writes in the name of one owner key. */
@@ -20,17 +21,17 @@ export class OwnerKeyWriter implements FencedWriter {
   readonly createRevision: Revision;
   readonly leaseId: LeaseId;
   readonly #deps: WriterDeps;
-  readonly #hooks: WriterHooks;
+  readonly #keeper: WriterKeeper;
   #isActive = true;
   /** A write that takes the owner key away is under way: what the watch shows meanwhile is our own doing. */
   isEnding = false;
 
-  constructor(ownerKey: string, createRevision: Revision, leaseId: LeaseId, deps: WriterDeps, hooks: WriterHooks) {
+  constructor(ownerKey: string, createRevision: Revision, leaseId: LeaseId, deps: WriterDeps, keeper: WriterKeeper) {
     this.ownerKey = ownerKey;
     this.createRevision = createRevision;
     this.leaseId = leaseId;
     this.#deps = deps;
-    this.#hooks = hooks;
+    this.#keeper = keeper;
   }
 
   isOwner(): boolean {
@@ -62,15 +63,15 @@ export class OwnerKeyWriter implements FencedWriter {
       this.isEnding = false;
       throw err;
     }
-    if (result.ok && this.isEnding) this.#hooks.onEnded();
+    if (result.ok && this.isEnding) this.#keeper.onEnded(this);
     this.isEnding = false;
     if (result.ok || result.found.get(ownerKey)?.createRevision === createRevision) return result;
-    this.#hooks.onGone();
+    this.#keeper.onGone(this);
     throw this.#notOwner();
   }
 
   async resign(): Promise<void> {
-    await this.#hooks.resign();
+    await this.#keeper.resign(this);
   }
 
   #notOwner(): ControlPlaneError {

@@ -16,6 +16,7 @@ import type {ClaimRequest} from './claim-queue.ts';
 import type {Claim, ClaimExtra, FencedWriter, LeaseKeeper, Ownership} from './contracts.ts';
 import {isLeaseGone} from './etcd-errors.ts';
 import {OwnerKeyWriter, isBroken} from './owner-key-writer.ts';
+import type {WriterKeeper} from './owner-key-writer.ts';
 import type {CommitResult, Compare, KeyValue, LeaseId, Op, Revision, Store} from './store.ts';
 
 /** Who we are in owner keys; the time of the claim is added. `replica` is random per process. */
@@ -50,6 +51,11 @@ export class EtcdOwnership implements Ownership {
   /** Keys that are ours in etcd, but not wanted: create revision by key. Given back in the background. */
   readonly #strays = new Map<string, Revision>();
   readonly #queue: ClaimQueue;
+  readonly #keeper: WriterKeeper = {
+    resign: (writer) => this.#resign([writer]),
+    onGone: (writer) => this.#lose(writer, 'deleted'),
+    onEnded: (writer) => this.#lose(writer, 'resigned'),
+  };
   /** Up to which revision the watch has shown every change. */
   #eventRevision: Revision = 0;
 
@@ -236,16 +242,12 @@ export class EtcdOwnership implements Ownership {
   #adopt(key: string, createRevision: Revision, leaseId: LeaseId): OwnerKeyWriter {
     const known = this.#owned.get(key);
     if (known !== undefined && known.createRevision === createRevision && known.leaseId === leaseId) return known;
-    const writer = new OwnerKeyWriter(key, createRevision, leaseId, this.#deps, {
-      resign: () => this.#resign([writer]),
-      onGone: () => this.#lose(writer, 'deleted'),
-      onEnded: () => this.#lose(writer, 'resigned'),
-    });
+    const writer = new OwnerKeyWriter(key, createRevision, leaseId, this.#deps, this.#keeper);
     this.#strays.delete(key);
     this.#owned.set(key, writer);
     if (this.#deps.lease.current() !== leaseId) this.#lose(writer, 'lease');
     // The watch may have shown its end before the reply told of its beginning.
-    else this.#compareWithCache(writer, false);
+    else if (this.#eventRevision >= createRevision) this.#compareWithCache(writer, parseKey(key), false);
     return writer;
   }
 
@@ -280,7 +282,7 @@ export class EtcdOwnership implements Ownership {
       const writer = this.#owned.get(key);
       if (writer !== undefined) {
         byLease ??= changes.some((change) => isReplicaChange(change, identity.replica)) && !cache.replicas.has(identity.replica);
-        this.#compareWithCache(writer, byLease);
+        this.#compareWithCache(writer, ref, byLease);
       } else this.#noteStray(key, ref);
     };
     for (const change of changes) {
@@ -289,17 +291,16 @@ export class EtcdOwnership implements Ownership {
         if (isOwnerRef(change.ref)) check(keyOf(change.ref), change.ref);
         continue;
       }
-      for (const writer of [...this.#owned.values()]) this.#compareWithCache(writer, false);
+      for (const writer of [...this.#owned.values()]) this.#compareWithCache(writer, parseKey(writer.ownerKey), false);
       for (const id of cache.scans.idsBy('owner', identity.replica)) check(scanOwnerKey(id), {kind: 'owner', id});
       for (const controller of cache.leaders.keys()) check(leaderKey(controller), {kind: 'leader', controller});
     }
     if (byLease) lease.check();
   }
 
-  #compareWithCache(writer: OwnerKeyWriter, byLease: boolean): void {
+  #compareWithCache(writer: OwnerKeyWriter, ref: KeyRef | undefined, byLease: boolean): void {
     // Not shown yet; or we are deleting it ourselves. Judged by events alone: an old etcd's progress notices can be ahead of them.
     if (this.#eventRevision < writer.createRevision || this.#resigning.has(writer.ownerKey) || writer.isEnding) return;
-    const ref = parseKey(writer.ownerKey);
     if (!isOwnerRef(ref)) return;
     const seen = this.#seen(writer.ownerKey, ref);
     if (seen?.createRevision === writer.createRevision) return;

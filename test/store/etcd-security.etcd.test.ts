@@ -53,7 +53,7 @@ describe('TLS', () => {
   if (files === undefined) console.error('SKIPPED: the TLS tests need the openssl command, which is not on this machine');
 
   test.skipIf(files === undefined)(
-    'a client with the authority and its own certificate is served; others are not, and are told unavailable',
+    'a client with the authority and its own certificate is served; others are not, and are told unavailable (needs openssl)',
     async () => {
       if (files === undefined) return;
       const args = ['--cert-file', 'server.crt', '--key-file', 'server.key', '--trusted-ca-file', 'ca.crt'].map((arg) =>

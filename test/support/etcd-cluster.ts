@@ -1,4 +1,5 @@
-import {startEtcd, freePort} from './etcd.ts';
+import {freePort} from '../../src/cli/ports.ts';
+import {startEtcd} from './etcd.ts';
 import type {TestEtcd} from './etcd.ts';
 
 /** A private etcd of three members on loopback. */

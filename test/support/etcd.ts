@@ -3,12 +3,11 @@ import type {ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {rmSync} from 'node:fs';
 import {mkdtemp, rm} from 'node:fs/promises';
-import {createServer} from 'node:net';
-import type {AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {must} from '../../src/lib/assert.ts';
+import {freePort} from '../../src/cli/ports.ts';
 import {findEtcd} from '../../scripts/etcd-binary.mjs';
 import {useExternalEtcd} from './etcd-external.ts';
 
@@ -39,17 +38,6 @@ export interface TestEtcd {
   restart(): Promise<void>;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const {port} = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /**
