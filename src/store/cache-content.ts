@@ -23,7 +23,7 @@ import {parseScanSpec} from '../schema/scan.ts';
 import {parseScanState} from '../schema/state.ts';
 import type {Parser} from '../schema/validate.ts';
 import {BacklogList} from './backlog-list.ts';
-import type {BacklogItem, Cache, ScanIndex} from './cache.ts';
+import type {BacklogItem, ScanIndex} from './cache.ts';
 import {IndexedScans} from './indexed-scans.ts';
 import {ScanDraft, entriesOf, entryOf, isBad, partOf} from './scan-draft.ts';
 import type {AnyEntry, ScanRef, WaitingEntry} from './scan-draft.ts';
@@ -88,7 +88,7 @@ export class CacheContent {
     this.#log = log;
   }
 
-  /** As {@link Cache.expect}. */
+  /** What this process is about to write under a key: see `Cache`. */
   expect(key: string, text: string, value: object): void {
     // What never came back is forgotten with all the rest: at worst a few values are parsed.
     if (this.#expected.size >= MAX_EXPECTED) this.#expected = new Map();
