@@ -55,9 +55,9 @@ export async function runLone(controller: LoneController, deps: LoneDeps, signal
         log.info({controller: controller.name}, 'leading');
         await controller.run(claim.writer, leading);
       } finally {
+        // Whatever happened: a key that is ours while nobody here leads would keep everybody else away.
         stop.abort();
-        // Whatever happened: a key that is ours while nobody here leads would keep everybody else away. At the end it goes with the lease.
-        if (!signal.aborted) await claim.writer.resign();
+        await claim.writer.resign();
       }
     } catch (err) {
       if (signal.aborted) return;

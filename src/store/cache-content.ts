@@ -33,7 +33,7 @@ import type {KeyValue} from './store.ts';
 /** First path levels that are ours: a malformed key below one is bad; any other key is another program's. */
 const ROOTS: ReadonlySet<string> = new Set(['meta', 'scan', 'backlog', 'event', 'cluster', 'replica', 'leader']);
 
-/** More than one process has on their way. */
+/** More values than one process has on their way at once. */
 const MAX_EXPECTED = 4096;
 
 const PARSERS = {

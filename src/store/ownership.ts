@@ -39,8 +39,8 @@ const RESIGN_AGAIN_MS = 1000;
 /**
  * Owner keys of this process, in etcd.
  *
- * A claim goes out at once while none is under way; what comes meanwhile travels together. Our own keys are recognised by replica id and lease, so
- * a claim whose reply was lost, and one that took effect after it was given up, is found again: taken over by the next campaign, or given back.
+ * Our own keys are recognised by replica id and lease, so a claim whose reply was lost, and one that took effect after it was given up, is found
+ * again: taken over by the next campaign, or given back.
  */
 export class EtcdOwnership implements Ownership {
   readonly #deps: OwnershipDeps;

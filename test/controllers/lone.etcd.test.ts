@@ -3,6 +3,7 @@ import {runLone} from '../../src/controllers/lone.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {ControlPlaneError} from '../../src/lib/errors.ts';
 import {silentLog} from '../../src/lib/log.ts';
+import {leaderKey} from '../../src/schema/keys.ts';
 import type {Cache} from '../../src/store/cache.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
@@ -48,6 +49,34 @@ test('a leader whose cache stays behind at its election gives the key back, and 
     await eventually(() => expect(leads).toBe(1));
     stop.abort();
     await running;
+  } finally {
+    stop.abort();
+    await node.stop();
+  }
+});
+
+test('a leader that stops frees its key at once: its lease may live on for as long as a slow launch of its replica takes', async () => {
+  const node = storeNode({endpoints: [etcd.endpoint]});
+  const stop = new AbortController();
+  const leading = Promise.withResolvers<void>();
+  try {
+    await node.watch();
+    const lease = await node.lead();
+    const controller = {
+      ...{name: 'janitor', inputs: [], outputs: []},
+      run: (_writer: unknown, signal: AbortSignal): Promise<void> => {
+        leading.resolve();
+        return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+      },
+    };
+    const {store, cache, ownership} = node;
+    const running = runLone(controller, {store, cache, ownership, clock: systemClock, log: silentLog, rank: () => 0, staggerMs: 0}, stop.signal);
+    await leading.promise;
+    expect((await store.get(leaderKey('janitor')))?.lease).toBe(lease);
+    stop.abort();
+    await running;
+    expect(await store.get(leaderKey('janitor'))).toBeUndefined();
+    expect(node.lease.current()).toBe(lease);
   } finally {
     stop.abort();
     await node.stop();
