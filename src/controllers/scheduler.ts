@@ -156,7 +156,7 @@ class Round {
     this.#slots.setGranted(id, isDamaged ? (this.#slots.granted(id) ?? workersOf(record)) : record?.admission?.value.slots);
     if (record?.admission !== undefined && growthFor(record, EVERYTHING) !== undefined) this.#short.add(id);
     else this.#short.delete(id);
-    this.#dirty.add(id);
+    if (record !== undefined && (record.backlog !== undefined || waitsForAdmission(record))) this.#dirty.add(id);
   }
 
   #free(): FreeSlots {
