@@ -19,7 +19,7 @@ export const WATCHDOG_POLICY: WatchdogPolicy = {startedWithinMs: 3_600_000, star
 /** A scan that may have to be replaced. `family`: the original and all its rescans, oldest first; asked for only when it counts. */
 export interface Suspect {
   readonly scan: Scan;
-  family(): readonly Scan[];
+  readonly family: () => readonly Scan[];
 }
 
 /** One reason for which a scan is left alone. `holds` is asked only of those that passed all conditions before. */
@@ -57,7 +57,7 @@ export const WATCHDOG_CONDITIONS: readonly WatchdogCondition[] = [
 /** Which of these scans are to be replaced. */
 export function toBeReplaced(suspects: readonly Suspect[], nowMs: number, policy: WatchdogPolicy): Suspect[] {
   let left = [...suspects];
-  for (const {holds} of WATCHDOG_CONDITIONS) left = left.filter((suspect) => holds(suspect, nowMs, policy));
+  for (const condition of WATCHDOG_CONDITIONS) left = left.filter((suspect) => condition.holds(suspect, nowMs, policy));
   return left;
 }
 

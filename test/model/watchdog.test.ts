@@ -25,7 +25,8 @@ function killed(id: string, more: Partial<ScanRecord> = {}, exit: Partial<JobExi
 }
 
 const suspect = (scan: Scan, ...family: Scan[]): Suspect => ({scan, family: () => family});
-const isReplaced = (scan: Scan, family: readonly Scan[] = [scan]): boolean => toBeReplaced([suspect(scan, ...family)], NOW, WATCHDOG_POLICY).length === 1;
+const isReplaced = (scan: Scan, family: readonly Scan[] = [scan]): boolean =>
+  toBeReplaced([suspect(scan, ...family)], NOW, WATCHDOG_POLICY).length === 1;
 const rescanOf = (root: string, id: string, secondsAgo: number): Scan =>
   killed(id, {spec: entry({...aSpec(), created_at: NOW / 1000 - secondsAgo, lineage: {origin_scan_id: root, root_scan_id: root}})});
 
@@ -44,9 +45,9 @@ test('case 52: of five candidates, each condition leaves one out, and the one th
   ];
   const left: number[] = [];
   let passing = suspects;
-  for (const {holds} of WATCHDOG_CONDITIONS) {
+  for (const condition of WATCHDOG_CONDITIONS) {
     left.push(passing.length);
-    passing = passing.filter((each) => holds(each, NOW, WATCHDOG_POLICY));
+    passing = passing.filter((each) => condition.holds(each, NOW, WATCHDOG_POLICY));
   }
   expect(left).toEqual([5, 5, 5, 4, 3, 2]);
   expect(passing.map(({scan}) => scan.id)).toEqual(['a']);

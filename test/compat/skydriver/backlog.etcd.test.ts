@@ -44,7 +44,8 @@ async function post(priority = 0): Promise<string> {
   return scan_id;
 }
 
-const waiting = async (): Promise<string[]> => (await ask<{entries: {scan_id: string}[]}>('GET', '/scans/backlog')).entries.map((each) => each.scan_id);
+const waiting = async (): Promise<string[]> =>
+  (await ask<{entries: {scan_id: string}[]}>('GET', '/scans/backlog')).entries.map((each) => each.scan_id);
 
 /** How often a scanner server was launched, by scan. */
 async function launches(): Promise<Record<string, number>> {
