@@ -21,6 +21,10 @@ export interface ApiConfig {
   readonly bodyLimitBytes: number;
   /** Where the scanner's images lie as `skymap_scanner:<tag>`; empty: any tag is taken as given. */
   readonly imageDirectory: string;
+  /** Whether a proxy stands before us whose `X-Forwarded-Proto` and `X-Forwarded-Host` may be believed. */
+  readonly trustProxy: boolean;
+  /** How long a repeated request is known by its `Idempotency-Key`. */
+  readonly idempotencySeconds: number;
 }
 
 export interface ControllersConfig {
@@ -89,6 +93,8 @@ const schema = {
       publicAddress: text(''),
       bodyLimitBytes: whole(100 * MIB, 1024),
       imageDirectory: text(''),
+      trustProxy: {type: 'boolean', default: false},
+      idempotencySeconds: whole(86_400, 1),
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -131,6 +137,8 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_PUBLIC_ADDRESS: ['api', 'publicAddress'],
   SCANPLANE_BODY_LIMIT_BYTES: ['api', 'bodyLimitBytes'],
   SCANPLANE_IMAGE_DIRECTORY: ['api', 'imageDirectory'],
+  SCANPLANE_TRUST_PROXY: ['api', 'trustProxy'],
+  SCANPLANE_IDEMPOTENCY_SECONDS: ['api', 'idempotencySeconds'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],

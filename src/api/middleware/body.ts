@@ -9,12 +9,21 @@ export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
 
 /** The bytes of a request's body. @throws ApiError `too_large`; `invalid`: the client went away. */
 export async function readBody(ctx: Context, limitBytes: number): Promise<Buffer> {
+  const before = ctx.state['body'] as Buffer | undefined;
+  if (before !== undefined) return before; // See peekBody.
   try {
     return await getRawBody(ctx.req, {length: ctx.req.headers['content-length'] ?? null, limit: limitBytes});
   } catch (err) {
     if ((err as {type?: string}).type === 'entity.too.large') throw tooLarge();
     throw new ApiError('invalid', 'Bad Request', {cause: err});
   }
+}
+
+/** As {@link readBody}, of a small body that somebody else reads afterwards. */
+export async function peekBody(ctx: Context): Promise<Buffer> {
+  const bytes = await readBody(ctx, SMALL_BODY_BYTES);
+  ctx.state['body'] = bytes;
+  return bytes;
 }
 
 /** The bytes of a JSON body; `undefined` when there are none. @throws ApiError `too_large`; `invalid`: another content type. */
