@@ -5,7 +5,20 @@ import {ControlPlaneError} from '../lib/errors.ts';
 import {sleep} from '../lib/sleep.ts';
 import {isMemberFailure, readError, writeError} from './etcd-errors.ts';
 import type {EtcdMember, EtcdMembers} from './etcd-members.ts';
-import type {Commit, CommitResult, Compare, KeyValue, LeaseId, Op, RangeOptions, RangeResult, ReadOptions, Revision, Store, StoreLimits} from './store.ts';
+import type {
+  Commit,
+  CommitResult,
+  Compare,
+  KeyValue,
+  LeaseId,
+  Op,
+  RangeOptions,
+  RangeResult,
+  ReadOptions,
+  Revision,
+  Store,
+  StoreLimits,
+} from './store.ts';
 import {within} from './etcd-members.ts';
 import {encodeRange, encodeTxn} from './wire/kv-messages.ts';
 import type {CompareRequest, DeleteRequest, RangeRequest, TxnRequest} from './wire/kv-messages.ts';

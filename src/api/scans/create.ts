@@ -72,11 +72,7 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
 
   // Nothing waits under an id that is new.
   const compares: Compare[] = [{key: scanKey(id), createRevision: 0}, ...remember.compares];
-  const ops: Op[] = [
-    {put: scanKey(id), value: specText},
-    {put: waiting, value: canonicalJson(entry)},
-    ...remember.ops(id),
-  ];
+  const ops: Op[] = [{put: scanKey(id), value: specText}, {put: waiting, value: canonicalJson(entry)}, ...remember.ops(id)];
   if ('id' in event) compares.push({key: eventKey(eventId), exists: true});
   else {
     const staged = await deps.blobs.stage('event', eventId, event.text);
