@@ -19,6 +19,8 @@ export interface ApiConfig {
   /** The address that clients and scanners use; empty: host and port. */
   readonly publicAddress: string;
   readonly bodyLimitBytes: number;
+  /** The words in which version 2 of the API tells what is wrong with a request. */
+  readonly texts: 'v2-main' | 'v2-next' | 'v2.4';
   /** Where the scanner's images lie as `skymap_scanner:<tag>`; empty: any tag is taken as given. */
   readonly imageDirectory: string;
 }
@@ -84,6 +86,7 @@ const schema = {
       publicAddress: text(''),
       bodyLimitBytes: whole(100 * MIB, 1024),
       imageDirectory: text(''),
+      texts: {enum: ['v2-main', 'v2-next', 'v2.4'], default: 'v2-main'},
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -123,6 +126,7 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_PUBLIC_ADDRESS: ['api', 'publicAddress'],
   SCANPLANE_BODY_LIMIT_BYTES: ['api', 'bodyLimitBytes'],
   SCANPLANE_IMAGE_DIRECTORY: ['api', 'imageDirectory'],
+  SCANPLANE_TEXTS: ['api', 'texts'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],

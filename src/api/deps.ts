@@ -4,7 +4,9 @@ import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
+import type {Generation} from './generation.ts';
 import type {ApiMetrics} from './metrics.ts';
+import type {TextSet, TextSetName} from './texts/text-set.ts';
 
 export interface ApiConfig {
   /** The address under which clients reach us, without a slash at the end. */
@@ -13,6 +15,8 @@ export interface ApiConfig {
   readonly bodyLimitBytes?: number;
   /** Where the scanner's images lie as `skymap_scanner:<tag>`. Without it any tag is taken as given. */
   readonly imageDirectory?: string;
+  /** The words in which version 2 tells what is wrong; `v2-main` unless told. */
+  readonly texts?: TextSetName;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */
@@ -29,6 +33,7 @@ export interface ApiDeps {
 /** {@link ApiDeps} with what {@link createApp} adds for its routes. */
 export interface RouteDeps extends ApiDeps {
   readonly metrics: ApiMetrics;
+  readonly texts: Readonly<Record<Generation, TextSet>>;
   /** Whether the cache has been filled once. */
   isCacheReady(): boolean;
 }

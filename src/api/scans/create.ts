@@ -6,9 +6,9 @@ import type {BacklogEntry} from '../../schema/backlog.ts';
 import type {EventHeader} from '../../schema/blob.ts';
 import {newEventId, newScanId} from '../../schema/ids.ts';
 import {backlogKey, eventKey, scanKey} from '../../schema/keys.ts';
-import type {ScanSpec, SkymapRequest} from '../../schema/scan.ts';
+import type {OlderArguments, OlderGeneration, ScanSpec, SkymapRequest} from '../../schema/scan.ts';
 import type {Compare, Op} from '../../store/store.ts';
-import {badRequest} from '../api-error.ts';
+import {badArgument} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
 import {findMember} from '../json/json-members.ts';
 import {JsonSyntaxError, scanJson} from '../json/json-scanner.ts';
@@ -24,6 +24,12 @@ const MAX_ROUNDS = 3;
 /** An event that came with the request, or the id of a stored one. */
 type EventSource = {readonly text: Buffer} | {readonly id: string};
 
+/** An older version that a scan is asked through, and what is asked in its terms alone. */
+export interface OlderOrigin {
+  readonly generation: OlderGeneration;
+  readonly asked: OlderArguments;
+}
+
 /**
  * Creates a scan: the event's chunks, then in one transaction the event, `/scan/[id]` and its entry in the backlog.
  *
@@ -31,22 +37,36 @@ type EventSource = {readonly text: Buffer} | {readonly id: string};
  *
  * @throws ApiError `invalid`
  */
-export async function createScan(deps: RouteDeps, tags: DockerTags, body: CreateScanBody, bytes: Buffer, user: string | undefined): Promise<Scan> {
-  const request = await normaliseRequest(deps, tags, body, bytes);
+export async function createScan(
+  deps: RouteDeps,
+  tags: DockerTags,
+  body: CreateScanBody,
+  bytes: Buffer,
+  user: string | undefined,
+  older?: OlderOrigin,
+): Promise<Scan> {
+  const normalised = await normaliseRequest(deps, tags, body, bytes);
+  const request = older === undefined ? normalised : {...normalised, older: older.asked};
   const event = eventOf(body, bytes);
   if ('id' in event && !deps.cache.events.has(event.id)) {
     await deps.cache.catchUp(); // It may have been stored a moment ago.
-    if (!deps.cache.events.has(event.id)) throw badRequest('i3 event not found');
+    if (!deps.cache.events.has(event.id)) throw badArgument('i3_event_id', 'i3 event not found');
   }
   for (let round = 1; ; round++) {
-    const scan = await tryCreate(deps, request, event, user);
+    const scan = await tryCreate(deps, request, event, user, older?.generation);
     if (scan !== undefined) return scan;
     if (round === MAX_ROUNDS) throw new ControlPlaneError('revision_conflict', 'the event could not be stored');
   }
 }
 
 /** One attempt, under a new id. @returns `undefined` when the event's chunks are gone: begin again */
-async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSource, user: string | undefined): Promise<Scan | undefined> {
+async function tryCreate(
+  deps: RouteDeps,
+  request: SkymapRequest,
+  event: EventSource,
+  user: string | undefined,
+  generation: OlderGeneration | undefined,
+): Promise<Scan | undefined> {
   const nowMs = deps.clock.now();
   const nowSeconds = nowMs / 1000;
   const id = newScanId(nowMs);
@@ -54,6 +74,7 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
   // Members in the order of their names, as in the request: then the canonical form needs no sorted copy.
   const spec: ScanSpec = {
     created_at: nowSeconds,
+    ...(generation === undefined ? {} : {generation}),
     request: {...request, i3_event_id: eventId},
     type: 'skymap-scan',
     ...(user === undefined ? {} : {user}),
@@ -90,7 +111,7 @@ function eventOf(body: CreateScanBody, bytes: Buffer): EventSource {
   const given = body.event_i3live_json;
   const hasEvent = given !== undefined && (typeof given === 'string' || Object.keys(given).length > 0);
   const id = body.i3_event_id ?? '';
-  if (hasEvent === (id !== '')) throw badRequest("Must provide either 'event_i3live_json' or 'i3_event_id' (xor)");
+  if (hasEvent === (id !== '')) throw badArgument('event_i3live_json', "Must provide either 'event_i3live_json' or 'i3_event_id' (xor)");
   if (!hasEvent) return {id};
   if (typeof given !== 'string') {
     const {start, end} = findMember(bytes, 'event_i3live_json') as JsonRange;
@@ -100,7 +121,7 @@ function eventOf(body: CreateScanBody, bytes: Buffer): EventSource {
   try {
     scanJson(text);
   } catch (err) {
-    if (err instanceof JsonSyntaxError) throw badRequest(`event_i3live_json is not valid JSON: ${err.message}`);
+    if (err instanceof JsonSyntaxError) throw badArgument('event_i3live_json', `event_i3live_json is not valid JSON: ${err.message}`);
     throw err;
   }
   return {text};
