@@ -47,7 +47,8 @@ function podStatus(name: string, job: Job, {exit, handle, intent_at, started_at}
         state: {
           waiting: phase === 'Pending' ? {reason: 'ContainerCreating'} : null,
           running: isRunning ? {started_at: startedAt} : null,
-          terminated: exit === undefined ? null : {exit_code: exit.code, signal: exit.signal ?? null, reason: exit.reason ?? null, finished_at: exit.ended_at},
+          terminated:
+            exit === undefined ? null : {exit_code: exit.code, signal: exit.signal ?? null, reason: exit.reason ?? null, finished_at: exit.ended_at},
         },
       },
     ],

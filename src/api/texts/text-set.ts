@@ -22,19 +22,19 @@ export type Collection = 'Manifests' | 'ScanRequests';
  */
 export interface TextSet {
   /** `violations` stand in the newest version's order; `members` are the names that the body's schema knows, in its order. */
-  body(violations: readonly Violation[], members: readonly string[]): string;
+  readonly body: (violations: readonly Violation[], members: readonly string[]) => string;
   /** One argument is wrong in a way that no schema tells. `problem` is the newest version's text. */
-  argument(name: string, problem: string): string;
+  readonly argument: (name: string, problem: string) => string;
   /** An argument of the query is not what it should be. */
-  query(name: string): string;
+  readonly query: (name: string) => string;
   /** Arguments of the query that nobody knows; `undefined`: they are ignored. */
-  unknownQuery(names: readonly string[]): string | undefined;
-  missing(collection: Collection): string;
+  readonly unknownQuery: (names: readonly string[]) => string | undefined;
+  readonly missing: (collection: Collection) => string;
   readonly noBody: string;
   /** `text` is how the body begins. */
-  notJson(text: string): string;
+  readonly notJson: (text: string) => string;
   /** Whether an argument under two of its names is refused, with this text. */
-  twoNames(name: string): string | undefined;
+  readonly twoNames: (name: string) => string | undefined;
   /** Whether a reason may have a `<` in it: its web framework does not take it for markup. */
   readonly allowsMarkup: boolean;
 }

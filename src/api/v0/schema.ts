@@ -35,7 +35,12 @@ export const checkCreateV0 = lenientCheck<CreateV0Body>({
     docker_tag: nonBlank,
     cluster: {anyOf: [condorRequest, {type: 'array', minItems: 1, items: condorRequest}]},
     reco_algo: nonBlank,
-    event_i3live_json: {anyOf: [{type: 'string', pattern: '^\\s*\\{[\\s\\S]*\\}\\s*$'}, {type: 'object', minProperties: 1}]},
+    event_i3live_json: {
+      anyOf: [
+        {type: 'string', pattern: '^\\s*\\{[\\s\\S]*\\}\\s*$'},
+        {type: 'object', minProperties: 1},
+      ],
+    },
     nsides: {type: 'object', minProperties: 1},
     real_or_simulated_event: {type: 'string', enum: ['real', 'real_event', 'sim', 'simulated', 'simulated_event']},
     memory: nonBlank,

@@ -47,12 +47,22 @@ export const checkCreateV1 = lenientCheck<CreateV1Body>({
       ],
     },
     reco_algo: nonBlank,
-    event_i3live_json: {anyOf: [{type: 'string', pattern: '^\\s*\\{[\\s\\S]*\\}\\s*$'}, {type: 'object', minProperties: 1}]},
+    event_i3live_json: {
+      anyOf: [
+        {type: 'string', pattern: '^\\s*\\{[\\s\\S]*\\}\\s*$'},
+        {type: 'object', minProperties: 1},
+      ],
+    },
     nsides: {type: 'object', minProperties: 1},
     real_or_simulated_event: {type: 'string', enum: ['real', 'real_event', 'sim', 'simulated', 'simulated_event']},
     predictive_scanning_threshold: {type: 'number', minimum: 0, maximum: 1},
     max_pixel_reco_time: {type: 'integer', minimum: 1},
-    debug_mode: {anyOf: [{type: 'string', enum: ['client-logs']}, {type: 'array', items: {type: 'string', enum: ['client-logs']}}]},
+    debug_mode: {
+      anyOf: [
+        {type: 'string', enum: ['client-logs']},
+        {type: 'array', items: {type: 'string', enum: ['client-logs']}},
+      ],
+    },
     classifiers: scalars(25, 25),
     priority: {type: 'integer'},
     scanner_server_env: scalars(128, 4096),
