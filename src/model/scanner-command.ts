@@ -1,4 +1,5 @@
 import {olderEnvironment} from './older-environment.ts';
+import {scannerGeneration} from './scanner-generation.ts';
 import type {Scalar, ScanSpec, SkymapRequest} from '../schema/scan.ts';
 
 /** Where the scanner finds its files: names relative to the folder that all jobs of a scan share. */
@@ -25,9 +26,10 @@ export function scannerServerArguments(request: SkymapRequest, cacheDir: string,
   return args;
 }
 
-/** The API's address as the scan's scanner is to use it: with the version that the scan was asked through, if it is an older one. */
+/** The API's address as the scan's scanner is to use it: with the version that it was written for, if that is an older one. */
 export function addressFor(spec: ScanSpec, address: string): string {
-  return spec.generation === undefined ? address : `${address}/${spec.generation}`;
+  const generation = scannerGeneration(spec);
+  return generation === undefined ? address : `${address}/${generation}`;
 }
 
 /** The scanner server's environment, in SkyDriver's order; what the user gave comes last and wins. */

@@ -44,7 +44,7 @@ export interface Lineage {
   readonly root_scan_id: string;
 }
 
-/** Versions of the API that a scan can have been asked through; absent: the newest. Its scanner speaks the same version. */
+/** Versions of the API that a scan can have been asked through; absent: the newest. */
 export const OLDER_GENERATIONS = ['v1', 'v0'] as const;
 export type OlderGeneration = (typeof OLDER_GENERATIONS)[number];
 

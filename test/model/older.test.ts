@@ -7,6 +7,7 @@ import type {Scan} from '../../src/model/manifest.ts';
 import {podStatuses} from '../../src/model/pod-statuses.ts';
 import {scanCode} from '../../src/model/scan-codes.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
+import {scannerGeneration} from '../../src/model/scanner-generation.ts';
 import {scannerEnvironment} from '../../src/model/scanner-command.ts';
 import type {ClusterSettings} from '../../src/schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
@@ -126,7 +127,12 @@ describe('what starters report', () => {
     [{'Held: memory': {FatalError: 2, null: 1}, Running: {FatalError: 0}}, false],
     [{Completed: {FatalError: 4}}, true],
   ])('with %j all workers are lost: %s', (statuses, isLost) => {
-    expect(isPastHope([{...REPORT, n_workers: 9}, {...REPORT, uuid: 'u2', statuses: statuses as ReportedCluster['statuses']}])).toBe(isLost);
+    expect(
+      isPastHope([
+        {...REPORT, n_workers: 9},
+        {...REPORT, uuid: 'u2', statuses: statuses as ReportedCluster['statuses']},
+      ]),
+    ).toBe(isLost);
   });
 
   test('a starter that wants no workers has lost none', () => {
@@ -176,8 +182,32 @@ describe('our own workers as older versions show them', () => {
   });
 });
 
+describe('the version that a scanner is given an address of', () => {
+  test.each([
+    ['v1', '3.22.0', 'v1'],
+    ['v1', '3.8.3', 'v1'],
+    ['v1', '3.8.2', 'v0'],
+    ['v1', 'v3', 'v1'],
+    ['v1', '3.8', 'v1'],
+    ['v1', '3.0.69', 'v0'],
+    ['v0', '3.9.0', 'v1'],
+    ['v1', '4.0.0', undefined],
+    ['v0', '4', undefined],
+    ['v0', '10.1.0', undefined],
+    ['v0', 'latest', undefined],
+    ['v0', 'my-branch-0123abc', 'v0'],
+    ['v1', 'my-branch-0123abc', 'v1'],
+    [undefined, '3.22.0', undefined],
+    [undefined, 'my-branch-0123abc', undefined],
+  ] as const)('a scan asked through %s with the image %s: %s', (generation, docker_tag, expected) => {
+    const spec = aSpec({docker_tag});
+    expect(scannerGeneration(generation === undefined ? spec : {...spec, generation})).toBe(expected);
+  });
+});
+
 describe('manifests of older versions', () => {
   const request = {
+    docker_tag: '3.22.0',
     scanner_server_env_from_user: [
       ['MY_SECRET', 'hidden'],
       ['PLAIN', true],

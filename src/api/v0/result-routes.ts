@@ -48,7 +48,9 @@ export function v0ResultRoutes(deps: RouteDeps): Route[] {
         const bytes = await readBody(ctx, limitBytes);
         const incoming = await parseResultBody(bytes.length === 0 ? Buffer.from('{}') : bytes, checkPutV0, RESULT_NAMES);
         await freshForWrite(deps);
-        return encodeJson(asV0(await putResult(deps, scanId, incoming), isResultDeleted(findScan(deps, scanId))));
+        const stored = await putResult(deps, scanId, incoming);
+        if (findScan(deps, scanId).legacy?.value.deleted_result !== undefined) await deps.cache.catchUp(); // Is it this one that was deleted?
+        return encodeJson(asV0(stored, isResultDeleted(findScan(deps, scanId))));
       },
     },
   ];

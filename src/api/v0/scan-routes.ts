@@ -8,7 +8,7 @@ import {freshForRead, requireEtcd} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
 import {readArguments} from '../middleware/body.ts';
 import {readOlderBody} from '../older/body.ts';
-import {readV0Manifest} from '../older/manifest.ts';
+import {eventAsSent, readV0Manifest} from '../older/manifest.ts';
 import type {Route} from '../route.ts';
 import {DockerTags} from '../scans/docker-tag.ts';
 import {createV0Scan} from './create.ts';
@@ -29,7 +29,8 @@ export function v0ScanRoutes(deps: RouteDeps): Route[] {
         const {bytes, value} = await readOlderBody(ctx, limitBytes);
         const body = checkCreateV0(value);
         requireEtcd(deps);
-        return encodeJson(await readV0Manifest(deps, await createV0Scan(deps, tags, body, bytes, principal.name)));
+        const scan = await createV0Scan(deps, tags, body, bytes, principal.name);
+        return encodeJson(await readV0Manifest(deps, scan, eventAsSent(body.event_i3live_json, bytes)));
       },
     },
     {

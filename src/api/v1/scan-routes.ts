@@ -8,7 +8,7 @@ import {encodeJson} from '../json/raw-json.ts';
 import type {JsonMembers} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, readArguments} from '../middleware/body.ts';
 import {readOlderBody} from '../older/body.ts';
-import {olderProjectionOf, olderView, readV1Manifest} from '../older/manifest.ts';
+import {eventAsSent, olderProjectionOf, olderView, readV1Manifest} from '../older/manifest.ts';
 import {V1_FIELDS, presentV1Manifest} from '../../model/older-manifest.ts';
 import {readResult} from '../result/present.ts';
 import type {Route} from '../route.ts';
@@ -40,7 +40,8 @@ export function v1ScanRoutes(deps: RouteDeps): Route[] {
         const body = checkCreateV1(value);
         requireEtcd(deps);
         const scan = await createV1Scan(deps, tags, body, bytes, principal.name);
-        return encodeJson(await readV1Manifest(deps, scan, olderProjectionOf(body.manifest_projection)));
+        const event = eventAsSent(body.event_i3live_json, bytes);
+        return encodeJson(await readV1Manifest(deps, scan, olderProjectionOf(body.manifest_projection), false, event));
       },
     },
     {
