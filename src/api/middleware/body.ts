@@ -59,6 +59,7 @@ export function parseJson(bytes: Buffer): unknown {
  */
 export async function readArguments(ctx: Context, ...names: readonly string[]): Promise<Arguments> {
   const args = new Arguments(ctx.querystring, await readArgumentsBody(ctx));
+  if (ctx.querystring === '') return args; // As good as every GET.
   const unknown = textsOf(ctx)?.unknownQuery(args.namesBut([...COMMON_ARGUMENTS, ...names]));
   if (unknown !== undefined) throw badRequest(unknown);
   return args;

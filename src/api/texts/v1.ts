@@ -20,12 +20,21 @@ function argumentProblem({path, keyword, expected, schema, given, names}: Violat
     const [first] = (schema['required'] ?? []) as string[];
     return first === undefined ? 'arg must be a dict' : `missing value for field "${first}"`;
   }
-  if (keyword === 'type' || keyword === 'anyOf') return 'invalid type';
+  if (keyword === 'anyOf') return branchProblem(expected as readonly Violation['schema'][], given);
+  if (keyword === 'type') return 'invalid type';
   if (keyword === 'enum') {
     const choices = (expected as unknown[]).map((each) => (typeof each === 'string' ? pythonRepr(each) : String(each))).join(', ');
     return `invalid choice: ${typeof given === 'string' ? pythonRepr(given) : String(given)} (choose from ${choices})`;
   }
   return keywordText(keyword, expected);
+}
+
+/** Where null may stand for a data class, what is told is about the data class. */
+function branchProblem([branch = {}]: readonly Violation['schema'][], given: unknown): string {
+  const required = (branch['type'] === 'object' ? (branch['required'] ?? []) : []) as string[];
+  const has = (name: string): boolean => typeof given === 'object' && given !== null && Object.hasOwn(given, name);
+  const missing = required.find((name) => !has(name));
+  return missing === undefined ? 'invalid type' : `missing value for field "${missing}"`;
 }
 
 /** As Python's argparse does it: the first argument that is wrong, else all that are missing, else all that nobody knows. */

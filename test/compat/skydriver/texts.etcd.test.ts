@@ -91,6 +91,20 @@ describe('a request that is wrong', () => {
     expect((await said('POST', '/scan', {...SCAN_BODY, docker_tag: ' '}))[2]).toMatch(/^400 argument docker_tag: /);
   });
 
+  test('case 45: progress without its form is told as 2.4 told it', async () => {
+    const id = await api('v2-main').newScan();
+    const progress = {summary: 's', epilogue: 'e', tallies: {}};
+    for (const [given, field] of [
+      ['Done', 'summary'],
+      [['a'], 'summary'],
+      [progress, 'processing_stats'],
+    ] as const) {
+      const [main, , release] = await said('PATCH', `/scan/${id}/manifest`, {progress: given});
+      expect(main).toBe("400 'progress': must match one of the accepted types");
+      expect(release).toBe(`400 argument progress: missing value for field "${field}"`);
+    }
+  });
+
   test('a body that is not JSON, or no object', async () => {
     expect((await said('POST', '/scan', 'nonsense'))[2]).toBe('400 requests body is not JSON-encoded');
     expect((await said('POST', '/scan', '[]'))[2]).toBe("400 JSON-encoded requests body must be a 'dict'");

@@ -329,6 +329,22 @@ describe('deleting', () => {
   });
 });
 
+describe('who may report', () => {
+  test('is the newest try of the scan’s server, as in version 2', async () => {
+    await api.putServerJob(id, ['t1', 't2']);
+    const report = (path: string, token: string): Promise<Answer> => api.ask('PATCH', path, {body: {scan_metadata: {a: 1}}, token});
+    const other = (await post()).body.scan_id;
+    for (const path of [`/v1/scan/${id}/manifest`, `/v0/scan/manifest/${id}`, `/scan/manifest/${id}`]) {
+      expect(refusal(await report(path, 't1'))).toBe('403 authorization failed');
+      expect(refusal(await report(path.replace(id, other), 't2'))).toBe('403 authentication failed');
+      expect((await report(path, 't2')).status).toBe(200);
+    }
+    expect(refusal(await api.ask('PUT', `/v1/scan/${id}/result`, {body: {skyscan_result: {a: 1}, is_final: false}, token: 't1'}))).toBe(
+      '403 authorization failed',
+    );
+  });
+});
+
 describe('across versions', () => {
   test('a scan of version 1 is a scan of version 2: shown, reported to, and deleted there', async () => {
     await patch({progress: PROGRESS, cluster: CLUSTER});
