@@ -13,6 +13,10 @@ export interface EtcdConfig extends DatabaseOptions {
   readonly keepHistorySeconds: number;
 }
 
+/** Text sets that version 2 of the API can be told to speak. */
+const TEXT_SET_NAMES = ['v2-main', 'v2-next', 'v2.4'] as const;
+export type TextSetName = (typeof TEXT_SET_NAMES)[number];
+
 export interface ApiConfig {
   readonly host: string;
   readonly port: number;
@@ -20,7 +24,7 @@ export interface ApiConfig {
   readonly publicAddress: string;
   readonly bodyLimitBytes: number;
   /** The words in which version 2 of the API tells what is wrong with a request. */
-  readonly texts: 'v2-main' | 'v2-next' | 'v2.4';
+  readonly texts: TextSetName;
   /** Where the scanner's images lie as `skymap_scanner:<tag>`; empty: any tag is taken as given. */
   readonly imageDirectory: string;
 }
@@ -86,7 +90,7 @@ const schema = {
       publicAddress: text(''),
       bodyLimitBytes: whole(100 * MIB, 1024),
       imageDirectory: text(''),
-      texts: {enum: ['v2-main', 'v2-next', 'v2.4'], default: 'v2-main'},
+      texts: {enum: TEXT_SET_NAMES, default: 'v2-main'},
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),

@@ -1,3 +1,4 @@
+import type {TextSetName} from '../config.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import type {Blobs} from '../store/blobs.ts';
@@ -6,7 +7,7 @@ import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
 import type {Generation} from './generation.ts';
 import type {ApiMetrics} from './metrics.ts';
-import type {TextSet, TextSetName} from './texts/text-set.ts';
+import type {TextSet} from './texts/text-set.ts';
 
 export interface ApiConfig {
   /** The address under which clients reach us, without a slash at the end. */

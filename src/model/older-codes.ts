@@ -40,7 +40,8 @@ export function workersAreDone(scan: ScanRecord): boolean {
   return control?.is_deleted === true || control?.desired === 'stop' || (scan.state !== undefined && isTerminal(scan.state.value.name));
 }
 
-function hasWorkers(scan: ScanRecord): boolean {
+/** Whether workers have been started somewhere: by us, or by starters that have reported. */
+export function hasWorkers(scan: ScanRecord): boolean {
   const legacy = scan.legacy?.value;
   if (legacy !== undefined && legacy.clusters.length + legacy.condor_clusters.length > 0) return true;
   for (const {value: job} of scan.jobs?.values() ?? []) if (job.type === 'workers') return true;

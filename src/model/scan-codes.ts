@@ -1,6 +1,6 @@
 import type {ScannerProgress} from '../schema/progress.ts';
 import {wasAdmitted} from './manifest.ts';
-import {workersAreDone} from './older-codes.ts';
+import {hasWorkers, workersAreDone} from './older-codes.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 export const FINAL_RESULT_CODE = 'SCAN_HAS_FINAL_RESULT';
@@ -39,7 +39,7 @@ function isEmpty(rate: unknown): boolean {
 export function scanCode(scan: ScanRecord): string {
   return scanCodeFrom({
     hasFinalResult: scan.result?.value.is_final ?? false,
-    isAdmitted: wasAdmitted(scan),
+    isAdmitted: wasAdmitted(scan) || (scan.spec?.value.generation !== undefined && hasWorkers(scan)),
     progress: scan.progress?.value.progress ?? null,
     ending: endingOf(scan),
   });

@@ -90,6 +90,13 @@ describe('case 59: in version 2, a scan that an older version asked for', () => 
     expect(scanCode(olderScan({control: control({desired: 'stop'})}))).toBe('STOPPED__WAITING_ON_SCANNER_SERVER_STARTUP');
     expect(scanCode(aScan({...running, control: control({is_deleted: true})}))).toBe('ABORTED__PARTIAL_RESULT_GENERATED');
   });
+
+  test('has left the backlog once a starter has reported', () => {
+    const {admission: _, ...waiting} = olderScan({control: control({desired: 'stop'})});
+    expect(scanCode(waiting)).toBe('STOPPED__PRESTARTUP');
+    const reported = {...waiting, legacy: entry({...NO_LEGACY, clusters: [REPORT]})};
+    expect(scanCode(reported)).toBe('STOPPED__WAITING_ON_SCANNER_SERVER_STARTUP');
+  });
 });
 
 describe('which of our clusters version 0 means', () => {

@@ -1,5 +1,6 @@
+import type {TextSetName} from '../../config.ts';
 import type {Generation} from '../generation.ts';
-import type {TextSet, TextSetName} from './text-set.ts';
+import type {TextSet} from './text-set.ts';
 import {v0} from './v0.ts';
 import {v1} from './v1.ts';
 import {v2_4} from './v2-4.ts';

@@ -38,7 +38,3 @@ export interface TextSet {
   /** Whether a reason may have a `<` in it: its web framework does not take it for markup. */
   readonly allowsMarkup: boolean;
 }
-
-/** Text sets that version 2 can be told to speak. */
-export const TEXT_SET_NAMES = ['v2-main', 'v2-next', 'v2.4'] as const;
-export type TextSetName = (typeof TEXT_SET_NAMES)[number];

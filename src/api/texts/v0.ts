@@ -21,7 +21,8 @@ function bodyText(violations: readonly Violation[], members: readonly string[]):
   const nameOf = ({path, names}: Violation): string => path[0] ?? names[0] ?? '';
   const rank = (violation: Violation): number => members.indexOf(nameOf(violation));
   const [first] = violations.toSorted((a, b) => rank(a) - rank(b)) as [Violation];
-  return nameOf(first) === '' ? v1.body(violations, members) : `\`${nameOf(first)}\`: ${problem(first)}`;
+  const isArgument = members.includes(nameOf(first));
+  return isArgument ? `\`${nameOf(first)}\`: ${problem(first)}` : v1.body(violations, members);
 }
 
 /** SkyDriver 0. @see SkyDriver 0.0.73, argument handler */

@@ -4,7 +4,7 @@ import {findScan} from '../compare-and-set.ts';
 import {DEFAULT_BODY_LIMIT_BYTES} from '../deps.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite, requireEtcd} from '../freshness.ts';
-import {encodeJson} from '../json/raw-json.ts';
+import {encodeJson, encodeList} from '../json/raw-json.ts';
 import type {JsonMembers} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, readArguments} from '../middleware/body.ts';
 import {readOlderBody} from '../older/body.ts';
@@ -51,7 +51,7 @@ export function v1ScanRoutes(deps: RouteDeps): Route[] {
       handle: async ({ctx}) => {
         const body = checkFindV1((await readOlderBody(ctx, SMALL_BODY_BYTES)).value);
         await freshForRead(deps, ctx);
-        return {manifests: foundManifests(deps, body)};
+        return encodeList('manifests', foundManifests(deps, body));
       },
     },
     {
@@ -91,13 +91,11 @@ export function v1ScanRoutes(deps: RouteDeps): Route[] {
 }
 
 /** The filter is over the newest manifest's fields. The event is never among what is found: it would be read for each scan. */
-function foundManifests(deps: RouteDeps, body: FindScansBody): JsonMembers[] {
+function* foundManifests(deps: RouteDeps, body: FindScansBody): Iterable<JsonMembers> {
   const projection = olderProjectionOf(body.manifest_projection);
   const wanted = projection === undefined || projection.has('*') ? FIND_FIELDS : projection;
-  const found: JsonMembers[] = [];
   for (const {scan_id} of findManifests(deps.cache.scans, {...body, manifest_projection: ['scan_id']})) {
     const scan = deps.cache.scans.get(scan_id ?? '');
-    if (isScan(scan)) found.push(presentV1Manifest(scan, olderView(deps), wanted));
+    if (isScan(scan)) yield presentV1Manifest(scan, olderView(deps), wanted);
   }
-  return found;
 }

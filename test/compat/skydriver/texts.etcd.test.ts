@@ -1,5 +1,5 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import type {TextSetName} from '../../../src/api/texts/text-set.ts';
+import type {TextSetName} from '../../../src/config.ts';
 import {SCAN_BODY, startApi} from '../../api/harness.ts';
 import type {Answer, TestApi} from '../../api/harness.ts';
 import {startEtcd} from '../../support/etcd.ts';
