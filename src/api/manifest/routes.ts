@@ -21,7 +21,7 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
       redirect: true,
       roles: ['user', 'system'],
       handle: async ({ctx, scanId, principal}) => {
-        const args = await readArguments(ctx);
+        const args = await readArguments(ctx, 'projection');
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
         requireVisible(scan, args);

@@ -18,8 +18,9 @@ export interface ProgressBody {
     readonly finished?: boolean;
     readonly predictions?: Readonly<Record<string, unknown>>;
   };
-  readonly predictive_scanning_threshold: number;
-  readonly last_updated: string;
+  /** The first scanners leave these two out. */
+  readonly predictive_scanning_threshold?: number;
+  readonly last_updated?: string;
   readonly start?: number | null;
   readonly end?: number | null;
 }
@@ -31,7 +32,7 @@ export interface PatchManifestBody {
   readonly scan_metadata?: Readonly<Record<string, unknown>>;
 }
 
-const progress = {
+export const progressSchema = {
   type: 'object',
   required: ['summary', 'epilogue', 'tallies', 'processing_stats', 'predictive_scanning_threshold', 'last_updated'],
   properties: {
@@ -50,7 +51,7 @@ const progress = {
   },
 } as const;
 
-const eventMetadata = {
+export const eventMetadataSchema = {
   type: 'object',
   required: ['run_id', 'event_id', 'event_type', 'mjd', 'is_real_event'],
   properties: {
@@ -66,8 +67,8 @@ const patchManifestSchema: BodySchema = {
   type: 'object',
   additionalProperties: false,
   properties: {
-    progress: {anyOf: [progress, {type: 'null'}]},
-    event_metadata: {anyOf: [eventMetadata, {type: 'null'}]},
+    progress: {anyOf: [progressSchema, {type: 'null'}]},
+    event_metadata: {anyOf: [eventMetadataSchema, {type: 'null'}]},
     scan_metadata: object,
   },
 };

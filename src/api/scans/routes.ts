@@ -8,7 +8,7 @@ import {projectManifest, projectionOf} from '../projection.ts';
 import {readResult} from '../result/present.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
 import type {Route} from '../route.ts';
-import {notFound} from '../api-error.ts';
+import {missing} from '../api-error.ts';
 import {isScan} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {Arguments} from '../validation/query.ts';
@@ -68,7 +68,7 @@ export function scanRoutes(deps: RouteDeps): Route[] {
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         const scan = deps.cache.scans.get(scanId);
-        if (!isScan(scan)) throw notFound('Scan request not found');
+        if (!isScan(scan)) throw missing('ScanRequests');
         return encodeJson(presentRequest(scan, deps.cache.scans));
       },
     },
