@@ -72,7 +72,11 @@ export function createApp(deps: ApiDeps): Koa {
   }
 
   const app = new Koa();
-  app.on('error', (err: unknown) => log.error({err}, 'answer failed')); // After the answer has begun: the connection broke, mostly.
+  // After the answer has begun.
+  app.on('error', (err: NodeJS.ErrnoException) => {
+    if (err.code === 'ERR_STREAM_PREMATURE_CLOSE') log.info('a client went away before its answer ended');
+    else log.error({err}, 'answer failed');
+  });
   app.use(observe);
   app.use(dispatch);
   return app;

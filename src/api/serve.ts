@@ -17,6 +17,12 @@ export interface ServeOptions {
   readonly onListening?: (port: number) => void;
 }
 
+/**
+ * A connection on which nothing moves for so long is closed: a client that stops reading its answer or sending its body holds memory. The longest
+ * silence that a scanner puts up with is 60 s.
+ */
+const SILENCE_MS = 120_000;
+
 /** How long answers under way get when the API stops. */
 const DRAIN_MS = 5000;
 
@@ -27,6 +33,7 @@ export async function serveApi(options: ServeOptions, signal: AbortSignal): Prom
   const settings = {publicAddress: publicAddress(config), bodyLimitBytes, ...(imageDirectory === '' ? {} : {imageDirectory})};
   const app = createApp({...database, clock, log, config: settings});
   const server: Server = app.listen(config.port, config.host);
+  server.setTimeout(SILENCE_MS);
   await once(server, 'listening');
   const {port} = server.address() as AddressInfo;
   log.info({host: config.host, port}, 'API is listening');

@@ -3,7 +3,7 @@ import type {RouteDeps} from '../deps.ts';
 import {noEvent, readEvent} from '../event.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
-import {SMALL_BODY_BYTES, missingBody, parseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
+import {SMALL_BODY_BYTES, missingBody, parseLooseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
 import {projectManifest, queryProjection} from '../projection.ts';
 import type {Route} from '../route.ts';
 import {requireVisible} from '../visibility.ts';
@@ -11,6 +11,9 @@ import {patchManifest} from './patch.ts';
 import {checkPatchManifest} from './schema.ts';
 
 const EVENT_FIELD = 'event_i3live_json_dict';
+
+/** What a Python program reports. */
+const REPORTED: ReadonlySet<string> = new Set(['progress', 'event_metadata', 'scan_metadata']);
 
 /** What users see of a scan, and where its scanner reports. */
 export function manifestRoutes(deps: RouteDeps): Route[] {
@@ -41,7 +44,7 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
       handle: async ({ctx, scanId}) => {
         const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
         if (bytes === undefined) throw missingBody();
-        const body = checkPatchManifest(parseJson(bytes));
+        const body = checkPatchManifest(parseLooseJson(bytes, REPORTED));
         await freshForWrite(deps);
         return patchManifest(deps, scanId, body);
       },

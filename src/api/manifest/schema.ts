@@ -1,6 +1,8 @@
 import type {EventMetadata} from '../../schema/progress.ts';
+import {badRequest} from '../api-error.ts';
 import {bodyCheck} from '../validation/body-check.ts';
 import type {BodySchema} from '../validation/body-check.ts';
+import {keywordText} from '../validation/texts.ts';
 
 const object = {type: 'object'} as const;
 const integerOrNull = {anyOf: [{type: 'integer'}, {type: 'null'}]} as const;
@@ -56,7 +58,7 @@ const eventMetadata = {
   properties: {
     run_id: {type: 'integer'},
     event_id: {type: 'integer'},
-    event_type: {type: 'string'},
+    event_type: {type: ['string', 'null']},
     mjd: {type: 'number'},
     is_real_event: {type: 'boolean'},
   },
@@ -72,4 +74,18 @@ const patchManifestSchema: BodySchema = {
   },
 };
 
-export const checkPatchManifest = bodyCheck<PatchManifestBody>(patchManifestSchema);
+const check = bodyCheck<PatchManifestBody>(patchManifestSchema);
+
+/**
+ * Checks the body of a report.
+ *
+ * Scanners have no name for some kinds of events and say `event_type: null` then, in every report. SkyDriver refuses that, and with it all progress of
+ * the scan. Here only metadata that comes alone is refused for it.
+ *
+ * @throws ApiError `invalid`
+ */
+export function checkPatchManifest(value: unknown): PatchManifestBody {
+  const body = check(value);
+  if (body.event_metadata?.event_type === null && !body.progress) throw badRequest(`'event_metadata': ${keywordText('anyOf', undefined)}`);
+  return body;
+}

@@ -2,17 +2,24 @@ import {isUtf8} from 'node:buffer';
 import type {Context} from 'koa';
 import getRawBody from 'raw-body';
 import {ApiError, badRequest, tooLarge} from '../api-error.ts';
+import {JsonSyntaxError} from '../json/json-scanner.ts';
+import {looseParse} from '../json/loose-json.ts';
 import {Arguments} from '../validation/query.ts';
+import {LARGE_BODY_BYTES, readLargeBody} from './large-body.ts';
 
 /** Largest body of a request that carries no event and no result. */
 export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
 
 /** The bytes of a request's body. @throws ApiError `too_large`; `invalid`: the client went away. */
 export async function readBody(ctx: Context, limitBytes: number): Promise<Buffer> {
+  const declared = ctx.req.headers['content-length'];
+  const length = declared === undefined ? undefined : Number(declared);
+  if (length !== undefined && length > limitBytes) throw tooLarge();
   try {
-    return await getRawBody(ctx.req, {length: ctx.req.headers['content-length'] ?? null, limit: limitBytes});
+    if (length === undefined || length > LARGE_BODY_BYTES) return await readLargeBody(ctx, length, limitBytes);
+    return await getRawBody(ctx.req, {length, limit: limitBytes});
   } catch (err) {
-    if ((err as {type?: string}).type === 'entity.too.large') throw tooLarge();
+    if (err instanceof ApiError) throw err;
     throw new ApiError('invalid', 'Bad Request', {cause: err});
   }
 }
@@ -45,6 +52,21 @@ export function parseJson(bytes: Buffer): unknown {
     return JSON.parse(bytes.toString('utf8')) as unknown;
   } catch {
     throw notJson(bytes);
+  }
+}
+
+/** Parses JSON bytes that a Python program wrote: in the named members `NaN` and the like may stand for numbers. @throws ApiError `invalid` */
+export function parseLooseJson(bytes: Buffer, nonFiniteIn: ReadonlySet<string>): unknown {
+  if (!isUtf8(bytes)) throw badRequest('Bad Request');
+  try {
+    return JSON.parse(bytes.toString('utf8')) as unknown;
+  } catch {
+    try {
+      return looseParse(bytes, nonFiniteIn);
+    } catch (err) {
+      if (err instanceof JsonSyntaxError) throw notJson(bytes);
+      throw err;
+    }
   }
 }
 

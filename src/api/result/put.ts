@@ -1,14 +1,20 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import type {ResultHeader} from '../../schema/blob.ts';
 import {resultKey, scanKey} from '../../schema/keys.ts';
+import {badRequest} from '../api-error.ts';
 import {changeScan, childRevision} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 import {JsonSyntaxError, scanLargeJson} from '../json/json-scanner.ts';
 import type {JsonRange} from '../json/json-scanner.ts';
+import {isLargeUtf8, standIn} from '../json/outline.ts';
+import {RawJson} from '../json/raw-json.ts';
 import type {JsonMembers} from '../json/raw-json.ts';
 import {notJson} from '../middleware/body.ts';
 import {presentResult, readResult} from './present.ts';
 import {checkPutResult} from './schema.ts';
+
+/** Where Python's bare `NaN` may stand: as older scanners send their results. */
+const RESULT: ReadonlySet<string> = new Set(['skyscan_result']);
 
 /** A result as it came in: its JSON text, untouched. */
 export interface IncomingResult {
@@ -19,32 +25,20 @@ export interface IncomingResult {
 
 /** Checks the body of PUT /scan/ID/result without building the result in memory. @throws ApiError `invalid` */
 export async function parseResultBody(bytes: Buffer): Promise<IncomingResult> {
+  if (!(await isLargeUtf8(bytes))) throw badRequest('Bad Request');
   let members: ReadonlyMap<string, JsonRange>;
   try {
-    members = await scanLargeJson(bytes);
+    members = await scanLargeJson(bytes, {nonFiniteIn: RESULT});
   } catch (err) {
     if (err instanceof JsonSyntaxError) throw notJson(bytes);
     throw err;
   }
   const outline: Record<string, unknown> = {};
-  for (const [name, range] of members) outline[name] = outlineOf(bytes, range);
+  for (const [name, range] of members) outline[name] = JSON.parse(standIn(bytes, range)) as unknown;
   const isObject = bytes.length > 0 && bytes[bytes.findIndex((byte) => byte > 0x20)] === 0x7b;
   const {is_final} = checkPutResult(isObject ? outline : []);
   const range = members.get('skyscan_result') as JsonRange; // The check has seen it.
-  const text = bytes.subarray(range.start, range.end);
-  return {text, isEmpty: isEmptyObject(text), isFinal: is_final};
-}
-
-/** A stand-in for a member's value that passes or fails the check as the value would. */
-function outlineOf(bytes: Buffer, {start, end}: JsonRange): unknown {
-  if (bytes[start] === 0x7b) return {};
-  if (bytes[start] === 0x5b) return [];
-  if (bytes[start] === 0x22) return '';
-  return JSON.parse(bytes.toString('latin1', start, end));
-}
-
-function isEmptyObject(text: Buffer): boolean {
-  return text.subarray(1, text.length - 1).every((byte) => byte <= 0x20);
+  return {text: bytes.subarray(range.start, range.end), isEmpty: standIn(bytes, range) === '{}', isFinal: is_final};
 }
 
 /**
@@ -69,5 +63,5 @@ export async function putResult(deps: RouteDeps, scanId: string, incoming: Incom
     };
   });
   if (incoming.isEmpty) return {};
-  return isStored ? presentResult(scanId, text, isFinal) : readResult(deps, scanId);
+  return isStored ? presentResult(scanId, new RawJson(text), isFinal) : readResult(deps, scanId);
 }

@@ -11,12 +11,13 @@ import {notFound} from '../api-error.ts';
 import {isScan} from '../../model/manifest.ts';
 import {Arguments} from '../validation/query.ts';
 import {requireVisible} from '../visibility.ts';
+import {parseCreateBody} from './create-body.ts';
 import {createScan} from './create.ts';
 import {deleteScan} from './delete.ts';
 import {DockerTags} from './docker-tag.ts';
 import {findManifests} from './find.ts';
 import {presentBacklog, presentRequest} from './present.ts';
-import {checkCreateScan, checkDeleteScan, checkFindScans} from './schema.ts';
+import {checkDeleteScan, checkFindScans} from './schema.ts';
 
 /** Asking for scans, finding them, and taking them back. */
 export function scanRoutes(deps: RouteDeps): Route[] {
@@ -31,9 +32,9 @@ export function scanRoutes(deps: RouteDeps): Route[] {
       handle: async ({ctx, principal}) => {
         const bytes = await readJsonBytes(ctx, limitBytes);
         if (bytes === undefined) throw missingBody();
-        const body = checkCreateScan(parseJson(bytes));
+        const {body, outline} = await parseCreateBody(bytes);
         requireEtcd(deps);
-        const scan = await createScan(deps, tags, body, bytes, principal.name);
+        const scan = await createScan(deps, tags, body, outline, principal.name);
         return projectManifest(scan, projectionOf(body.manifest_projection));
       },
     },
