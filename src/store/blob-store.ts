@@ -174,23 +174,16 @@ async function* startingWith(first: Buffer, rest: AsyncGenerator<Buffer>): Async
   yield* rest;
 }
 
-/** Chunks in order, the next ones on their way while one is used. */
+/** Chunks in order, the next one on its way while one is used. Not more: a reader that is slow holds them for long. */
 async function* readAhead(first: Buffer, count: number, chunkAt: (n: number) => Promise<Buffer>): AsyncGenerator<Buffer> {
-  const ahead: Promise<Buffer>[] = [];
-  let next = 1;
-  const fill = (): void => {
-    for (; next < count && ahead.length < IN_FLIGHT; next += 1) {
-      const chunk = chunkAt(next);
-      chunk.catch(() => {}); // Whoever stops reading never hears of it.
-      ahead.push(chunk);
-    }
-  };
-  fill();
-  yield first;
-  for (let chunk = ahead.shift(); chunk !== undefined; chunk = ahead.shift()) {
-    fill();
-    yield await chunk;
+  let chunk = first;
+  for (let next = 1; next < count; next += 1) {
+    const ahead = chunkAt(next);
+    ahead.catch(() => {}); // Whoever stops reading never hears of it.
+    yield chunk;
+    chunk = await ahead;
   }
+  yield chunk;
 }
 
 async function retried<T>(step: () => Promise<T>): Promise<T> {

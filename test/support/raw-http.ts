@@ -23,7 +23,7 @@ export async function rawRequest(method: string, url: string, {body, token, agen
     method,
     headers: {
       'content-type': 'application/json',
-      ...(body === undefined ? {} : {'content-length': Buffer.byteLength(body)}),
+      ...(body === undefined || headers['transfer-encoding'] !== undefined ? {} : {'content-length': Buffer.byteLength(body)}),
       ...(token === undefined ? {} : {authorization: `Bearer ${token}`}),
       ...headers,
     },
@@ -31,6 +31,7 @@ export async function rawRequest(method: string, url: string, {body, token, agen
     ...(timeoutMs === undefined ? {} : {signal: AbortSignal.timeout(timeoutMs)}),
   });
   const answered = once(outgoing, 'response');
+  outgoing.on('error', () => {}); // One that comes after the answer has begun shows in the answer.
   outgoing.end(body);
   const [incoming] = (await answered) as [IncomingMessage];
   const chunks: Buffer[] = [];
