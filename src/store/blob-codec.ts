@@ -5,6 +5,7 @@ import {setImmediate as turn} from 'node:timers/promises';
 import {promisify} from 'node:util';
 import {constants, createZstdCompress, createZstdDecompress, zstdCompress, zstdDecompress} from 'node:zlib';
 import {ControlPlaneError} from '../lib/errors.ts';
+import type {ControlPlaneErrorOptions} from '../lib/errors.ts';
 import type {BlobHeader} from '../schema/blob.ts';
 
 const compressWhole = promisify(zstdCompress);
@@ -104,13 +105,18 @@ async function* inflated(chunks: AsyncIterable<Buffer> | Iterable<Buffer>): Asyn
   const zstd = createZstdDecompress({chunkSize: PLAIN_BYTES});
   // A failure of it comes out of the loop below as well.
   pipeline(chunks, zstd).catch(() => {});
-  yield* zstd as AsyncIterable<Buffer>;
+  try {
+    yield* zstd as AsyncIterable<Buffer>;
+  } catch (err) {
+    // What went wrong with the chunks is said as it is.
+    throw err instanceof ControlPlaneError ? err : damaged({cause: err});
+  }
 }
 
 function matches(hash: Hash, size: number, header: Pick<BlobHeader, 'size' | 'digest'>): boolean {
   return size === header.size && hash.digest('hex') === header.digest;
 }
 
-export function damaged(key?: string): ControlPlaneError {
-  return new ControlPlaneError('internal', 'a stored blob is damaged: its content does not match its digest', key === undefined ? {} : {key});
+export function damaged(options?: ControlPlaneErrorOptions): ControlPlaneError {
+  return new ControlPlaneError('internal', 'a stored blob is damaged: its content does not match its digest', options);
 }

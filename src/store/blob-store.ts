@@ -86,7 +86,7 @@ export class BlobStore implements Blobs {
     const keys = Array.from({length: header.chunks}, (_, n) => blobChunkKey(kind, referrer, header.digest, n));
     const chunks = await inParallel(keys, (key) => this.#chunk(key));
     const content = await plainWhole(chunks, header);
-    if (content === undefined) throw damaged(blobPrefix(kind, referrer, header.digest));
+    if (content === undefined) throw damaged({key: blobPrefix(kind, referrer, header.digest)});
     return content;
   }
 

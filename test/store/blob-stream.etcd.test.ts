@@ -50,7 +50,7 @@ async function collected(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
 const deleteAll = async (): Promise<number> => (await store.commit({compares: [], ops: blobs.deleteOps('result', id)})).revision;
 
 /** The first piece, and the others when they are asked for. */
-async function begun(pieces: AsyncIterable<Buffer>): Promise<{readonly first: Buffer; rest(): Promise<Buffer>}> {
+async function begun(pieces: AsyncIterable<Buffer>): Promise<{readonly first: Buffer; readonly rest: () => Promise<Buffer>}> {
   const iterator = pieces[Symbol.asyncIterator]();
   const {value} = await iterator.next();
   return {first: value as Buffer, rest: () => collected({[Symbol.asyncIterator]: () => iterator})};
@@ -98,7 +98,7 @@ test('a damaged one ends with an error', async () => {
   const value = Buffer.from(second!.value);
   value.writeUInt32LE(~value.readUInt32LE(1000) >>> 0, 1000);
   const {revision} = await store.commit({compares: [], ops: [{put: second!.key, value}]});
-  await expect(collected(await blobs.open('result', id, header, revision))).rejects.toThrow();
+  await expect(collected(await blobs.open('result', id, header, revision))).rejects.toMatchObject({code: 'internal'});
   // More than the header says, even if it is right otherwise.
   const whole = await stored(content);
   await expect(collected(await blobs.open('result', id, {...whole.header, size: 1_000_000}, whole.revision))).rejects.toMatchObject({
