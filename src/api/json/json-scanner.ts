@@ -216,13 +216,13 @@ export class JsonScanner {
     let at = this.#position;
     while (at < limit) {
       const byte = bytes[at] as number;
-      if (byte === QUOTE) return this.#stringEnded(at + 1);
-      if (byte < 0x20) return this.#failAt('Invalid control character at', at);
-      if (byte >= 0x80) this.#isPlain = false;
-      if (byte === BACKSLASH) {
+      if (byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH) at++; // As good as always.
+      else if (byte === QUOTE) return this.#stringEnded(at + 1);
+      else if (byte < 0x20) return this.#failAt('Invalid control character at', at);
+      else {
         this.#isPlain = false;
-        at += this.#escape(at);
-      } else at++;
+        at += byte === BACKSLASH ? this.#escape(at) : 1;
+      }
     }
     this.#position = at;
     if (at >= bytes.length) this.#failAt('Unterminated string starting at', this.#stringStart);

@@ -114,7 +114,7 @@ export class ScannerConversation {
     const {progress} = body;
     const stats = {rate: {}, end: '', finished: false, predictions: {}, ...(progress['processing_stats'] as object)};
     const expected = {start: null, end: null, ...progress, processing_stats: stats};
-    expect(answer.progress).toMatchObject(this.#options.generation === 'v0' ? progress : expected);
+    expect(answer.progress).toMatchObject(this.#options.generation === 'v4' ? expected : progress);
     return progress;
   }
 
