@@ -1,11 +1,11 @@
 import {createHash} from 'node:crypto';
 import type {Hash} from 'node:crypto';
 import {pipeline} from 'node:stream/promises';
-import {setImmediate as turn} from 'node:timers/promises';
 import {promisify} from 'node:util';
 import {constants, createZstdCompress, createZstdDecompress, zstdCompress, zstdDecompress} from 'node:zlib';
 import {ControlPlaneError} from '../lib/errors.ts';
 import type {ControlPlaneErrorOptions} from '../lib/errors.ts';
+import {ownTurn} from '../lib/turn.ts';
 import type {BlobHeader} from '../schema/blob.ts';
 
 const compressWhole = promisify(zstdCompress);
@@ -27,7 +27,7 @@ const PARAMS = {[constants.ZSTD_c_compressionLevel]: 3};
 export async function sha256(content: Uint8Array): Promise<string> {
   const hash = createHash('sha256');
   for (let at = 0; at < content.length; at += SLICE_BYTES) {
-    if (at > 0) await turn();
+    if (content.length > SLICE_BYTES) await ownTurn();
     hash.update(content.subarray(at, at + SLICE_BYTES));
   }
   return hash.digest('hex');

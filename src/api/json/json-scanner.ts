@@ -1,3 +1,5 @@
+import {ownTurn} from '../../lib/turn.ts';
+
 /** Where a member's value stands in the bytes: `[start, end)`. */
 export interface JsonRange {
   readonly start: number;
@@ -315,6 +317,7 @@ const SLICE_BYTES = 1 << 20;
 /** Reads bytes of any size, letting other requests run in between. @throws JsonSyntaxError */
 export async function scanLargeJson(bytes: Buffer, options?: ScanOptions): Promise<ReadonlyMap<string, JsonRange>> {
   const scanner = new JsonScanner(bytes, options);
-  while (!scanner.advance(SLICE_BYTES)) await new Promise((resolve) => setImmediate(resolve));
+  if (bytes.length > SLICE_BYTES) await ownTurn();
+  while (!scanner.advance(SLICE_BYTES)) await ownTurn();
   return scanner.members;
 }

@@ -1,5 +1,5 @@
 import {isUtf8} from 'node:buffer';
-import {setImmediate as turn} from 'node:timers/promises';
+import {ownTurn} from '../../lib/turn.ts';
 import {scanLargeJson} from './json-scanner.ts';
 import type {JsonRange, ScanOptions} from './json-scanner.ts';
 
@@ -24,9 +24,9 @@ export async function isLargeUtf8(bytes: Buffer): Promise<boolean> {
   for (let at = 0; at < bytes.length;) {
     let to = Math.min(at + UTF8_BYTES, bytes.length);
     while (to < bytes.length && ((bytes[to] as number) & 0xc0) === 0x80) to++; // Inside a character.
+    if (bytes.length > UTF8_BYTES) await ownTurn();
     if (!isUtf8(bytes.subarray(at, to))) return false;
     at = to;
-    if (at < bytes.length) await turn();
   }
   return true;
 }
@@ -69,7 +69,7 @@ export async function decodeLargeString(bytes: Buffer): Promise<Buffer> {
     const to = sliceEnd(bytes, at, end);
     length += text.write(JSON.parse(`"${bytes.toString('utf8', at, to)}"`) as string, length);
     at = to;
-    await turn();
+    await ownTurn();
   }
   return text.subarray(0, length);
 }

@@ -1,6 +1,6 @@
-import {setImmediate as turn} from 'node:timers/promises';
 import type {Context} from 'koa';
 import {ByteBudget} from '../../lib/byte-budget.ts';
+import {ownTurn} from '../../lib/turn.ts';
 import {tooLarge} from '../api-error.ts';
 
 /** A body above this is read piece by piece into one buffer, under the budget. */
@@ -10,7 +10,7 @@ export const LARGE_BODY_BYTES = 1024 * 1024;
  * Bytes of large bodies that this process holds at once, from their arrival until their answer has left. Whoever comes later is read later: its sender
  * waits, and the connection's idle time limit is how long.
  */
-const BUDGET_BYTES = 256 * 1024 * 1024;
+const BUDGET_BYTES = 128 * 1024 * 1024;
 
 /** Of the process, as its memory is. */
 const budget = new ByteBudget(BUDGET_BYTES);
@@ -35,6 +35,7 @@ export async function readLargeBody(ctx: Context, length: number | undefined, li
   if (length !== undefined) await take(length);
   let isCounted = length !== undefined;
   const body = new Pieces(length);
+  let sinceTurn = 0;
   // Whoever is refused gets an answer, so the connection has to outlive this loop.
   for await (const piece of req.iterator({destroyOnReturn: false}) as AsyncIterable<Buffer>) {
     if (body.length + piece.length > limitBytes) throw tooLarge();
@@ -43,11 +44,17 @@ export async function readLargeBody(ctx: Context, length: number | undefined, li
       isCounted = true;
     }
     body.add(piece);
+    sinceTurn += piece.length;
+    if (sinceTurn < TURN_BYTES) continue;
+    sinceTurn = 0;
+    await ownTurn(); // A connection would hand over megabytes in one turn, and many connections do so at once.
   }
   if (length !== undefined && body.length !== length) throw new Error('the body is shorter than declared');
   return body.whole();
 }
 
+/** Taken from a connection in one go. */
+const TURN_BYTES = 256 * 1024;
 /** Copied in one go: about a millisecond. */
 const SLICE_BYTES = 4 * 1024 * 1024;
 
@@ -76,7 +83,7 @@ class Pieces {
       at += piece.copy(target, at);
       if (at < sliceEnd) continue;
       sliceEnd += SLICE_BYTES;
-      await turn();
+      await ownTurn();
     }
     return target;
   }
