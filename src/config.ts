@@ -34,6 +34,11 @@ export interface ControllersConfig {
   readonly jobRetries: number;
   readonly retryBaseSeconds: number;
   readonly outputLimitBytes: number;
+  /** Pause between two starts of scans with priority 100 or more, and of others; 0: none. */
+  readonly asapStartSeconds: number;
+  readonly startSeconds: number;
+  /** How often scans are looked for whose server was killed from outside; 0: never. */
+  readonly watchdogSeconds: number;
   readonly janitorSeconds: number;
   /** How long something must have looked forgotten before the janitor removes it: longer than any creation takes. */
   readonly janitorGraceSeconds: number;
@@ -93,6 +98,9 @@ const schema = {
       jobRetries: whole(2, 0),
       retryBaseSeconds: amount(1, 0),
       outputLimitBytes: whole(MIB, 1024),
+      asapStartSeconds: amount(0, 0),
+      startSeconds: amount(0, 0),
+      watchdogSeconds: amount(60, 0),
       janitorSeconds: amount(30, 0.1),
       janitorGraceSeconds: amount(300, 0),
       keepJobsSeconds: amount(86_400, 0),
@@ -130,6 +138,9 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_JOB_RETRIES: ['controllers', 'jobRetries'],
   SCANPLANE_RETRY_BASE_SECONDS: ['controllers', 'retryBaseSeconds'],
   SCANPLANE_OUTPUT_LIMIT_BYTES: ['controllers', 'outputLimitBytes'],
+  SCANPLANE_ASAP_START_SECONDS: ['controllers', 'asapStartSeconds'],
+  SCANPLANE_START_SECONDS: ['controllers', 'startSeconds'],
+  SCANPLANE_WATCHDOG_SECONDS: ['controllers', 'watchdogSeconds'],
   SCANPLANE_KEEP_JOBS_SECONDS: ['controllers', 'keepJobsSeconds'],
   SCANPLANE_JANITOR_GRACE_SECONDS: ['controllers', 'janitorGraceSeconds'],
   SCANPLANE_JANITOR_SECONDS: ['controllers', 'janitorSeconds'],

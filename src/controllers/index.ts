@@ -94,7 +94,10 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
       stopGraceMs: config.stopGraceSeconds * 1000,
     },
   });
-  const scheduler = new Scheduler({cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)});
+  const scheduler = new Scheduler({
+    ...{cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)},
+    pace: {asapEveryMs: config.asapStartSeconds * 1000, otherEveryMs: config.startSeconds * 1000},
+  });
   const janitor = new Janitor({
     ...{store: deps.store, cache, blobs: deps.blobs, clock, log},
     ...{intervalMs: config.janitorSeconds * 1000, graceMs: config.janitorGraceSeconds * 1000, compact: () => deps.compact()},
