@@ -15,6 +15,8 @@ export interface ServeOptions {
   readonly log: Log;
   /** Told the port once it is listening: for a configured port of 0. */
   readonly onListening?: (port: number) => void;
+  /** After how many milliseconds a connection on which nothing moves is closed. */
+  readonly silenceMs?: number;
 }
 
 /**
@@ -33,7 +35,7 @@ export async function serveApi(options: ServeOptions, signal: AbortSignal): Prom
   const settings = {publicAddress: publicAddress(config), bodyLimitBytes, ...(imageDirectory === '' ? {} : {imageDirectory})};
   const app = createApp({...database, clock, log, config: settings});
   const server: Server = app.listen(config.port, config.host);
-  server.setTimeout(SILENCE_MS);
+  server.setTimeout(options.silenceMs ?? SILENCE_MS);
   await once(server, 'listening');
   const {port} = server.address() as AddressInfo;
   log.info({host: config.host, port}, 'API is listening');
