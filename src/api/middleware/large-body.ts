@@ -26,10 +26,12 @@ const budget = new ByteBudget(BUDGET_BYTES);
 export async function readLargeBody(ctx: Context, length: number | undefined, limitBytes: number): Promise<Buffer> {
   const {req, res} = ctx;
   const gone = new AbortController();
-  res.once('close', () => gone.abort(new Error('the client went away')));
+  const leave = (): void => gone.abort(new Error('the client went away'));
+  if (res.closed) leave(); // While it was found out who calls.
+  else res.once('close', leave);
   const take = async (bytes: number): Promise<void> => {
     const release = await budget.take(bytes, gone.signal);
-    if (gone.signal.aborted) release();
+    if (res.closed) release();
     else res.once('close', release);
   };
   if (length !== undefined) await take(length);
