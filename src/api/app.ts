@@ -12,6 +12,9 @@ import {resultRoutes} from './result/routes.ts';
 import {addRoute} from './route.ts';
 import {scanRoutes} from './scans/routes.ts';
 
+/** How a connection ends that the client has left while its answer was on the way. */
+const CLIENT_WENT_AWAY: ReadonlySet<string | undefined> = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE']);
+
 /**
  * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, and our own health and metrics.
  *
@@ -74,7 +77,7 @@ export function createApp(deps: ApiDeps): Koa {
   const app = new Koa();
   // After the answer has begun.
   app.on('error', (err: NodeJS.ErrnoException) => {
-    if (err.code === 'ERR_STREAM_PREMATURE_CLOSE') log.info('a client went away before its answer ended');
+    if (CLIENT_WENT_AWAY.has(err.code)) log.info('a client went away before its answer ended');
     else log.error({err}, 'answer failed');
   });
   app.use(observe);
