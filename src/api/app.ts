@@ -20,6 +20,9 @@ import {textsByGeneration} from './texts/index.ts';
 import {v0Routes} from './v0/routes.ts';
 import {v1Routes} from './v1/routes.ts';
 
+/** How a connection ends that the client has left while its answer was on the way. */
+const CLIENT_WENT_AWAY: ReadonlySet<string | undefined> = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE']);
+
 /**
  * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, version 1 at `/v1`, version 0 at `/v0` and, as far as no
  * other version has its paths, at `/`; and our own health and metrics.
@@ -87,7 +90,11 @@ export function createApp(deps: ApiDeps): Koa {
   }
 
   const app = new Koa({proxy: deps.config.trustProxy ?? false});
-  app.on('error', (err: unknown) => log.error({err}, 'answer failed')); // After the answer has begun: the connection broke, mostly.
+  // After the answer has begun.
+  app.on('error', (err: NodeJS.ErrnoException) => {
+    if (CLIENT_WENT_AWAY.has(err.code)) log.info('a client went away before its answer ended');
+    else log.error({err}, 'answer failed');
+  });
   app.use(observe);
   app.use(dispatch);
   return app;

@@ -1,6 +1,8 @@
 import type {EventMetadata} from '../../schema/progress.ts';
+import {badRequest} from '../api-error.ts';
 import {bodyCheck} from '../validation/body-check.ts';
 import type {BodySchema} from '../validation/body-check.ts';
+import {keywordText} from '../validation/texts.ts';
 
 const object = {type: 'object'} as const;
 const integerOrNull = {anyOf: [{type: 'integer'}, {type: 'null'}]} as const;
@@ -24,6 +26,9 @@ export interface ProgressBody {
   readonly start?: number | null;
   readonly end?: number | null;
 }
+
+/** What a Python program reports: where its bare `NaN` may stand. */
+export const REPORTED: ReadonlySet<string> = new Set(['progress', 'event_metadata', 'scan_metadata']);
 
 /** Body of PATCH /scan/ID/manifest. */
 export interface PatchManifestBody {
@@ -57,7 +62,7 @@ export const eventMetadataSchema = {
   properties: {
     run_id: {type: 'integer'},
     event_id: {type: 'integer'},
-    event_type: {type: 'string'},
+    event_type: {type: ['string', 'null']},
     mjd: {type: 'number'},
     is_real_event: {type: 'boolean'},
   },
@@ -73,4 +78,18 @@ const patchManifestSchema: BodySchema = {
   },
 };
 
-export const checkPatchManifest = bodyCheck<PatchManifestBody>(patchManifestSchema);
+const check = bodyCheck<PatchManifestBody>(patchManifestSchema);
+
+/**
+ * Checks the body of a report.
+ *
+ * Scanners have no name for some kinds of events and say `event_type: null` then, in every report. SkyDriver refuses that, and with it all progress of
+ * the scan. Here only metadata that comes alone is refused for it.
+ *
+ * @throws ApiError `invalid`
+ */
+export function checkPatchManifest(value: unknown): PatchManifestBody {
+  const body = check(value);
+  if (body.event_metadata?.event_type === null && !body.progress) throw badRequest(`'event_metadata': ${keywordText('anyOf', undefined)}`);
+  return body;
+}
