@@ -5,6 +5,7 @@ import type {Context, Middleware, Next} from 'koa';
 import type {ApiDeps, RouteDeps} from './deps.ts';
 import {ewmsRoutes} from './ewms/routes.ts';
 import {healthRoutes} from './health/routes.ts';
+import {k8sJobRoutes} from './k8s-job/routes.ts';
 import {manifestRoutes} from './manifest/routes.ts';
 import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
@@ -34,6 +35,7 @@ export function createApp(deps: ApiDeps): Koa {
     ...manifestRoutes(routeDeps),
     ...resultRoutes(routeDeps),
     ...ewmsRoutes(routeDeps),
+    ...k8sJobRoutes(routeDeps),
   ];
   for (const route of routes) addRoute(router, route, routeDeps);
 

@@ -1,5 +1,7 @@
 import type {Clock} from '../lib/clock.ts';
+import type {EwmsViews} from '../ewms/views.ts';
 import type {Log} from '../lib/log.ts';
+import type {K8sJobSettings} from '../model/k8s-job.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
@@ -13,6 +15,12 @@ export interface ApiConfig {
   readonly bodyLimitBytes?: number;
   /** Where the scanner's images lie as `skymap_scanner:<tag>`. Without it any tag is taken as given. */
   readonly imageDirectory?: string;
+  /** Tags of the scanner's images, where they do not lie in a directory. */
+  readonly images?: readonly string[];
+  /** The oldest release that may be asked for, as X.Y.Z. */
+  readonly minImageTag?: string;
+  /** What Kubernetes jobs are made of. */
+  readonly k8sJob?: K8sJobSettings;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */
@@ -24,6 +32,8 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly config: ApiConfig;
+  /** What the outside workload manager says; absent where none is configured. */
+  readonly ewms?: EwmsViews;
 }
 
 /** {@link ApiDeps} with what {@link createApp} adds for its routes. */

@@ -5,14 +5,13 @@ import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import {grantFor, growthFor, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
-import type {FreeSlots, Grant} from '../model/admission-plan.ts';
+import type {ClusterFacts, FreeSlots, Grant} from '../model/admission-plan.ts';
 import {openTry} from '../model/scan-plan.ts';
 import {modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import type {Admission} from '../schema/admission.ts';
 import {backlogOrder} from '../schema/backlog.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
-import type {Cluster} from '../schema/cluster.ts';
 import {timeOfScanId} from '../schema/ids.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
@@ -213,7 +212,7 @@ class Round {
 
   #admit(): void {
     const {cache} = this.#deps;
-    const clusters = new Map<string, Pick<Cluster, 'capacity'>>([...cache.clusters].map(([name, entry]) => [name, entry.value]));
+    const clusters = new Map<string, ClusterFacts>([...cache.clusters].map(([name, entry]) => [name, entry.value]));
     // One whose key is damaged has no slots, but it is there: its scans wait for the repair.
     for (const key of cache.bad.keys()) {
       const ref = keys.parseKey(key);
@@ -247,8 +246,14 @@ class Round {
       slots: grant.slots,
       admitted_at: rfc3339(clock.now()),
       ...(grant.short === undefined ? {} : {short: grant.short}),
+      ...(grant.external === undefined ? {} : {external: true}),
     };
-    const compares: Compare[] = [...unchanged(record), {key: keys.admissionKey(id), modRevision: 0}];
+    const compares: Compare[] = [
+      ...unchanged(record),
+      {key: keys.admissionKey(id), modRevision: 0},
+      // A hand-over that comes meanwhile makes the scan one of those whose jobs are none of ours.
+      {key: keys.ewmsKey(id), modRevision: modRevisionOf(record, 'ewms')},
+    ];
     const ops: Op[] = [put(keys.admissionKey(id), admission)];
     if (backlog !== undefined) {
       const key = keys.backlogKey(backlog.order, id);

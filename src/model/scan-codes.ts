@@ -34,13 +34,17 @@ function isEmpty(rate: unknown): boolean {
   return rate === undefined || rate === null || (typeof rate === 'object' && Object.keys(rate).length === 0);
 }
 
-/** The state code of a scan. One that failed shows as `STOPPED__…`: SkyDriver has no code for failure. */
-export function scanCode(scan: ScanRecord): string {
+/**
+ * The state code of a scan. One that failed shows as `STOPPED__…`: SkyDriver has no code for failure.
+ *
+ * @param deactivated how its workflow ended, in whatever case an outside workload manager writes it
+ */
+export function scanCode(scan: ScanRecord, deactivated: string | null = deactivationOf(scan)): string {
   return scanCodeFrom({
     hasFinalResult: scan.result?.value.is_final ?? false,
     isAdmitted: wasAdmitted(scan),
     progress: scan.progress?.value.progress ?? null,
-    ending: scan.state?.value.name === 'FAIL' ? 'STOPPED' : deactivationOf(scan),
+    ending: scan.state?.value.name === 'FAIL' ? 'STOPPED' : (deactivated?.toUpperCase() ?? null),
   });
 }
 

@@ -3,9 +3,12 @@ import {parserFor} from './validate.ts';
 export const ENGINE_NAMES = ['process'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
+/** The engine of clusters whose jobs are none of ours: a foreign init container hands the scan over to an outside workload manager (EWMS). */
+export const EXTERNAL_ENGINE = 'external';
+
 /**
  * `/cluster/[name]`: where jobs run. `capacity` is worker slots. `settings` belongs to the engine; for `process`: `scanner_server` and `worker` are
- * command lines, `env` what they get besides what the controller gives.
+ * command lines, `env` what they get besides what the controller gives. `collector` and `schedd` are what HTCondor calls the place, for those who ask.
  */
 export interface Cluster {
   readonly engine: string;
@@ -18,6 +21,8 @@ export interface ClusterSettings {
   readonly scanner_server?: readonly string[];
   readonly worker?: readonly string[];
   readonly env?: readonly (readonly [string, string])[];
+  readonly collector?: string;
+  readonly schedd?: string;
 }
 
 const command = {type: 'array', minItems: 1, items: {type: 'string'}} as const;
@@ -36,6 +41,8 @@ export const clusterSchema = {
         scanner_server: command,
         worker: command,
         env: {type: 'array', items: {type: 'array', minItems: 2, maxItems: 2, items: [{type: 'string'}, {type: 'string'}]}},
+        collector: {type: 'string'},
+        schedd: {type: 'string'},
       },
     },
   },
