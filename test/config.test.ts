@@ -27,6 +27,8 @@ test.each([
   [{SCANPLANE_ORPHAN_AFTER_SECONDS: '5', SCANPLANE_TTL_SECONDS: '5'}, 'controllers.orphanAfterSeconds'],
   [{SCANPLANE_API_PROT: '1'}, 'SCANPLANE_API_PROT'],
   [{SCANPLANE_ETCD_PREFIX: 'no-slash'}, 'etcd.prefix'],
+  [{SCANPLANE_MIN_IMAGE_TAG: '4.x'}, 'api.minImageTag'],
+  [{SCANPLANE_EWMS_TOKEN_URL: 'keycloak'}, 'ewms.tokenUrl'],
   [{SCANPLANE_CLUSTERS: '{'}, 'SCANPLANE_CLUSTERS'],
   [{SCANPLANE_CLUSTERS: '{"local":{"engine":"process"}}'}, 'clusters.local'],
   [{SCANPLANE_CONFIG: '/nonexistent/config.json'}, 'config.json'],

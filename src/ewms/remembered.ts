@@ -58,6 +58,7 @@ export class RememberedAnswers<T> {
     if (entry.asking === undefined) {
       if (nowMs < entry.currentUntilMs) return {value: entry.value, isStale: entry.isStale};
       if (this.#asking >= CONCURRENCY) return {value: entry.value, isStale: true};
+      this.#asking++;
       entry.asking = {done: Promise.resolve().then(() => this.#ask(key, entry)), waitUntilMs: nowMs + WAIT_MS};
     }
     const {done, waitUntilMs} = entry.asking;
@@ -76,7 +77,6 @@ export class RememberedAnswers<T> {
 
   async #ask(key: string, entry: Entry<T>): Promise<void> {
     const {clock, log} = this.#options;
-    this.#asking++;
     try {
       const value = await this.#options.ask(key);
       entry.value = value;

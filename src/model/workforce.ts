@@ -32,12 +32,13 @@ const ENDED_PILOTS: ReadonlySet<string> = new Set(['FatalError', 'Done']);
 
 /** The sum over taskforces. What is no number counts as nothing. */
 export function workforceOf(workflowId: string, taskforces: Iterable<TaskforceFacts>): Workforce {
-  const statuses: Record<string, Record<string, number>> = {};
-  const errors: Record<string, number> = {};
+  // Names come from outside: one that an object has of its own must not be found there.
+  const statuses = Object.create(null) as Record<string, Record<string, number>>;
+  const errors = Object.create(null) as Record<string, number>;
   let running = 0;
   for (const {compound_statuses, top_task_errors} of taskforces) {
     for (const [condor, pilots] of Object.entries(compound_statuses ?? {})) {
-      const group = (statuses[condor] ??= {});
+      const group = (statuses[condor] ??= Object.create(null) as Record<string, number>);
       for (const [pilot, count] of Object.entries(pilots ?? {})) {
         if (typeof count !== 'number') continue;
         group[pilot] = (group[pilot] ?? 0) + count;

@@ -50,6 +50,6 @@ async function taskforcesOutside(deps: RouteDeps, ctx: Context, scan: Scan): Pro
 const EWMS_AWAY = '110 - "EWMS is away"';
 
 function warn(ctx: Context): void {
-  const given = ctx.response.get('Warning');
-  if (!given.includes(EWMS_AWAY)) ctx.append('Warning', EWMS_AWAY);
+  const given = ctx.res.getHeader('Warning');
+  if (!(Array.isArray(given) ? given : [given]).includes(EWMS_AWAY)) ctx.append('Warning', EWMS_AWAY);
 }
