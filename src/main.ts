@@ -51,7 +51,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const meta = await untilStarted(database, config, log, stop.signal);
     if (meta === undefined) return 0;
-    const ewms = openEwms(config.ewms, systemClock);
+    const ewms = openEwms(config.ewms, systemClock, stop.signal);
     const common = {database, clock: systemClock, log, ...(ewms === undefined ? {} : {ewms})};
     const running: Promise<unknown>[] = [];
     if (role.api) running.push(serveApi({...common, config: config.api, k8sJob: k8sJobSettings(config)}, stop.signal));

@@ -88,7 +88,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     return at === -1 ? 1 : at;
   };
 
-  const workflows = deps.ewms === undefined ? undefined : new WorkflowEnder({ewms: deps.ewms, clock, log, onAnswer: (id) => queue.add(id)});
+  const workflows = deps.ewms === undefined ? undefined : new WorkflowEnder({ewms: deps.ewms, clock, log, signal, onAnswer: (id) => queue.add(id)});
   const scans = new ScanController({
     ...{cache, launcher, clock, log, rank, replica: membership.self},
     ...(workflows === undefined ? {} : {workflows}),

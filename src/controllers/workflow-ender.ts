@@ -13,6 +13,8 @@ export interface WorkflowEnderDeps {
   readonly ewms: EndsWorkflows;
   readonly clock: Clock;
   readonly log: Log;
+  /** Stopping is not a failure. */
+  readonly signal: AbortSignal;
   /** Called when a scan is to be looked at again. */
   onAnswer(scanId: string): void;
 }
@@ -91,6 +93,7 @@ export class WorkflowEnder {
     try {
       await ewms.endWorkflow(workflowId, ending);
     } catch (err) {
+      if (this.#deps.signal.aborted) return;
       if (!hasCode(err, 'not_found')) failure = err;
     }
     // Forgotten meanwhile, and perhaps asked anew: then this answer is for nobody.

@@ -3,6 +3,7 @@ import {ControlPlaneError, hasCode} from '../lib/errors.ts';
 import type {WorkflowEnding} from '../schema/state.ts';
 import type {TaskforceFacts} from '../model/workforce.ts';
 import {askJson} from './http.ts';
+import type {CallLimits} from './http.ts';
 import {ClientToken} from './token.ts';
 import type {ClientCredentials} from './token.ts';
 
@@ -35,8 +36,11 @@ const MAX_PAGES = 100;
 export class EwmsClient {
   readonly #address: string;
   readonly #token: ClientToken;
+  readonly #limits: CallLimits;
 
-  constructor(config: EwmsConfig, clock: Clock) {
+  /** @param stop ends calls under way: nobody waits for them when the process stops */
+  constructor(config: EwmsConfig, clock: Clock, stop?: AbortSignal) {
+    this.#limits = {timeoutMs: CALL_MS, ...(stop === undefined ? {} : {stop})};
     const address = config.address.replace(/\/+$/, '');
     this.#address = /^https?:\/\//i.test(address) ? address : `https://${address}`;
     this.#token = new ClientToken(config, clock);
@@ -84,7 +88,7 @@ export class EwmsClient {
   }
 
   async #call(method: 'GET' | 'POST', path: string, body?: unknown): Promise<Readonly<Record<string, unknown>>> {
-    const token = await this.#token.current(CALL_MS);
+    const token = await this.#token.current(this.#limits);
     const headers = {
       accept: 'application/json',
       ...(body === undefined ? {} : {'content-type': 'application/json'}),
@@ -92,7 +96,7 @@ export class EwmsClient {
     };
     try {
       const init = {method, headers, ...(body === undefined ? {} : {body: JSON.stringify(body)})};
-      return await askJson(`EWMS ${method} ${path}`, `${this.#address}${path}`, init, CALL_MS);
+      return await askJson(`EWMS ${method} ${path}`, `${this.#address}${path}`, init, this.#limits);
     } catch (err) {
       if (hasCode(err, 'forbidden')) this.#token.drop();
       throw err;
@@ -107,6 +111,6 @@ function segment(id: string): string {
 }
 
 /** The configured workload manager, if there is one. */
-export function openEwms(config: EwmsConfig, clock: Clock): EwmsClient | undefined {
-  return config.address === '' ? undefined : new EwmsClient(config, clock);
+export function openEwms(config: EwmsConfig, clock: Clock, stop?: AbortSignal): EwmsClient | undefined {
+  return config.address === '' ? undefined : new EwmsClient(config, clock, stop);
 }

@@ -4,21 +4,33 @@ import type {ErrorCode} from '../lib/errors.ts';
 /** More than any list of taskforces; a page without end must not fill our memory. */
 const LIMIT_BYTES = 32 * 1024 * 1024;
 
+/** How long one call may take, in milliseconds, and what ends it before. */
+export interface CallLimits {
+  readonly timeoutMs: number;
+  readonly stop?: AbortSignal;
+}
+
 const CODES: Readonly<Record<number, ErrorCode>> = {400: 'invalid', 401: 'forbidden', 403: 'forbidden', 404: 'not_found', 422: 'wrong_state'};
 
 /**
  * One HTTP call whose answer is a JSON object.
  *
- * Neither the address nor what was sent gets into the error: it may hold secrets. `timeoutMs` covers everything, the body too.
+ * Nothing that was sent gets into the error: it may hold secrets. `timeoutMs` covers everything, the body too; `stop` ends the call at once.
  *
  * @throws ControlPlaneError by status, {@link CODES}; `unavailable` for every other status, for no answer in time, and for one that is no JSON object.
  */
-export async function askJson(what: string, url: string, init: RequestInit, timeoutMs: number): Promise<Readonly<Record<string, unknown>>> {
+export async function askJson(
+  what: string,
+  url: string,
+  init: RequestInit,
+  {timeoutMs, stop}: CallLimits,
+): Promise<Readonly<Record<string, unknown>>> {
   let status: number;
   let text: string;
   try {
+    const late = AbortSignal.timeout(timeoutMs);
     // A redirect would take the token somewhere else.
-    const answer = await fetch(url, {...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs)});
+    const answer = await fetch(url, {...init, redirect: 'error', signal: stop === undefined ? late : AbortSignal.any([stop, late])});
     status = answer.status;
     text = await readText(answer);
   } catch (err) {

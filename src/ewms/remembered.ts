@@ -23,8 +23,8 @@ const WAIT_MS = 700;
 const PAUSE_MS = 5000;
 /** Questions under way at once. What is beyond is answered from memory. */
 const CONCURRENCY = 64;
-/** Keys remembered. */
-const LIMIT = 10_000;
+/** Keys remembered: a list of taskforces may be some 100 kB. */
+const LIMIT = 1000;
 
 interface Entry<T> {
   value?: T;

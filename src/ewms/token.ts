@@ -1,6 +1,7 @@
 import type {Clock} from '../lib/clock.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
 import {askJson} from './http.ts';
+import type {CallLimits} from './http.ts';
 
 export interface ClientCredentials {
   /** Empty: calls carry no token. */
@@ -27,10 +28,10 @@ export class ClientToken {
   }
 
   /** @returns `undefined` where calls carry no token. @throws ControlPlaneError as {@link askJson} */
-  async current(timeoutMs: number): Promise<string | undefined> {
+  async current(limits: CallLimits): Promise<string | undefined> {
     if (this.#credentials.tokenUrl === '') return undefined;
     if (this.#token !== undefined && this.#clock.monotonicMs() < this.#token.untilMs) return this.#token.text;
-    this.#fetching ??= this.#fetch(timeoutMs).finally(() => (this.#fetching = undefined));
+    this.#fetching ??= this.#fetch(limits).finally(() => (this.#fetching = undefined));
     return this.#fetching;
   }
 
@@ -40,11 +41,11 @@ export class ClientToken {
   }
 
   /** @see RFC 6749, 4.4: the client credentials grant */
-  async #fetch(timeoutMs: number): Promise<string> {
+  async #fetch(limits: CallLimits): Promise<string> {
     const {tokenUrl, clientId, clientSecret} = this.#credentials;
     const startedMs = this.#clock.monotonicMs();
     const body = new URLSearchParams({grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret});
-    const answer = await askJson('token of the EWMS client', tokenUrl, {method: 'POST', body}, timeoutMs);
+    const answer = await askJson('token of the EWMS client', tokenUrl, {method: 'POST', body}, limits);
     const {access_token: text, expires_in: life} = answer;
     if (typeof text !== 'string' || text === '') throw new ControlPlaneError('unavailable', 'token of the EWMS client: none in the answer');
     const lifeSeconds = typeof life === 'number' && life > 0 ? life : LIFE_SECONDS;

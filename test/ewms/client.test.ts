@@ -2,6 +2,7 @@ import {afterAll, beforeAll, beforeEach, expect, test} from 'vitest';
 import {EwmsClient, openEwms} from '../../src/ewms/client.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {DummyEwms} from '../support/dummy-ewms.ts';
+import {eventually} from '../support/eventually.ts';
 
 let ewms: DummyEwms;
 const NO_TOKEN = {tokenUrl: '', clientId: '', clientSecret: ''};
@@ -77,4 +78,14 @@ test('an error of the workload manager, and its absence, are told as unavailable
   await expect(client().getWorkflow('W6')).rejects.toMatchObject({code: 'unavailable'});
   const nobody = new EwmsClient({address: 'http://127.0.0.1:1', ...NO_TOKEN}, systemClock);
   await expect(nobody.getWorkflow('W6')).rejects.toMatchObject({code: 'unavailable'});
+});
+
+test('a call that hangs ends when the process stops', async () => {
+  ewms.mode = 'hangs';
+  const stop = new AbortController();
+  const ours = new EwmsClient({address: ewms.address, ...NO_TOKEN}, systemClock, stop.signal);
+  const refused = ours.getWorkflow('W7').catch((err: unknown) => err);
+  await eventually(() => ewms.calls.length > 0);
+  stop.abort();
+  expect(await refused).toMatchObject({code: 'unavailable'});
 });

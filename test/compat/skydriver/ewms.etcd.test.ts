@@ -107,7 +107,7 @@ describe('B. the hand-over', () => {
     const id = await newScan();
     await eventually(() => stateOf(id) === 'RUNNING');
     const answers = await Promise.all(['A', 'B', 'C'].map((name) => handOver(id, `${W}${name}`)));
-    expect(answers.map(({status}) => status).sort()).toEqual([200, 404, 404]);
+    expect(answers.map(({status}) => status).sort((a, b) => a - b)).toEqual([200, 404, 404]);
     const taken = answers.find(({status}) => status === 200)?.body.ewms_workflow_id as string;
     expect((await ask('GET', `/scan/${id}/ewms/workflow-id`)).body.workflow_id).toBe(taken);
   });
@@ -125,6 +125,24 @@ describe('B. the hand-over', () => {
       ewms_deactivated: null,
     });
     expect(endings()).toEqual([]);
+  });
+
+  test('a hand-over and an admission to our own engines at the same moment: one of them counts, and nothing runs twice', async () => {
+    const posted = [0, 1, 2, 3, 4, 5, 6, 7].map(async () => {
+      const id = await newScan({request_clusters: {local: 1}});
+      return {id, answer: await handOver(id, `${W}-${id}`)};
+    });
+    const scans = await Promise.all(posted);
+    const ids = scans.map(({id}) => id);
+    await eventually(() => ids.every((id) => stateOf(id) === 'RUNNING'), {timeoutMs: 15_000});
+    for (const {id, answer} of scans) {
+      const record = system.database.cache.scans.get(id);
+      const isOutside = answer.status === 200;
+      expect([record?.state?.value.external, record?.ewms?.value.workflow_id]).toEqual(isOutside ? [true, `${W}-${id}`] : [undefined, undefined]);
+      expect(record?.jobs === undefined).toBe(isOutside);
+      await ask('DELETE', `/scan/${id}`);
+    }
+    await eventually(() => ids.every((id) => stateOf(id) === 'STOPPED'), {timeoutMs: 15_000});
   });
 
   test('external clusters are not mixed with others, and a refused request writes nothing', async () => {
