@@ -79,6 +79,7 @@ export function growthFor(record: ScanRecord, free: FreeSlots): Readonly<Record<
   const control = record.control?.value ?? DEFAULT_CONTROL;
   if (control.is_deleted || control.desired !== 'run') return undefined;
   const slots = {...record.admission.value.slots};
+  if (Object.keys(slots).length === 0) return undefined; // It can never run; its owner says so.
   let grew = false;
   for (const [cluster, count] of requestedWorkers(record.spec.value, control.extra_workers)) {
     const more = Math.min(count - (slots[cluster] ?? 0), Math.max(0, free.get(cluster) ?? 0));

@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {grantFor, mixtureOf} from '../../src/model/admission-plan.ts';
+import {grantFor, growthFor, mixtureOf} from '../../src/model/admission-plan.ts';
 import {NOT_YET_REQUESTED, workflowIdOf} from '../../src/model/manifest.ts';
 import {deactivationOf, scanCode} from '../../src/model/scan-codes.ts';
 import {needsOwner, planScan} from '../../src/model/scan-plan.ts';
@@ -57,6 +57,8 @@ describe('admission', () => {
         clusters,
       ),
     ).toEqual({slots: {}, short});
+    const refused = waiting([['local', 1]], {admission: entry({attempt: 1, slots: {}, admitted_at: '', short})});
+    expect(growthFor(refused, free())).toBeUndefined();
     expect(mixtureOf(['osg', 'unknown', 'damaged'], (name) => clusters.get(name as 'osg')?.engine)).toBeUndefined();
   });
 });
