@@ -76,6 +76,7 @@ class Round {
   readonly #inFlight = new Map<string, Promise<void>>();
   #isWoken = true;
   #wake: () => void = () => {};
+  readonly #engineOf = (cluster: string): string | undefined => this.#deps.cache.clusters.get(cluster)?.value.engine;
 
   constructor(deps: SchedulerDeps, writer: FencedWriter, signal: AbortSignal) {
     this.#deps = deps;
@@ -153,7 +154,7 @@ class Round {
     // What a damaged admission granted is in use all the same.
     const isDamaged = record?.bad?.has('admission') === true;
     this.#slots.setGranted(id, isDamaged ? (this.#slots.granted(id) ?? workersOf(record)) : record?.admission?.value.slots);
-    if (record?.admission !== undefined && growthFor(record, EVERYTHING) !== undefined) this.#short.add(id);
+    if (record?.admission !== undefined && growthFor(record, EVERYTHING, this.#engineOf) !== undefined) this.#short.add(id);
     else this.#short.delete(id);
     this.#dirty.add(id);
   }
@@ -300,7 +301,7 @@ class Round {
       if (this.#inFlight.size >= this.#deps.concurrency) return;
       const record = cache.scans.get(id);
       if (record?.admission === undefined || this.#inFlight.has(id) || this.#slots.isReserved(id)) continue;
-      const slots = growthFor(record, free);
+      const slots = growthFor(record, free, this.#engineOf);
       if (slots === undefined) continue;
       const before = record.admission.value.slots;
       const more: Record<string, number> = {};

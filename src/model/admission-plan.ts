@@ -3,6 +3,7 @@ import type {Cluster} from '../schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {isTerminal} from '../schema/state.ts';
 import {requestedWorkers} from './chain.ts';
+import {isExternal} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 /** Slots granted, by cluster; in words why fewer than asked; and whether the scan's jobs are none of ours. */
@@ -73,8 +74,12 @@ export function grantFor(record: ScanRecord, free: FreeSlots, clusters: Readonly
   return {slots, ...(notes.length === 0 ? {} : {short: notes.join('; ')}), ...(isOutside ? {external: true} : {})};
 }
 
-/** Further slots for a scan that runs with fewer than it asked; `undefined` when there are none. */
-export function growthFor(record: ScanRecord, free: FreeSlots): Readonly<Record<string, number>> | undefined {
+/** Further slots for a scan that runs with fewer than it asked; `undefined` when there are none. Never where another kind of workforce is. */
+export function growthFor(
+  record: ScanRecord,
+  free: FreeSlots,
+  engineOf: (cluster: string) => string | undefined = () => undefined,
+): Readonly<Record<string, number>> | undefined {
   if (record.spec === undefined || record.admission === undefined || record.result?.value.is_final === true) return undefined;
   const control = record.control?.value ?? DEFAULT_CONTROL;
   if (control.is_deleted || control.desired !== 'run') return undefined;
@@ -84,6 +89,9 @@ export function growthFor(record: ScanRecord, free: FreeSlots): Readonly<Record<
   for (const [cluster, count] of requestedWorkers(record.spec.value, control.extra_workers)) {
     const more = Math.min(count - (slots[cluster] ?? 0), Math.max(0, free.get(cluster) ?? 0));
     if (more <= 0) continue;
+    const engine = engineOf(cluster);
+    // One that was handed over while it waited keeps the clusters it asked for.
+    if (engine !== undefined && (engine === EXTERNAL_ENGINE) !== isExternal(record) && record.ewms === undefined) continue;
     slots[cluster] = (slots[cluster] ?? 0) + more;
     grew = true;
   }

@@ -59,6 +59,10 @@ describe('admission', () => {
     ).toEqual({slots: {}, short});
     const refused = waiting([['local', 1]], {admission: entry({attempt: 1, slots: {}, admitted_at: '', short})});
     expect(growthFor(refused, free())).toBeUndefined();
+    const extra = entry({...DEFAULT_CONTROL, extra_workers: [{id: 'x', cluster: 'osg', count: 1}]});
+    const ours = waiting([['local', 1]], {control: extra, admission: entry({attempt: 1, slots: {local: 1}, admitted_at: ''})});
+    expect(growthFor(ours, free(), (name) => clusters.get(name as 'osg')?.engine)).toBeUndefined();
+    expect(growthFor(ours, free())).toEqual({local: 1, osg: 1});
     expect(mixtureOf(['osg', 'unknown', 'damaged'], (name) => clusters.get(name as 'osg')?.engine)).toBeUndefined();
   });
 });
