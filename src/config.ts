@@ -1,8 +1,11 @@
 import {readFileSync} from 'node:fs';
 import {ControlPlaneError} from './lib/errors.ts';
+import type {K8sJobSettings} from './model/k8s-job.ts';
 import {parserFor} from './schema/validate.ts';
 import {clusterSchema} from './schema/cluster.ts';
 import type {Cluster} from './schema/cluster.ts';
+import {kubernetesSettingsSchema} from './schema/kubernetes-settings.ts';
+import type {KubernetesSettings} from './schema/kubernetes-settings.ts';
 import type {DatabaseOptions} from './store/open.ts';
 
 /** How to reach etcd, and how to keep it small. */
@@ -31,6 +34,19 @@ export interface ApiConfig {
   readonly trustProxy: boolean;
   /** How long a repeated request is known by its `Idempotency-Key`. */
   readonly idempotencySeconds: number;
+  /** Tags of the scanner's images, where they do not lie in a directory. */
+  readonly images: readonly string[];
+  /** The oldest release that may be asked for, as X.Y.Z; empty: any. */
+  readonly minImageTag: string;
+}
+
+/** An outside workload manager, and our own client there. Without `tokenUrl` calls carry no token. */
+export interface EwmsConfig {
+  /** Empty: there is none. */
+  readonly address: string;
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
 }
 
 export interface ControllersConfig {
@@ -65,6 +81,8 @@ export interface Config {
   readonly etcd: EtcdConfig;
   readonly api: ApiConfig;
   readonly controllers: ControllersConfig;
+  readonly ewms: EwmsConfig;
+  readonly kubernetes: KubernetesSettings;
   /** Written to `/cluster/[name]` at start where no such key exists. */
   readonly clusters: Readonly<Record<string, Cluster>>;
 }
@@ -102,6 +120,8 @@ const schema = {
       trustProxy: {type: 'boolean', default: false},
       idempotencySeconds: whole(86_400, 1),
       texts: {enum: TEXT_SET_NAMES, default: 'v2-main'},
+      images: {type: 'array', items: {type: 'string', minLength: 1}, default: []},
+      minImageTag: {type: 'string', pattern: '^([vV]?\\d+\\.\\d+\\.\\d+)?$', default: ''},
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -120,6 +140,13 @@ const schema = {
       scannerAddress: text(''),
       runDirectory: text(''),
     }),
+    ewms: section({
+      address: text(''),
+      tokenUrl: {type: 'string', pattern: '^(https?://.+)?$', default: ''},
+      clientId: text(''),
+      clientSecret: text(''),
+    }),
+    kubernetes: kubernetesSettingsSchema,
     clusters: {type: 'object', default: {}, additionalProperties: clusterSchema},
   },
 } as const;
@@ -147,6 +174,18 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_TRUST_PROXY: ['api', 'trustProxy'],
   SCANPLANE_IDEMPOTENCY_SECONDS: ['api', 'idempotencySeconds'],
   SCANPLANE_TEXTS: ['api', 'texts'],
+  SCANPLANE_IMAGES: ['api', 'images'],
+  SCANPLANE_MIN_IMAGE_TAG: ['api', 'minImageTag'],
+  SCANPLANE_EWMS_ADDRESS: ['ewms', 'address'],
+  SCANPLANE_EWMS_TOKEN_URL: ['ewms', 'tokenUrl'],
+  SCANPLANE_EWMS_CLIENT_ID: ['ewms', 'clientId'],
+  SCANPLANE_EWMS_CLIENT_SECRET: ['ewms', 'clientSecret'],
+  SCANPLANE_K8S_NAMESPACE: ['kubernetes', 'namespace'],
+  SCANPLANE_K8S_APPLICATION_NAME: ['kubernetes', 'applicationName'],
+  SCANPLANE_K8S_SECRET_NAME: ['kubernetes', 'secretName'],
+  SCANPLANE_K8S_SERVICE_ACCOUNT: ['kubernetes', 'serviceAccount'],
+  SCANPLANE_K8S_SKYDRIVER_IMAGE: ['kubernetes', 'skydriverImage'],
+  SCANPLANE_K8S_IMAGE_DIRECTORY: ['kubernetes', 'imageDirectory'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],
@@ -205,11 +244,21 @@ const TEXT_FIELDS: ReadonlySet<string> = new Set([
   'scannerAddress',
   'runDirectory',
   'imageDirectory',
+  'minImageTag',
+  'address',
+  'tokenUrl',
+  'clientId',
+  'clientSecret',
+  'namespace',
+  'applicationName',
+  'secretName',
+  'serviceAccount',
+  'skydriverImage',
 ]);
 
 function fromText(field: string, value: string): unknown {
   if (TEXT_FIELDS.has(field)) return value;
-  if (field === 'endpoints') return value.split(',').map((each) => each.trim());
+  if (field === 'endpoints' || field === 'images') return value.split(',').map((each) => each.trim());
   if (value === 'true' || value === 'false') return value === 'true';
   const number = Number(value);
   return Number.isNaN(number) ? value : number;
@@ -248,6 +297,17 @@ function deepFreeze<T>(value: T): T {
 /** The address under which clients reach the API, without a slash at the end. */
 export function publicAddress(api: ApiConfig): string {
   return api.publicAddress === '' ? `http://${api.host}:${api.port}` : api.publicAddress.replace(/\/$/, '');
+}
+
+/** The address that scanners report to. */
+export function scannerAddress(config: Pick<Config, 'api' | 'controllers'>): string {
+  return config.controllers.scannerAddress || publicAddress(config.api);
+}
+
+/** What the Kubernetes jobs of scans are made of; without our client's secret. */
+export function k8sJobSettings(config: Config): K8sJobSettings {
+  const {address, tokenUrl, clientId} = config.ewms;
+  return {kubernetes: config.kubernetes, skydriverAddress: scannerAddress(config), ewms: {address, tokenUrl, clientId}};
 }
 
 /** What every job of the process engine inherits. */

@@ -1,11 +1,12 @@
 import {join} from 'node:path';
 import {serveApi} from './api/serve.ts';
-import {inheritedEnvironment, loadConfig, publicAddress} from './config.ts';
+import {inheritedEnvironment, k8sJobSettings, loadConfig, scannerAddress} from './config.ts';
 import type {Config} from './config.ts';
 import {ensureClusters} from './controllers/index.ts';
 import {runReplica} from './controllers/replica.ts';
 import type {Engine} from './engines/engine.ts';
 import {openProcessEngine} from './engines/process/process-engine.ts';
+import {openEwms} from './ewms/client.ts';
 import {systemClock} from './lib/clock.ts';
 import {hasCode, reasonOf} from './lib/errors.ts';
 import {createLog} from './lib/log.ts';
@@ -50,13 +51,13 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const meta = await untilStarted(database, config, log, stop.signal);
     if (meta === undefined) return 0;
-    const common = {database, clock: systemClock, log};
+    const ewms = openEwms(config.ewms, systemClock, stop.signal);
+    const common = {database, clock: systemClock, log, ...(ewms === undefined ? {} : {ewms})};
     const running: Promise<unknown>[] = [];
-    if (role.api) running.push(serveApi({...common, config: config.api}, stop.signal));
+    if (role.api) running.push(serveApi({...common, config: config.api, k8sJob: k8sJobSettings(config)}, stop.signal));
     if (role.controllers) {
       const engines = openEngines(config, meta, log);
-      const scannerAddress = config.controllers.scannerAddress || publicAddress(config.api);
-      running.push(runReplica({...common, replica, engines, scannerAddress, config}, stop.signal));
+      running.push(runReplica({...common, replica, engines, scannerAddress: scannerAddress(config), config}, stop.signal));
     }
     // One part that fails ends the other too: a process that does half its work is worse than none. The other finishes in its own way first.
     const ends = await Promise.allSettled(running.map((part) => part.finally(() => stop.abort())));

@@ -8,6 +8,7 @@ import {generationOf, withoutPrefix} from './generation.ts';
 import type {Generation} from './generation.ts';
 import {healthRoutes} from './health/routes.ts';
 import {Idempotency} from './idempotency/idempotency.ts';
+import {k8sJobRoutes} from './k8s-job/routes.ts';
 import {manifestRoutes} from './manifest/routes.ts';
 import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
@@ -48,6 +49,7 @@ export function createApp(deps: ApiDeps): Koa {
     ...manifestRoutes(routeDeps),
     ...resultRoutes(routeDeps),
     ...ewmsRoutes(routeDeps),
+    ...k8sJobRoutes(routeDeps),
   ];
   const tables: Readonly<Record<Generation, Router>> = {
     v2: tableOf(routes, routeDeps),

@@ -1,6 +1,8 @@
 import type {TextSetName} from '../config.ts';
 import type {Clock} from '../lib/clock.ts';
+import type {EwmsViews} from '../ewms/views.ts';
 import type {Log} from '../lib/log.ts';
+import type {K8sJobSettings} from '../model/k8s-job.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
@@ -23,6 +25,12 @@ export interface ApiConfig {
   readonly idempotencySeconds?: number;
   /** The words in which version 2 tells what is wrong; `v2-main` unless told. */
   readonly texts?: TextSetName;
+  /** Tags of the scanner's images, where they do not lie in a directory. */
+  readonly images?: readonly string[];
+  /** The oldest release that may be asked for, as X.Y.Z. */
+  readonly minImageTag?: string;
+  /** What Kubernetes jobs are made of. */
+  readonly k8sJob?: K8sJobSettings;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */
@@ -34,6 +42,8 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly config: ApiConfig;
+  /** What the outside workload manager says; absent where none is configured. */
+  readonly ewms?: EwmsViews;
 }
 
 /** {@link ApiDeps} with what {@link createApp} adds for its routes. */

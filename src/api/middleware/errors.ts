@@ -69,7 +69,7 @@ export function answerThrown(ctx: Context, thrown: unknown, log: Log): void {
   if (status === 503) log.warn({...fields, reason: error.detail}, 'request refused for now');
   else if (status >= 500) log.error({...fields, err: thrown}, 'request failed');
   const phrase = status === 413 ? 'Request Entity Too Large' : (STATUS_CODES[status] ?? 'Unknown');
-  answerError(ctx, status, isForCaller && status < 500 ? detailFor(ctx, error) : phrase);
+  answerError(ctx, status, isForCaller ? detailFor(ctx, error) : phrase);
 }
 
 function detailFor(ctx: Context, error: ApiError): string {

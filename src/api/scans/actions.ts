@@ -5,7 +5,6 @@ import {freshForWrite} from '../freshness.ts';
 import {requestDigest} from '../idempotency/idempotency.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readJsonBytes} from '../middleware/body.ts';
-import {answerError} from '../middleware/errors.ts';
 import {projectManifest, projectionOf} from '../projection.ts';
 import type {Route} from '../route.ts';
 import {Arguments} from '../validation/query.ts';
@@ -47,8 +46,7 @@ export function scanActionRoutes(deps: RouteDeps): Route[] {
         await freshForWrite(deps, ctx);
         // Of a repeated request the id is the same: nothing else need be remembered.
         const id = requestDigest(ctx, principal)?.slice(0, 32) ?? uuidHex();
-        const added = await addWorkers(deps, scanId, id, body);
-        return added ?? answerError(ctx, 500, 'failed to request additional workers on EWMS--contact admins');
+        return addWorkers(deps, scanId, id, body);
       },
     },
   ];

@@ -23,7 +23,7 @@ import {checkCreateScan, checkDeleteScan, checkFindScans} from './schema.ts';
 
 /** Asking for scans, finding them, and taking them back. */
 export function scanRoutes(deps: RouteDeps): Route[] {
-  const tags = new DockerTags(deps.config.imageDirectory, deps.clock);
+  const tags = new DockerTags(deps.config, deps.clock);
   const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
   return [
     {method: 'get', path: '/', roles: ['user'], handle: async () => ({})},
