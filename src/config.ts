@@ -21,6 +21,10 @@ export interface ApiConfig {
   readonly bodyLimitBytes: number;
   /** Where the scanner's images lie as `skymap_scanner:<tag>`; empty: any tag is taken as given. */
   readonly imageDirectory: string;
+  /** Whether a proxy stands before us whose `X-Forwarded-Proto` and `X-Forwarded-Host` may be believed. */
+  readonly trustProxy: boolean;
+  /** How long a repeated request is known by its `Idempotency-Key`. */
+  readonly idempotencySeconds: number;
 }
 
 export interface ControllersConfig {
@@ -34,6 +38,11 @@ export interface ControllersConfig {
   readonly jobRetries: number;
   readonly retryBaseSeconds: number;
   readonly outputLimitBytes: number;
+  /** Pause between two starts of scans with priority 100 or more, and of others; 0: none. */
+  readonly asapStartSeconds: number;
+  readonly startSeconds: number;
+  /** How often scans are looked for whose server was killed from outside; 0: never. */
+  readonly watchdogSeconds: number;
   readonly janitorSeconds: number;
   /** How long something must have looked forgotten before the janitor removes it: longer than any creation takes. */
   readonly janitorGraceSeconds: number;
@@ -84,6 +93,8 @@ const schema = {
       publicAddress: text(''),
       bodyLimitBytes: whole(100 * MIB, 1024),
       imageDirectory: text(''),
+      trustProxy: {type: 'boolean', default: false},
+      idempotencySeconds: whole(86_400, 1),
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -93,6 +104,9 @@ const schema = {
       jobRetries: whole(2, 0),
       retryBaseSeconds: amount(1, 0),
       outputLimitBytes: whole(MIB, 1024),
+      asapStartSeconds: amount(0, 0),
+      startSeconds: amount(0, 0),
+      watchdogSeconds: amount(60, 0),
       janitorSeconds: amount(30, 0.1),
       janitorGraceSeconds: amount(300, 0),
       keepJobsSeconds: amount(86_400, 0),
@@ -123,6 +137,8 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_PUBLIC_ADDRESS: ['api', 'publicAddress'],
   SCANPLANE_BODY_LIMIT_BYTES: ['api', 'bodyLimitBytes'],
   SCANPLANE_IMAGE_DIRECTORY: ['api', 'imageDirectory'],
+  SCANPLANE_TRUST_PROXY: ['api', 'trustProxy'],
+  SCANPLANE_IDEMPOTENCY_SECONDS: ['api', 'idempotencySeconds'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],
@@ -130,6 +146,9 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_JOB_RETRIES: ['controllers', 'jobRetries'],
   SCANPLANE_RETRY_BASE_SECONDS: ['controllers', 'retryBaseSeconds'],
   SCANPLANE_OUTPUT_LIMIT_BYTES: ['controllers', 'outputLimitBytes'],
+  SCANPLANE_ASAP_START_SECONDS: ['controllers', 'asapStartSeconds'],
+  SCANPLANE_START_SECONDS: ['controllers', 'startSeconds'],
+  SCANPLANE_WATCHDOG_SECONDS: ['controllers', 'watchdogSeconds'],
   SCANPLANE_KEEP_JOBS_SECONDS: ['controllers', 'keepJobsSeconds'],
   SCANPLANE_JANITOR_GRACE_SECONDS: ['controllers', 'janitorGraceSeconds'],
   SCANPLANE_JANITOR_SECONDS: ['controllers', 'janitorSeconds'],

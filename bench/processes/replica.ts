@@ -89,7 +89,12 @@ function launches(): ReadonlyMap<string, bigint> {
   return engine.launches;
 }
 
-/** How a takeover goes on: scans that we have claimed since the last {@link forget}, those of them that we were called for, and when. */
+/** How far a takeover is, at most: cheap enough to be asked while it is timed. */
+function soFar(): {readonly owned: number; readonly called: number} {
+  return {owned: own.size, called: engine.actions.size};
+}
+
+/** How a takeover went: scans that we have claimed since the last {@link forget}, those of them that we were called for, and when. */
 interface Takeover {
   readonly owned: number;
   readonly acted: number;
@@ -117,6 +122,6 @@ function forget(): void {
   firstFreeNs = lastOwnNs = 0n;
 }
 
-const methods = {start, launches, takeover, forget};
+const methods = {start, launches, soFar, takeover, forget};
 export type BenchReplica = typeof methods;
 serve(methods);

@@ -19,4 +19,6 @@ export const notFound = (reason = 'Not Found'): ApiError => new ApiError('not_fo
 export const authenticationFailed = (): ApiError => new ApiError('forbidden', 'authentication failed');
 /** Who calls may not do this. */
 export const authorizationFailed = (): ApiError => new ApiError('forbidden', 'authorization failed');
+/** Well asked, but the scan is not in a state for it. */
+export const wrongState = (reason: string): ApiError => new ApiError('wrong_state', reason);
 export const tooLarge = (reason = 'Request Entity Too Large'): ApiError => new ApiError('too_large', reason);

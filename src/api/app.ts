@@ -5,11 +5,13 @@ import type {Context, Middleware, Next} from 'koa';
 import type {ApiDeps, RouteDeps} from './deps.ts';
 import {ewmsRoutes} from './ewms/routes.ts';
 import {healthRoutes} from './health/routes.ts';
+import {Idempotency} from './idempotency/idempotency.ts';
 import {manifestRoutes} from './manifest/routes.ts';
 import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
 import {resultRoutes} from './result/routes.ts';
 import {addRoute} from './route.ts';
+import {scanActionRoutes} from './scans/actions.ts';
 import {scanRoutes} from './scans/routes.ts';
 
 /**
@@ -25,12 +27,14 @@ export function createApp(deps: ApiDeps): Koa {
     () => (isCacheReady = true),
     () => {}, // Only an abort ends it, and then nobody asks any more.
   );
-  const routeDeps: RouteDeps = {...deps, metrics, isCacheReady: () => isCacheReady};
+  const idempotency = new Idempotency(deps);
+  const routeDeps: RouteDeps = {...deps, metrics, idempotency, isCacheReady: () => isCacheReady};
 
   const router = new Router({strict: true, sensitive: true});
   const routes = [
     ...healthRoutes(routeDeps),
     ...scanRoutes(routeDeps),
+    ...scanActionRoutes(routeDeps),
     ...manifestRoutes(routeDeps),
     ...resultRoutes(routeDeps),
     ...ewmsRoutes(routeDeps),
@@ -71,7 +75,7 @@ export function createApp(deps: ApiDeps): Koa {
     answerError(ctx, 405, 'Method Not Allowed');
   }
 
-  const app = new Koa();
+  const app = new Koa({proxy: deps.config.trustProxy ?? false});
   app.on('error', (err: unknown) => log.error({err}, 'answer failed')); // After the answer has begun: the connection broke, mostly.
   app.use(observe);
   app.use(dispatch);

@@ -2,7 +2,7 @@ import {ControlPlaneError} from '../lib/errors.ts';
 import {isScan} from '../model/manifest.ts';
 import type {Scan} from '../model/manifest.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
-import type {Commit, Revision} from '../store/store.ts';
+import type {Commit, CommitResult, Revision} from '../store/store.ts';
 import type {RouteDeps} from './deps.ts';
 import {notFound} from './api-error.ts';
 
@@ -15,6 +15,8 @@ const CATCH_UP_MS = 2000;
 export interface Decision<T> {
   readonly commit: Commit | undefined;
   readonly answer: (revision: Revision) => T;
+  /** Told what stood in the compared keys when the write was refused; may throw, where to begin again would not help. */
+  readonly refused?: (result: CommitResult & {readonly ok: false}) => void;
 }
 
 /**
@@ -27,11 +29,12 @@ export interface Decision<T> {
 export async function changeScan<T>(deps: RouteDeps, scanId: string, decide: (scan: Scan) => Promise<Decision<T>> | Decision<T>): Promise<T> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const scan = findScan(deps, scanId);
-    const {commit, answer} = await decide(scan);
+    const {commit, answer, refused} = await decide(scan);
     if (commit === undefined) return answer(deps.cache.revision);
     // The group commit also reads back a write whose reply was lost.
     const result = await deps.groupCommit.commit(commit);
     if (result.ok) return answer(result.revision);
+    refused?.(result);
     await deps.cache.waitFor(result.revision, CATCH_UP_MS);
   }
   throw new ControlPlaneError('revision_conflict', 'too many writers at once', {key: scanId});

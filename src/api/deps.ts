@@ -4,6 +4,7 @@ import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
+import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
 
 export interface ApiConfig {
@@ -13,6 +14,10 @@ export interface ApiConfig {
   readonly bodyLimitBytes?: number;
   /** Where the scanner's images lie as `skymap_scanner:<tag>`. Without it any tag is taken as given. */
   readonly imageDirectory?: string;
+  /** Whether a proxy stands before us whose `X-Forwarded-Proto` and `X-Forwarded-Host` may be believed; not unless told. */
+  readonly trustProxy?: boolean;
+  /** How long a repeated request is known by its `Idempotency-Key`; a day unless told. */
+  readonly idempotencySeconds?: number;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */
@@ -29,6 +34,7 @@ export interface ApiDeps {
 /** {@link ApiDeps} with what {@link createApp} adds for its routes. */
 export interface RouteDeps extends ApiDeps {
   readonly metrics: ApiMetrics;
+  readonly idempotency: Idempotency;
   /** Whether the cache has been filled once. */
   isCacheReady(): boolean;
 }

@@ -3,11 +3,13 @@ import {ControlPlaneError, hasCode} from '../lib/errors.ts';
 import type {RouteDeps} from './deps.ts';
 
 /**
- * Makes what is read next linearizable; with etcd away, says in the answer's headers how old it may be instead.
+ * Makes what is read next linearizable; with etcd away, says in the answer's headers how old it may be instead. Once per request: any moment of it will do.
  *
  * @throws ControlPlaneError `unavailable`: nothing has ever been read.
  */
 export async function freshForRead(deps: RouteDeps, ctx: Context): Promise<void> {
+  if (ctx.state['isFresh'] === true) return;
+  ctx.state['isFresh'] = true;
   if (!deps.isCacheReady()) throw new ControlPlaneError('unavailable', 'the cache is not filled yet');
   if (deps.store.isReachable()) {
     try {
@@ -21,10 +23,16 @@ export async function freshForRead(deps: RouteDeps, ctx: Context): Promise<void>
   ctx.set('Warning', '110 - "etcd is away"');
 }
 
-/** Makes what a write decides on linearizable. @throws ControlPlaneError `unavailable`, at once when etcd is known to be away */
-export async function freshForWrite(deps: RouteDeps): Promise<void> {
+/**
+ * Makes what a write decides on linearizable; with a request's context, once in it.
+ *
+ * @throws ControlPlaneError `unavailable`, at once when etcd is known to be away
+ */
+export async function freshForWrite(deps: RouteDeps, ctx?: Context): Promise<void> {
   requireEtcd(deps);
+  if (ctx?.state['isWritable'] === true) return;
   await deps.cache.catchUp();
+  if (ctx !== undefined) ctx.state['isWritable'] = true;
 }
 
 /** @throws ControlPlaneError `unavailable`, so that a caller need not wait for a deadline while etcd is known to be away */

@@ -4,6 +4,7 @@ import type {RouteDeps} from './deps.ts';
 import {authenticate} from './middleware/principal.ts';
 import type {Principal, Role} from './middleware/principal.ts';
 import {notFound} from './api-error.ts';
+import {redirected} from './redirect.ts';
 
 /** One request, past authentication. */
 export interface Call {
@@ -17,6 +18,8 @@ export interface Call {
 export interface Route {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   readonly path: string;
+  /** Whether a user who asks for a scan that was replaced is sent on to the one that took its place. */
+  readonly redirect?: true;
   /** Who may call. The first is the role of a caller who need not say who it is. Empty: anybody, unasked. */
   readonly roles: readonly Role[];
   handle(call: Call): Promise<unknown>;
@@ -26,14 +29,16 @@ export interface Route {
 const SCAN_ID = /^\w{1,128}$/;
 const RESERVED = new Set(['manifest', 'result']);
 
-/** Adds a route to the router: id, caller, answer. The first scan id of a path is its only one. */
+/** Adds a route to the router: id, caller, redirect, answer. The first scan id of a path is its only one. */
 export function addRoute(router: Router, route: Route, deps: RouteDeps): void {
   router.register(route.path, [route.method], async (ctx: Context) => {
     ctx.state['route'] = route.path;
     const scanId = (ctx['params'] as {id?: string}).id;
     if (scanId !== undefined && (!SCAN_ID.test(scanId) || RESERVED.has(scanId))) throw notFound();
     const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps.cache, ctx.req.headers.authorization, route.roles, scanId);
-    const answer = await route.handle({ctx, principal, scanId: scanId ?? ''});
+    const call: Call = {ctx, principal, scanId: scanId ?? ''};
+    if (route.redirect === true && principal.role === 'user' && (await redirected(deps, call))) return;
+    const answer = await route.handle(call);
     if (answer === undefined) return; // The handler has answered.
     ctx.set('Content-Type', 'application/json; charset=UTF-8');
     ctx.body = Buffer.isBuffer(answer) ? answer : JSON.stringify(answer);

@@ -23,6 +23,7 @@ import {runController} from './loop.ts';
 import {runRebalance} from './rebalance.ts';
 import {ScanController} from './scan-controller.ts';
 import {Scheduler} from './scheduler.ts';
+import {Watchdog} from './watchdog.ts';
 import {WorkQueue} from './work-queue.ts';
 
 /**
@@ -31,6 +32,7 @@ import {WorkQueue} from './work-queue.ts';
  * - scan: leads each scan, one owner at a time (`/scan/[id]/owner`); writes state, chain, jobs and job logs
  * - scheduler: alone (`/leader/scheduler`); writes admissions and the backlog
  * - janitor: alone (`/leader/janitor`); removes what nobody else will, has old revisions compacted
+ * - watchdog: alone (`/leader/watchdog`); replaces scans whose server was killed from outside by rescans
  */
 export interface ControllersDeps {
   readonly store: Store;
@@ -94,11 +96,16 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
       stopGraceMs: config.stopGraceSeconds * 1000,
     },
   });
-  const scheduler = new Scheduler({cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)});
+  const scheduler = new Scheduler({
+    ...{cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)},
+    pace: {asapEveryMs: config.asapStartSeconds * 1000, otherEveryMs: config.startSeconds * 1000},
+  });
   const janitor = new Janitor({
     ...{store: deps.store, cache, blobs: deps.blobs, clock, log},
     ...{intervalMs: config.janitorSeconds * 1000, graceMs: config.janitorGraceSeconds * 1000, compact: () => deps.compact()},
   });
+
+  const watchdog = new Watchdog({cache, clock, log, intervalMs: config.watchdogSeconds * 1000});
 
   // From now on nobody counts on us: what we give back goes straight to who is next in order.
   const leaving = new Promise<void>((resolve) => {
@@ -112,6 +119,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     runController(scans, {cache, ownership, queue, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs}, signal),
     runLone(scheduler, lone, signal),
     runLone(janitor, lone, signal),
+    ...(config.watchdogSeconds > 0 ? [runLone(watchdog, lone, signal)] : []),
     runRenewals(scans, deps, signal),
     runForgetting(deps, signal),
     runResync(scans, queue, signal),

@@ -40,16 +40,18 @@ export async function runController(controller: ObjectController, deps: LoopDeps
     }
   };
   cache.onChange((changes) => {
-    const seen = new Set<string>();
+    let last: string | undefined; // Changes of one object mostly stand side by side.
     for (const change of changes) {
-      if (change.kind === 'relist') for (const id of controller.ids()) seen.add(id);
+      if (change.kind === 'relist') for (const id of controller.ids()) look(id);
       else {
         const id = controller.idOf(change.ref);
+        if (id === undefined || id === last) continue;
         // That we have become its owner is nothing to look at: whoever claimed it for us goes on from there.
-        if (id !== undefined && !(change.ref.kind === 'owner' && ownership.owned(controller.ownerKey(id)) !== undefined)) seen.add(id);
+        if (change.ref.kind === 'owner' && ownership.owned(controller.ownerKey(id)) !== undefined) continue;
+        last = id;
+        look(id);
       }
     }
-    for (const id of seen) look(id);
   }, signal);
   ownership.onLost((ownerKey, cause) => {
     const ref = controller.idOf({kind: 'owner', id: ownerKey.split('/')[2] ?? ''});

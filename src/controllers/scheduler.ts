@@ -9,6 +9,8 @@ import type {FreeSlots, Grant} from '../model/admission-plan.ts';
 import {openTry} from '../model/scan-plan.ts';
 import {modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
+import {StartPace} from '../model/start-pace.ts';
+import type {PacePolicy} from '../model/start-pace.ts';
 import type {Admission} from '../schema/admission.ts';
 import {backlogOrder} from '../schema/backlog.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
@@ -31,6 +33,7 @@ export interface SchedulerDeps {
   readonly log: Log;
   /** Transactions in flight at once. */
   readonly concurrency: number;
+  readonly pace: PacePolicy;
   /** Called for a scan that this replica leads from now on. */
   enqueue(id: string): void;
   /** How many replicas are to try a scan before this one. */
@@ -70,6 +73,9 @@ class Round {
   readonly #writer: FencedWriter;
   readonly #signal: AbortSignal;
   readonly #slots = new SlotLedger();
+  readonly #pace: StartPace;
+  /** When the next scan may start that had to wait for its class' turn, in milliseconds from the last look. */
+  #turnMs = Number.POSITIVE_INFINITY;
   /** Scans that run with fewer slots than they asked for. */
   readonly #short = new Set<string>();
   /** Scans whose backlog entry may have to be made, moved or removed. */
@@ -82,6 +88,7 @@ class Round {
     this.#deps = deps;
     this.#writer = writer;
     this.#signal = signal;
+    this.#pace = new StartPace(deps.pace);
   }
 
   async untilStopped(): Promise<void> {
@@ -92,12 +99,14 @@ class Round {
     while (!this.#signal.aborted) {
       if (!this.#isWoken) {
         await new Promise<void>((resolve) => {
-          const timer = setTimeout(() => {
+          const resync = setTimeout(() => {
             this.#takeAll();
-            resolve();
+            this.#wake();
           }, RESYNC_MS);
+          const turn = this.#turnMs < RESYNC_MS ? setTimeout(() => this.#wake(), this.#turnMs) : undefined;
           this.#wake = () => {
-            clearTimeout(timer);
+            clearTimeout(resync);
+            clearTimeout(turn);
             resolve();
           };
           if (this.#signal.aborted) this.#wake();
@@ -154,9 +163,10 @@ class Round {
     // What a damaged admission granted is in use all the same.
     const isDamaged = record?.bad?.has('admission') === true;
     this.#slots.setGranted(id, isDamaged ? (this.#slots.granted(id) ?? workersOf(record)) : record?.admission?.value.slots);
+    if (record !== undefined && this.#pace.isLimited) this.#pace.note(priorityOf(record), startOf(record));
     if (record?.admission !== undefined && growthFor(record, EVERYTHING) !== undefined) this.#short.add(id);
     else this.#short.delete(id);
-    this.#dirty.add(id);
+    if (record !== undefined && (record.backlog !== undefined || waitsForAdmission(record))) this.#dirty.add(id);
   }
 
   #free(): FreeSlots {
@@ -221,10 +231,17 @@ class Round {
     }
     const free = this.#free();
     const isOpen = (): boolean => [...free.values()].some((slots) => slots > 0);
+    this.#turnMs = Number.POSITIVE_INFINITY;
     for (const {id} of cache.backlog()) {
       if (this.#inFlight.size >= this.#deps.concurrency) return;
       const record = cache.scans.get(id);
       if (record === undefined || this.#inFlight.has(id) || this.#slots.isReserved(id) || !waitsForAdmission(record)) continue;
+      const nowMs = this.#deps.clock.now();
+      const waitMs = this.#pace.waitMs(priorityOf(record), nowMs);
+      if (waitMs > 0) {
+        this.#turnMs = Math.min(this.#turnMs, waitMs);
+        continue;
+      }
       const grant = grantFor(record, free, clusters);
       if (grant === undefined) {
         // It waits for these clusters; nobody younger may take what it waits for.
@@ -234,6 +251,7 @@ class Round {
       }
       for (const [cluster, count] of Object.entries(grant.slots)) free.set(cluster, (free.get(cluster) ?? 0) - count);
       this.#slots.reserve(id, grant.slots);
+      this.#pace.note(priorityOf(record), nowMs);
       this.#start(id, () => this.#admitOne(record, grant));
     }
   }
@@ -354,6 +372,11 @@ class Round {
   #write(compares: readonly Compare[], ops: readonly Op[]): Promise<Revision> {
     return this.#writer.commit(compares, ops);
   }
+}
+
+/** When a scan was let run, in milliseconds since 1970; `NaN` if it was not, or nothing tells. */
+function startOf({admission, state}: ScanRecord): number {
+  return Date.parse(admission?.value.admitted_at ?? state?.value.started_at ?? '');
 }
 
 /** Worker processes of a scan's open tries, by cluster. */

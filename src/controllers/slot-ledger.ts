@@ -59,6 +59,7 @@ export class SlotLedger {
   }
 
   #use(slots: Slots, sign: 1 | -1): void {
-    for (const [cluster, count] of Object.entries(slots)) this.#used.set(cluster, (this.#used.get(cluster) ?? 0) + sign * count);
+    // Of every running scan, when a leader begins: no lists of pairs.
+    for (const cluster in slots) this.#used.set(cluster, (this.#used.get(cluster) ?? 0) + sign * (slots[cluster] ?? 0));
   }
 }

@@ -56,13 +56,11 @@ export function growthFor(record: ScanRecord, free: FreeSlots): Readonly<Record<
   if (record.spec === undefined || record.admission === undefined || record.result?.value.is_final === true) return undefined;
   const control = record.control?.value ?? DEFAULT_CONTROL;
   if (control.is_deleted || control.desired !== 'run') return undefined;
-  const slots = {...record.admission.value.slots};
-  let grew = false;
+  const granted = record.admission.value.slots;
+  let slots: Record<string, number> | undefined;
   for (const [cluster, count] of requestedWorkers(record.spec.value, control.extra_workers)) {
-    const more = Math.min(count - (slots[cluster] ?? 0), Math.max(0, free.get(cluster) ?? 0));
-    if (more <= 0) continue;
-    slots[cluster] = (slots[cluster] ?? 0) + more;
-    grew = true;
+    const more = Math.min(count - (granted[cluster] ?? 0), Math.max(0, free.get(cluster) ?? 0));
+    if (more > 0) (slots ??= {...granted})[cluster] = (granted[cluster] ?? 0) + more;
   }
-  return grew ? slots : undefined;
+  return slots;
 }

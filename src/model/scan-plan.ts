@@ -82,11 +82,11 @@ export function openTry(job: Job): JobTry | undefined {
 
 /** Whether somebody has to lead a scan now: there is something to launch, to end or to give back. Exactly then {@link planScan} does not resign. */
 export function needsOwner(record: ScanRecord): boolean {
+  if (isAdmitted(record) && !isGone(record)) return true;
   // Whatever else is said of the scan: a job that may run is looked after, or ended.
   for (const {value} of record.jobs?.values() ?? []) if (openTry(value) !== undefined) return true;
   if (isGone(record)) return false;
   const control = record.control?.value ?? DEFAULT_CONTROL;
-  if (isAdmitted(record)) return true;
   if (record.state !== undefined && isTerminal(record.state.value.name)) return false;
   if (record.state?.value.name === 'SUSPENDED' && control.desired === 'suspend') return control.is_deleted;
   return control.is_deleted || control.desired !== 'run';

@@ -16,6 +16,11 @@ export function timeOfScanId(id: string): number | undefined {
 
 /** An i3 event's id: a uuid4 in 32 hex digits. */
 export function newEventId(): string {
+  return uuidHex();
+}
+
+/** A uuid4 in 32 hex digits. */
+export function uuidHex(): string {
   return randomUUID().replaceAll('-', '');
 }
 

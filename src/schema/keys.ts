@@ -27,6 +27,8 @@ export const replicaKey = (id: string): string => `/replica/${id}`;
 export const leaderKey = (controller: string): string => `/leader/${controller}`;
 /** Job log entry of one try. */
 export const logKey = (id: string, job: string, tryNumber: number): string => `~log/${id}/${job}/${tryNumber}`;
+/** Which scan a request with an `Idempotency-Key` made; `digest` names the request. */
+export const idempotencyKey = (digest: string): string => `~idempotency/${digest}`;
 /** Chunks of one blob; `n` counts from 0, six digits, so that a range read returns them in order. */
 export const blobPrefix = (kind: BlobKind, referrer: string, digest: string): string => `~blob/${kind}/${referrer}/${digest}/`;
 export const blobChunkKey = (kind: BlobKind, referrer: string, digest: string, n: number): string =>
@@ -127,5 +129,6 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {pattern: '/leader/[controller]', holds: 'who leads scheduler or janitor; leased', writer: 'that process'},
   {pattern: '~blob/[kind]/[referrer]/[digest]/[n]', holds: 'compressed chunks of anything large', writer: 'whoever writes the header'},
   {pattern: '~log/[id]/[job]/[try]', holds: 'log entry of one try', writer: 'the owner, fenced'},
+  {pattern: '~idempotency/[digest]', holds: 'which scan a request with an Idempotency-Key made; leased', writer: 'API, with the scan'},
   {pattern: '~space', holds: 'the revision that was compacted last', writer: 'whoever compacts'},
 ];

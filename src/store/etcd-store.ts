@@ -5,7 +5,20 @@ import {ControlPlaneError} from '../lib/errors.ts';
 import {sleep} from '../lib/sleep.ts';
 import {isMemberFailure, readError, writeError} from './etcd-errors.ts';
 import type {EtcdMember, EtcdMembers} from './etcd-members.ts';
-import type {Commit, CommitResult, Compare, KeyValue, Op, RangeOptions, RangeResult, ReadOptions, Revision, Store, StoreLimits} from './store.ts';
+import type {
+  Commit,
+  CommitResult,
+  Compare,
+  KeyValue,
+  LeaseId,
+  Op,
+  RangeOptions,
+  RangeResult,
+  ReadOptions,
+  Revision,
+  Store,
+  StoreLimits,
+} from './store.ts';
 import {within} from './etcd-members.ts';
 import {encodeRange, encodeTxn} from './wire/kv-messages.ts';
 import type {CompareRequest, DeleteRequest, RangeRequest, TxnRequest} from './wire/kv-messages.ts';
@@ -106,6 +119,12 @@ export class EtcdStore implements Store {
       found.set(key, entry === undefined ? undefined : this.entry(entry));
     }
     return {ok: false, revision, found};
+  }
+
+  async grantLease(ttlSeconds: number): Promise<LeaseId> {
+    // Where the reply is lost the lease stands unused until it ends: harmless.
+    const {ID} = await this.#write((member) => member.lease.leaseGrant({TTL: ttlSeconds, ID: 0}, within(this.#writeTimeoutMs)));
+    return ID;
   }
 
   currentRevision(): Promise<Revision> {

@@ -131,16 +131,21 @@ export class EtcdOwnership implements Ownership {
 
   // Claiming
 
-  async #campaign(key: string, extra: ClaimExtra | undefined, before: Promise<Claim> | undefined): Promise<Claim> {
+  #campaign(key: string, extra: ClaimExtra | undefined, before: Promise<Claim> | undefined): Promise<Claim> {
     // What is under way for this key ends first: two claims of it would each take the other's key for a stranger's.
-    await before?.catch(() => {});
-    await this.#resigning.get(key);
+    if (before !== undefined || this.#resigning.has(key)) return this.#campaignAfter(key, extra, before);
     const writer = this.#owned.get(key);
-    if (writer?.isOwner()) return extra === undefined ? elected(writer, writer.createRevision) : this.#commitExtra(writer, extra);
-    if (this.#deps.lease.current() === undefined) return {kind: 'no_lease'};
+    if (writer?.isOwner()) return extra === undefined ? Promise.resolve(elected(writer, writer.createRevision)) : this.#commitExtra(writer, extra);
+    if (this.#deps.lease.current() === undefined) return Promise.resolve({kind: 'no_lease'});
     return new Promise<Claim>((resolve, reject) => {
       this.#queue.add({key, extra, alone: false, resolve, reject});
     });
+  }
+
+  async #campaignAfter(key: string, extra: ClaimExtra | undefined, before: Promise<Claim> | undefined): Promise<Claim> {
+    await before?.catch(() => {});
+    await this.#resigning.get(key);
+    return this.#campaign(key, extra, undefined);
   }
 
   /** What should have travelled with a claim, for a key that is ours already. */

@@ -73,7 +73,7 @@ export interface StoreLimits {
  * Reads are linearizable unless said otherwise, and retried on another member while their deadline lasts. Writes are sent at most once.
  *
  * @throws ControlPlaneError `unavailable`: not reached, nothing was written. `unknown_outcome`: a write was sent and its reply lost.
- *   `too_many_operations`, `too_large`: above a limit. `forbidden`: refused by etcd's access control.
+ *   `too_many_operations`, `too_large`: above a limit. `forbidden`: refused by etcd's access control. `not_found`: a put names a lease that is gone.
  */
 export interface Store {
   readonly limits: StoreLimits;
@@ -82,6 +82,12 @@ export interface Store {
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>;
   /** One transaction; at most once. */
   commit(commit: Commit): Promise<CommitResult>;
+  /**
+   * A new lease that ends by itself after `ttlSeconds`: for keys that are to go away some day. Nobody keeps it alive.
+   *
+   * @see LeaseKeeper for a lease that says that a process is alive
+   */
+  grantLease(ttlSeconds: number): Promise<LeaseId>;
   /** A linearizable revision. Calls that overlap share one that was sent after all of them began. */
   currentRevision(): Promise<Revision>;
   /** Whether the last exchange with etcd worked; `false` lets a caller answer 503 at once instead of after a deadline. */

@@ -37,6 +37,7 @@ beforeEach(() => {
     get: (key, options) => store.get(key, options),
     range: (prefix, options) => store.range(prefix, options),
     currentRevision: () => store.currentRevision(),
+    grantLease: (ttlSeconds) => store.grantLease(ttlSeconds),
     isReachable: () => store.isReachable(),
     commit: (commit) => {
       sent.push(commit.ops.flatMap((op) => ('put' in op ? [op.put] : [])));

@@ -23,6 +23,7 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
     {
       method: 'get',
       path: '/scan/:id/status',
+      redirect: true,
       roles: ['user', 'system'],
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
@@ -41,6 +42,7 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
     {
       method: 'get',
       path: '/scan/:id/logs',
+      redirect: true,
       roles: ['user'],
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
@@ -51,6 +53,7 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
     {
       method: 'get',
       path: '/scan/:id/ewms/workforce',
+      redirect: true,
       roles: ['user', 'system'],
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
@@ -60,6 +63,7 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
     {
       method: 'get',
       path: '/scan/:id/ewms/workflow-id',
+      redirect: true,
       roles: ['user', 'system'],
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);

@@ -24,6 +24,11 @@ export function memberNames(bytes: Buffer, start: number): string[] {
   return [...names];
 }
 
+/** Checks that an object that JSON.parse has taken is not nested too deeply. @throws JsonSyntaxError naming the member that is */
+export function requireShallow(bytes: Buffer): void {
+  if (bytes.length > 2 * MAX_DEPTH) eachMember(bytes, 0, () => {}); // A level takes two bytes.
+}
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
@@ -36,6 +41,7 @@ function eachMember(bytes: Buffer, objectStart: number, visit: (keyStart: number
     const keyEnd = endOfString(bytes, keyStart);
     const start = skipBlanks(bytes, skipBlanks(bytes, keyEnd) + 1);
     const end = endOfValue(bytes, start);
+    if (end === undefined) throw new JsonSyntaxError(`'${nameAt(bytes, keyStart, keyEnd)}': nested too deeply`);
     visit(keyStart, keyEnd, start, end);
     at = skipBlanks(bytes, end);
     if (bytes[at] !== COMMA) return;
@@ -55,7 +61,8 @@ function endOfString(bytes: Buffer, start: number): number {
   return at + 1;
 }
 
-function endOfValue(bytes: Buffer, start: number): number {
+/** `undefined`: nested too deeply. */
+function endOfValue(bytes: Buffer, start: number): number | undefined {
   let depth = 1; // The object around it.
   let at = start;
   do {
@@ -65,7 +72,7 @@ function endOfValue(bytes: Buffer, start: number): number {
         break;
       case 0x7b:
       case 0x5b:
-        if (depth === MAX_DEPTH) throw new JsonSyntaxError('nested too deeply');
+        if (depth === MAX_DEPTH) return undefined;
         depth++;
         at++;
         break;

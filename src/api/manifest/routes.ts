@@ -18,6 +18,7 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
     {
       method: 'get',
       path: '/scan/:id/manifest',
+      redirect: true,
       roles: ['user', 'system'],
       handle: async ({ctx, scanId, principal}) => {
         const args = await readArguments(ctx);
@@ -49,6 +50,7 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
     {
       method: 'get',
       path: '/scan/:id/i3-event',
+      redirect: true,
       roles: ['user', 'system'],
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);

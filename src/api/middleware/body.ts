@@ -2,6 +2,8 @@ import {isUtf8} from 'node:buffer';
 import type {Context} from 'koa';
 import getRawBody from 'raw-body';
 import {ApiError, badRequest, tooLarge} from '../api-error.ts';
+import {requireShallow} from '../json/json-members.ts';
+import {JsonSyntaxError} from '../json/json-scanner.ts';
 import {Arguments} from '../validation/query.ts';
 
 /** Largest body of a request that carries no event and no result. */
@@ -9,12 +11,21 @@ export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
 
 /** The bytes of a request's body. @throws ApiError `too_large`; `invalid`: the client went away. */
 export async function readBody(ctx: Context, limitBytes: number): Promise<Buffer> {
+  const before = ctx.state['body'] as Buffer | undefined;
+  if (before !== undefined) return before; // See peekBody.
   try {
     return await getRawBody(ctx.req, {length: ctx.req.headers['content-length'] ?? null, limit: limitBytes});
   } catch (err) {
     if ((err as {type?: string}).type === 'entity.too.large') throw tooLarge();
     throw new ApiError('invalid', 'Bad Request', {cause: err});
   }
+}
+
+/** As {@link readBody}, of a small body that somebody else reads afterwards. */
+export async function peekBody(ctx: Context): Promise<Buffer> {
+  const bytes = await readBody(ctx, SMALL_BODY_BYTES);
+  ctx.state['body'] = bytes;
+  return bytes;
 }
 
 /** The bytes of a JSON body; `undefined` when there are none. @throws ApiError `too_large`; `invalid`: another content type. */
@@ -41,10 +52,27 @@ export const missingBody = (): ApiError => badRequest('Missing required request 
 /** Parses JSON bytes. @throws ApiError `invalid` */
 export function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw badRequest('Bad Request');
+  let value: unknown;
   try {
-    return JSON.parse(bytes.toString('utf8')) as unknown;
+    value = JSON.parse(bytes.toString('utf8'));
   } catch {
     throw notJson(bytes);
+  }
+  if (isObject(value)) refuseDeep(bytes);
+  return value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Whoever writes such a value again would run out of stack. @throws ApiError `invalid`, naming the member */
+function refuseDeep(bytes: Buffer): void {
+  try {
+    requireShallow(bytes);
+  } catch (err) {
+    if (err instanceof JsonSyntaxError) throw badRequest(err.message);
+    throw err;
   }
 }
 
@@ -64,6 +92,7 @@ async function readArgumentsBody(ctx: Context): Promise<Readonly<Record<string, 
   } catch {
     throw badRequest('requests body is not JSON-encoded');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest("JSON-encoded requests body must be a 'dict'");
-  return value as Record<string, unknown>;
+  if (!isObject(value)) throw badRequest("JSON-encoded requests body must be a 'dict'");
+  refuseDeep(bytes);
+  return value;
 }

@@ -16,6 +16,7 @@ export function resultRoutes(deps: RouteDeps): Route[] {
     {
       method: 'get',
       path: '/scan/:id/result',
+      redirect: true,
       roles: ['user'],
       handle: async ({ctx, scanId}) => {
         const args = await readArguments(ctx);

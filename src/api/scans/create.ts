@@ -10,6 +10,7 @@ import type {ScanSpec, SkymapRequest} from '../../schema/scan.ts';
 import type {Compare, Op} from '../../store/store.ts';
 import {badRequest} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
+import type {Remember} from '../idempotency/idempotency.ts';
 import {findMember} from '../json/json-members.ts';
 import {JsonSyntaxError, scanJson} from '../json/json-scanner.ts';
 import type {JsonRange} from '../json/json-scanner.ts';
@@ -24,14 +25,20 @@ const MAX_ROUNDS = 3;
 /** An event that came with the request, or the id of a stored one. */
 type EventSource = {readonly text: Buffer} | {readonly id: string};
 
+/** Who asks, and how to know it when it is asked again. */
+export interface Asked {
+  readonly user: string | undefined;
+  readonly remember: Remember;
+}
+
 /**
  * Creates a scan: the event's chunks, then in one transaction the event, `/scan/[id]` and its entry in the backlog.
  *
  * What is checked is checked before the first write, so a bad request leaves nothing behind.
  *
- * @throws ApiError `invalid`
+ * @throws ApiError `invalid`. ControlPlaneError as {@link Remember.refused}.
  */
-export async function createScan(deps: RouteDeps, tags: DockerTags, body: CreateScanBody, bytes: Buffer, user: string | undefined): Promise<Scan> {
+export async function createScan(deps: RouteDeps, tags: DockerTags, body: CreateScanBody, bytes: Buffer, asked: Asked): Promise<Scan> {
   const request = await normaliseRequest(deps, tags, body, bytes);
   const event = eventOf(body, bytes);
   if ('id' in event && !deps.cache.events.has(event.id)) {
@@ -39,14 +46,14 @@ export async function createScan(deps: RouteDeps, tags: DockerTags, body: Create
     if (!deps.cache.events.has(event.id)) throw badRequest('i3 event not found');
   }
   for (let round = 1; ; round++) {
-    const scan = await tryCreate(deps, request, event, user);
+    const scan = await tryCreate(deps, request, event, asked);
     if (scan !== undefined) return scan;
     if (round === MAX_ROUNDS) throw new ControlPlaneError('revision_conflict', 'the event could not be stored');
   }
 }
 
 /** One attempt, under a new id. @returns `undefined` when the event's chunks are gone: begin again */
-async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSource, user: string | undefined): Promise<Scan | undefined> {
+async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSource, {user, remember}: Asked): Promise<Scan | undefined> {
   const nowMs = deps.clock.now();
   const nowSeconds = nowMs / 1000;
   const id = newScanId(nowMs);
@@ -64,11 +71,8 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
   const waiting = backlogKey(backlogOrder(request.priority, nowMs), id);
 
   // Nothing waits under an id that is new.
-  const compares: Compare[] = [{key: scanKey(id), createRevision: 0}];
-  const ops: Op[] = [
-    {put: scanKey(id), value: specText},
-    {put: waiting, value: canonicalJson(entry)},
-  ];
+  const compares: Compare[] = [{key: scanKey(id), createRevision: 0}, ...remember.compares];
+  const ops: Op[] = [{put: scanKey(id), value: specText}, {put: waiting, value: canonicalJson(entry)}, ...remember.ops(id)];
   if ('id' in event) compares.push({key: eventKey(eventId), exists: true});
   else {
     const staged = await deps.blobs.stage('event', eventId, event.text);
@@ -82,6 +86,7 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
   if (result.ok) {
     return {id, spec: {value: spec, createRevision: result.revision, modRevision: result.revision, lease: '0'}};
   }
+  remember.refused(result);
   return undefined;
 }
 

@@ -1,7 +1,7 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
+import {deletedControl} from '../../model/control-change.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {DEFAULT_CONTROL} from '../../schema/control.ts';
-import type {Control} from '../../schema/control.ts';
 import {controlKey, resultKey, scanKey} from '../../schema/keys.ts';
 import {badRequest} from '../api-error.ts';
 import {changeScan, childRevision} from '../compare-and-set.ts';
@@ -17,14 +17,7 @@ export function deleteScan(deps: RouteDeps, scanId: string, deleteCompleted: boo
     if (scan.result?.value.is_final === true && !deleteCompleted) {
       throw badRequest('Attempted to delete a completed scan (must use `delete_completed_scan=True`)');
     }
-    const control = scan.control?.value ?? DEFAULT_CONTROL;
-    const value: Control = {
-      ...control,
-      desired: 'stop',
-      is_deleted: true,
-      generation: control.generation + 1,
-      updated_at: Math.max(deps.clock.now() / 1000, (control.updated_at ?? 0) + 1e-6),
-    };
+    const value = deletedControl(scan.control?.value ?? DEFAULT_CONTROL, deps.clock.now() / 1000);
     return {
       commit: {
         compares: [

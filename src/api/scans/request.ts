@@ -75,7 +75,8 @@ function orderedEntries<T>(object: Readonly<Record<string, T>>, field: string, b
   return memberNames(bytes, start).map((name) => [name, object[name] as T]);
 }
 
-async function requireKnownClusters(deps: RouteDeps, names: readonly string[]): Promise<void> {
+/** @throws ApiError `invalid`, naming the first that is unknown and all that are known */
+export async function requireKnownClusters(deps: RouteDeps, names: readonly string[]): Promise<void> {
   const {clusters} = deps.cache;
   if (names.every((name) => clusters.has(name))) return;
   await deps.cache.catchUp(); // It may have been put a moment ago.

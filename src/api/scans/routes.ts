@@ -6,9 +6,11 @@ import {encodeJson, encodeList} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
 import {projectManifest, projectionOf} from '../projection.ts';
 import {readResult} from '../result/present.ts';
+import type {Remember} from '../idempotency/idempotency.ts';
 import type {Route} from '../route.ts';
 import {notFound} from '../api-error.ts';
 import {isScan} from '../../model/manifest.ts';
+import type {Scan} from '../../model/manifest.ts';
 import {Arguments} from '../validation/query.ts';
 import {requireVisible} from '../visibility.ts';
 import {createScan} from './create.ts';
@@ -33,7 +35,8 @@ export function scanRoutes(deps: RouteDeps): Route[] {
         if (bytes === undefined) throw missingBody();
         const body = checkCreateScan(parseJson(bytes));
         requireEtcd(deps);
-        const scan = await createScan(deps, tags, body, bytes, principal.name);
+        const create = (remember: Remember): Promise<Scan> => createScan(deps, tags, body, bytes, {user: principal.name, remember});
+        const scan = await deps.idempotency.once(ctx, principal, bytes, create);
         return projectManifest(scan, projectionOf(body.manifest_projection));
       },
     },
@@ -72,6 +75,7 @@ export function scanRoutes(deps: RouteDeps): Route[] {
     {
       method: 'get',
       path: '/scan/:id',
+      redirect: true,
       roles: ['user', 'system'],
       handle: async ({ctx, scanId}) => {
         const args = await readArguments(ctx);
@@ -84,14 +88,14 @@ export function scanRoutes(deps: RouteDeps): Route[] {
     {
       method: 'delete',
       path: '/scan/:id',
+      redirect: true,
       roles: ['user'],
       handle: async ({ctx, scanId}) => {
         const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
-        await freshForWrite(deps);
-        findScan(deps, scanId); // An unknown scan is told before a wrong body.
         const body = checkDeleteScan(bytes === undefined ? {} : parseJson(bytes));
         const args = new Arguments(ctx.querystring);
         const deleteCompleted = args.boolean('delete_completed_scan', body.delete_completed_scan);
+        await freshForWrite(deps, ctx);
         const scan = await deleteScan(deps, scanId, deleteCompleted);
         return encodeJson({
           manifest: projectManifest(scan, projectionOf(body.manifest_projection)),

@@ -103,6 +103,37 @@ export const checkDeleteScan = bodyCheck<DeleteScanBody>({
   properties: {delete_completed_scan: {type: 'boolean'}, manifest_projection: projectionSchema, no_redirect: {type: 'boolean'}},
 });
 
+/** Body of POST /scan/ID/actions/rescan; it may be missing. */
+export interface RescanBody {
+  readonly abort_first?: boolean;
+  readonly replace_scan?: boolean;
+  readonly manifest_projection?: string | readonly string[];
+}
+
+export const checkRescan = bodyCheck<RescanBody>({
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    abort_first: {type: 'boolean'},
+    replace_scan: {type: 'boolean'},
+    manifest_projection: projectionSchema,
+    no_redirect: {type: 'boolean'},
+  },
+});
+
+/** Body of POST /scan/ID/actions/add-workers. */
+export interface AddWorkersBody {
+  readonly n_workers: number;
+  readonly cluster_location: string;
+}
+
+export const checkAddWorkers = bodyCheck<AddWorkersBody>({
+  type: 'object',
+  additionalProperties: false,
+  required: ['n_workers', 'cluster_location'],
+  properties: {n_workers: workers, cluster_location: nonBlank, no_redirect: {type: 'boolean'}},
+});
+
 /** Body of POST /scans/find. */
 export interface FindScansBody {
   readonly filter: Readonly<Record<string, unknown>>;

@@ -315,6 +315,12 @@ describe('K. more cases', () => {
     expect(untyped).toBe(`${invalid.slice(4)}${notFound}: */*. Valid mimetypes: ['application/json']`);
   });
 
+  test.each(['event_i3live_json', 'nsides', 'classifiers'])('what is nested without end is refused, and named: %s', async (field) => {
+    const deep = `${'{"a":'.repeat(1500)}1${'}'.repeat(1500)}`;
+    const body = JSON.stringify({...SCAN_BODY, [field]: '@'}).replace('"@"', deep);
+    expect(refusal(await api.ask('POST', '/scan', {body}))).toBe(`400 '${field}': nested too deeply`);
+  });
+
   test('case 71: known paths refuse other methods, unknown paths are not found', async () => {
     for (const [method, path] of [
       ['GET', '/scan'],

@@ -1,0 +1,55 @@
+import type {Scan} from '../../model/manifest.ts';
+import {uuidHex} from '../../schema/ids.ts';
+import type {RouteDeps} from '../deps.ts';
+import {freshForWrite} from '../freshness.ts';
+import {requestDigest} from '../idempotency/idempotency.ts';
+import type {Remember} from '../idempotency/idempotency.ts';
+import {SMALL_BODY_BYTES, missingBody, parseJson, readJsonBytes} from '../middleware/body.ts';
+import {answerError} from '../middleware/errors.ts';
+import {projectManifest, projectionOf} from '../projection.ts';
+import type {Route} from '../route.ts';
+import {Arguments} from '../validation/query.ts';
+import {addWorkers} from './add-workers.ts';
+import {rescan} from './rescan.ts';
+import {checkAddWorkers, checkRescan} from './schema.ts';
+
+/** What can be done with a scan that is there: running its request again, giving it more workers. */
+export function scanActionRoutes(deps: RouteDeps): Route[] {
+  return [
+    {
+      method: 'post',
+      path: '/scan/:id/actions/rescan',
+      redirect: true,
+      roles: ['user', 'system'],
+      handle: async ({ctx, scanId, principal}) => {
+        const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
+        const body = checkRescan(bytes === undefined ? {} : parseJson(bytes));
+        const args = new Arguments(ctx.querystring);
+        const options = {
+          abortFirst: args.boolean('abort_first', body.abort_first),
+          replaceScan: args.boolean('replace_scan', body.replace_scan),
+        };
+        await freshForWrite(deps, ctx);
+        const create = (remember: Remember): Promise<Scan> => rescan(deps, scanId, options, {user: principal.name, remember});
+        const scan = await deps.idempotency.once(ctx, principal, bytes, create);
+        return projectManifest(scan, projectionOf(body.manifest_projection));
+      },
+    },
+    {
+      method: 'post',
+      path: '/scan/:id/actions/add-workers',
+      redirect: true,
+      roles: ['user'],
+      handle: async ({ctx, scanId, principal}) => {
+        const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
+        if (bytes === undefined) throw missingBody();
+        const body = checkAddWorkers(parseJson(bytes));
+        await freshForWrite(deps, ctx);
+        // Of a repeated request the id is the same: nothing else need be remembered.
+        const id = requestDigest(ctx, principal)?.slice(0, 32) ?? uuidHex();
+        const added = await addWorkers(deps, scanId, id, body);
+        return added ?? answerError(ctx, 500, 'failed to request additional workers on EWMS--contact admins');
+      },
+    },
+  ];
+}
