@@ -9,10 +9,25 @@ import {Idempotency} from './idempotency/idempotency.ts';
 import {manifestRoutes} from './manifest/routes.ts';
 import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
+import type {DescribedRoute} from './openapi/described-route.ts';
+import {openApiRoutes} from './openapi/routes.ts';
 import {resultRoutes} from './result/routes.ts';
 import {addRoute} from './route.ts';
 import {scanActionRoutes} from './scans/actions.ts';
 import {scanRoutes} from './scans/routes.ts';
+
+/** The route table of version 2, with our own health, metrics and description. */
+export function v2Routes(deps: RouteDeps): DescribedRoute[] {
+  const routes = [
+    ...healthRoutes(deps),
+    ...scanRoutes(deps),
+    ...scanActionRoutes(deps),
+    ...manifestRoutes(deps),
+    ...resultRoutes(deps),
+    ...ewmsRoutes(deps),
+  ];
+  return [...routes, ...openApiRoutes(deps, routes)];
+}
 
 /**
  * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, and our own health and metrics.
@@ -31,15 +46,7 @@ export function createApp(deps: ApiDeps): Koa {
   const routeDeps: RouteDeps = {...deps, metrics, idempotency, isCacheReady: () => isCacheReady};
 
   const router = new Router({strict: true, sensitive: true});
-  const routes = [
-    ...healthRoutes(routeDeps),
-    ...scanRoutes(routeDeps),
-    ...scanActionRoutes(routeDeps),
-    ...manifestRoutes(routeDeps),
-    ...resultRoutes(routeDeps),
-    ...ewmsRoutes(routeDeps),
-  ];
-  for (const route of routes) addRoute(router, route, routeDeps);
+  for (const route of v2Routes(routeDeps)) addRoute(router, route, routeDeps);
 
   /** Outermost: every request is answered, counted and logged here, once. */
   async function observe(ctx: Context, next: Next): Promise<void> {

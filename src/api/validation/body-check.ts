@@ -8,7 +8,11 @@ import {additionalText, keywordText, requiredText} from './texts.ts';
 const ajv = new Ajv({allErrors: true, verbose: true, allowUnionTypes: true, strict: true, strictRequired: false, strictTuples: false});
 
 /** Returns the body, typed. @throws ApiError `invalid` with the texts of all violations. */
-export type BodyCheck<T> = (body: unknown) => T;
+export interface BodyCheck<T> {
+  (body: unknown): T;
+  /** What is checked; the OpenAPI document shows it. */
+  readonly schema: BodySchema;
+}
 
 /** A schema of a request body: an object whose members are checked one by one. */
 export interface BodySchema extends JsonSchema {
@@ -20,10 +24,11 @@ export interface BodySchema extends JsonSchema {
 /** Compiles the check of one kind of body. Done once, when the module is loaded. */
 export function bodyCheck<T>(schema: BodySchema): BodyCheck<T> {
   const validate: ValidateFunction = ajv.compile(schema);
-  return (body) => {
+  const check = (body: unknown): T => {
     if (validate(body)) return body as T;
     throw badRequest(violationsText(schema, validate.errors ?? []));
   };
+  return Object.assign(check, {schema});
 }
 
 /** One violation with its place in SkyDriver's order: what is too much, what is missing, then each property in the schema's order. */
