@@ -37,8 +37,7 @@ const PARAMETER = {
     description: {type: 'string'},
     schema: {$ref: 'https://json-schema.org/draft/2020-12/schema'},
   },
-  if: {properties: {in: {const: 'path'}}},
-  then: {required: ['required'], properties: {required: {const: true}}},
+  anyOf: [{properties: {in: {enum: ['query', 'header']}}}, {required: ['required'], properties: {in: {const: 'path'}, required: {const: true}}}],
 };
 const OPERATION = {
   type: 'object',
@@ -112,17 +111,14 @@ describe('the OpenAPI document', () => {
   test('declares the parameters that stand in a path', () => {
     for (const {path, operation} of operations) {
       const declared = (operation.parameters ?? []).filter((each) => each.in === 'path').map(({name}) => `{${name}}`);
-      expect(declared, path).toEqual(path.match(/\{\w+\}/g) ?? []);
+      expect({path, declared}).toEqual({path, declared: path.match(/\{\w+\}/g) ?? []});
     }
   });
 
   test('tells the roles of each route as the table has them', () => {
     for (const {method, path, roles} of routes) {
       const {security} = operationAt(method, path.replace(/:(\w+)/g, '{$1}'));
-      expect(
-        security.flatMap(({bearer}) => bearer),
-        `${method} ${path}`,
-      ).toEqual(roles);
+      expect({method, path, roles: security.flatMap(({bearer}) => bearer)}).toEqual({method, path, roles});
     }
   });
 

@@ -49,7 +49,7 @@ function operationOf(method: string, path: string): {readonly template: string; 
  * @param path with its query
  */
 export function answerViolations(method: string, path: string, status: number, body: unknown): string | undefined {
-  if (/^\/v[01](\/|$)/.test(path)) return undefined;
+  if (method === 'HEAD' || /^\/v[01](\/|$)/.test(path)) return undefined; // The answer of a HEAD has no body.
   const found = operationOf(method, path);
   if (found === undefined && status < 400) return undefined; // An older version's own path.
   let pointer = '#/components/schemas/Error';

@@ -45,8 +45,8 @@ const LIMITS: Readonly<Record<string, (value: unknown) => string>> = {
 /** What a schema allows, in one line. */
 function lineHtml(schema: JsonSchema): Html {
   const limits = Object.entries(LIMITS).flatMap(([keyword, words]) => (Object.hasOwn(schema, keyword) ? [words(schema[keyword])] : []));
-  const names = (schema['propertyNames'] ?? {}) as JsonSchema;
-  if (names['maxLength'] !== undefined) limits.push(`names of at most ${String(names['maxLength'])} characters`);
+  const names = schema['propertyNames'] as {readonly maxLength?: number} | undefined;
+  if (names?.maxLength !== undefined) limits.push(`names of at most ${names.maxLength} characters`);
   return html`${kindHtml(schema)}${limits.length === 0 ? '' : html` <small>${limits.join(', ')}</small>`}`;
 }
 
