@@ -4,6 +4,8 @@ import Koa from 'koa';
 import type {Context, Middleware, Next} from 'koa';
 import type {ApiDeps, RouteDeps} from './deps.ts';
 import {ewmsRoutes} from './ewms/routes.ts';
+import {generationOf, withoutPrefix} from './generation.ts';
+import type {Generation} from './generation.ts';
 import {healthRoutes} from './health/routes.ts';
 import {Idempotency} from './idempotency/idempotency.ts';
 import {manifestRoutes} from './manifest/routes.ts';
@@ -14,7 +16,11 @@ import {openApiRoutes} from './openapi/routes.ts';
 import {resultRoutes} from './result/routes.ts';
 import {addRoute} from './route.ts';
 import {scanActionRoutes} from './scans/actions.ts';
+import type {Route} from './route.ts';
 import {scanRoutes} from './scans/routes.ts';
+import {textsByGeneration} from './texts/index.ts';
+import {v0Routes} from './v0/routes.ts';
+import {v1Routes} from './v1/routes.ts';
 
 /** The route table of version 2, with our own health, metrics and description. */
 export function v2Routes(deps: RouteDeps): DescribedRoute[] {
@@ -30,7 +36,8 @@ export function v2Routes(deps: RouteDeps): DescribedRoute[] {
 }
 
 /**
- * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, and our own health and metrics.
+ * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, version 1 at `/v1`, version 0 at `/v0` and, as far as no
+ * other version has its paths, at `/`; and our own health and metrics.
  *
  * It reads the cache, writes keys, and never speaks to a controller.
  */
@@ -43,10 +50,14 @@ export function createApp(deps: ApiDeps): Koa {
     () => {}, // Only an abort ends it, and then nobody asks any more.
   );
   const idempotency = new Idempotency(deps);
-  const routeDeps: RouteDeps = {...deps, metrics, idempotency, isCacheReady: () => isCacheReady};
+  const texts = textsByGeneration(deps.config.texts);
+  const routeDeps: RouteDeps = {...deps, metrics, idempotency, texts, isCacheReady: () => isCacheReady};
 
-  const router = new Router({strict: true, sensitive: true});
-  for (const route of v2Routes(routeDeps)) addRoute(router, route, routeDeps);
+  const tables: Readonly<Record<Generation, Router>> = {
+    v2: tableOf(v2Routes(routeDeps), routeDeps),
+    v1: tableOf(v1Routes(routeDeps), routeDeps, '/v1'),
+    v0: tableOf(v0Routes(routeDeps), routeDeps, '/v0'),
+  };
 
   /** Outermost: every request is answered, counted and logged here, once. */
   async function observe(ctx: Context, next: Next): Promise<void> {
@@ -61,13 +72,13 @@ export function createApp(deps: ApiDeps): Koa {
     if (log.isLevelEnabled('debug')) log.debug({method: ctx.method, path: ctx.path, status: ctx.status, durationMs}, 'request answered');
   }
 
-  /** Finds the route and runs it. The router's own middleware would compose a chain anew for each request, which takes twice as long. */
+  /** Finds the version and the route, and runs it. The router's own middleware would compose a chain anew for each request, which takes twice as long. */
   async function dispatch(ctx: Context, next: Next): Promise<void> {
-    // The base URL picks the generation. There is one so far, so its prefix just goes away.
-    if (ctx.path === '/v2') ctx.path = '/';
-    else if (ctx.path.startsWith('/v2/')) ctx.path = ctx.path.slice(3);
-    const {path, method} = ctx;
-    const matched = router.match(path, method);
+    const {method} = ctx;
+    const generation = generationOf(ctx.path);
+    const path = withoutPrefix(ctx.path);
+    ctx.state['texts'] = texts[generation];
+    const matched = tables[generation].match(path, method);
     const [layer] = matched.pathAndMethod;
     // The router would answer HEAD wherever there is a GET; SkyDriver answers 405.
     if (layer === undefined || method === 'HEAD') return answerUnmatched(ctx, matched.path);
@@ -87,4 +98,11 @@ export function createApp(deps: ApiDeps): Koa {
   app.use(observe);
   app.use(dispatch);
   return app;
+}
+
+/** The routes of one version. */
+function tableOf(routes: readonly Route[], deps: RouteDeps, base = ''): Router {
+  const router = new Router({strict: true, sensitive: true});
+  for (const route of routes) addRoute(router, route, deps, base);
+  return router;
 }

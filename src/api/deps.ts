@@ -1,11 +1,14 @@
+import type {TextSetName} from '../config.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
+import type {Generation} from './generation.ts';
 import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
+import type {TextSet} from './texts/text-set.ts';
 
 export interface ApiConfig {
   /** The address under which clients reach us, without a slash at the end. */
@@ -18,6 +21,8 @@ export interface ApiConfig {
   readonly trustProxy?: boolean;
   /** How long a repeated request is known by its `Idempotency-Key`; a day unless told. */
   readonly idempotencySeconds?: number;
+  /** The words in which version 2 tells what is wrong; `v2-main` unless told. */
+  readonly texts?: TextSetName;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */
@@ -35,6 +40,7 @@ export interface ApiDeps {
 export interface RouteDeps extends ApiDeps {
   readonly metrics: ApiMetrics;
   readonly idempotency: Idempotency;
+  readonly texts: Readonly<Record<Generation, TextSet>>;
   /** Whether the cache has been filled once. */
   isCacheReady(): boolean;
 }

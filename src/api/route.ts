@@ -29,10 +29,10 @@ export interface Route {
 const SCAN_ID = /^\w{1,128}$/;
 const RESERVED = new Set(['manifest', 'result']);
 
-/** Adds a route to the router: id, caller, redirect, answer. The first scan id of a path is its only one. */
-export function addRoute(router: Router, route: Route, deps: RouteDeps): void {
+/** Adds a route to the router: id, caller, redirect, answer. The first scan id of a path is its only one. `base` goes before its path in figures. */
+export function addRoute(router: Router, route: Route, deps: RouteDeps, base = ''): void {
   router.register(route.path, [route.method], async (ctx: Context) => {
-    ctx.state['route'] = route.path;
+    ctx.state['route'] = base + route.path;
     const scanId = (ctx['params'] as {id?: string}).id;
     if (scanId !== undefined && (!SCAN_ID.test(scanId) || RESERVED.has(scanId))) throw notFound();
     const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps.cache, ctx.req.headers.authorization, route.roles, scanId);

@@ -23,8 +23,8 @@ const DRAIN_MS = 5000;
 /** Serves the REST API until `signal` aborts, then finishes the answers under way. @throws ControlPlaneError or the system's error when it cannot listen. */
 export async function serveApi(options: ServeOptions, signal: AbortSignal): Promise<void> {
   const {config, database, clock, log} = options;
-  const {bodyLimitBytes, imageDirectory, trustProxy, idempotencySeconds} = config;
-  const common = {publicAddress: publicAddress(config), bodyLimitBytes, trustProxy, idempotencySeconds};
+  const {bodyLimitBytes, imageDirectory, trustProxy, idempotencySeconds, texts} = config;
+  const common = {publicAddress: publicAddress(config), bodyLimitBytes, trustProxy, idempotencySeconds, texts};
   const settings = {...common, ...(imageDirectory === '' ? {} : {imageDirectory})};
   const app = createApp({...database, clock, log, config: settings});
   const server: Server = app.listen(config.port, config.host);

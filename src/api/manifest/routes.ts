@@ -25,7 +25,7 @@ export function manifestRoutes(deps: RouteDeps): DescribedRoute[] {
       query: [INCLUDE_DELETED, PROJECTION],
       answer: projectedManifestSchema,
       handle: async ({ctx, scanId, principal}) => {
-        const args = await readArguments(ctx);
+        const args = await readArguments(ctx, 'projection');
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
         requireVisible(scan, args);

@@ -21,8 +21,9 @@ export interface ProgressBody {
     readonly finished?: boolean;
     readonly predictions?: Readonly<Record<string, unknown>>;
   };
-  readonly predictive_scanning_threshold: number;
-  readonly last_updated: string;
+  /** The first scanners leave these two out. */
+  readonly predictive_scanning_threshold?: number;
+  readonly last_updated?: string;
   readonly start?: number | null;
   readonly end?: number | null;
 }

@@ -1,10 +1,13 @@
 import {isUtf8} from 'node:buffer';
 import type {Context} from 'koa';
 import getRawBody from 'raw-body';
-import {ApiError, badRequest, tooLarge} from '../api-error.ts';
+import {ApiError, WordedError, badRequest, tooLarge} from '../api-error.ts';
 import {requireShallow} from '../json/json-members.ts';
 import {JsonSyntaxError} from '../json/json-scanner.ts';
 import {Arguments} from '../validation/query.ts';
+import {textsOf} from './errors.ts';
+
+const COMMON_ARGUMENTS = ['include_deleted', 'no_redirect'];
 
 /** Largest body of a request that carries no event and no result. */
 export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
@@ -44,10 +47,10 @@ export async function readJsonBytes(ctx: Context, limitBytes: number): Promise<B
 
 /** What a body that is not JSON is told: its own text. */
 export function notJson(bytes: Buffer): ApiError {
-  return badRequest(`Request body validation error: Failed to deserialize value with application/json mimetype: ${bytes.toString('utf8', 0, 4096)}`);
+  return new WordedError('invalid', (texts) => texts.notJson(bytes.toString('utf8', 0, 4096)));
 }
 
-export const missingBody = (): ApiError => badRequest('Missing required request body');
+export const missingBody = (): ApiError => new WordedError('invalid', (texts) => texts.noBody);
 
 /** Parses JSON bytes. @throws ApiError `invalid` */
 export function parseJson(bytes: Buffer): unknown {
@@ -76,9 +79,18 @@ function refuseDeep(bytes: Buffer): void {
   }
 }
 
-/** Arguments of a GET: from its query, and from a JSON body whatever its content type says. @throws ApiError `invalid` */
-export async function readArguments(ctx: Context): Promise<Arguments> {
-  return new Arguments(ctx.querystring, await readArgumentsBody(ctx));
+/**
+ * Arguments of a GET: from its query, and from a JSON body whatever its content type says.
+ *
+ * @param names what the route knows besides `include_deleted`; only some versions mind others
+ * @throws ApiError `invalid`
+ */
+export async function readArguments(ctx: Context, ...names: readonly string[]): Promise<Arguments> {
+  const args = new Arguments(ctx.querystring, await readArgumentsBody(ctx));
+  if (ctx.querystring === '') return args; // As good as every GET.
+  const unknown = textsOf(ctx)?.unknownQuery(args.namesBut([...COMMON_ARGUMENTS, ...names]));
+  if (unknown !== undefined) throw badRequest(unknown);
+  return args;
 }
 
 async function readArgumentsBody(ctx: Context): Promise<Readonly<Record<string, unknown>>> {

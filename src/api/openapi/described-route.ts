@@ -1,6 +1,6 @@
 import type {JsonSchema} from '../../schema/validate.ts';
 import type {Route} from '../route.ts';
-import type {BodyCheck} from '../validation/body-check.ts';
+import type {SchemaCheck} from '../validation/body-check.ts';
 
 /** An argument outside the body. */
 export interface Parameter {
@@ -28,7 +28,7 @@ interface Description {
 /** The very function that checks the request's body, so that the document cannot say anything else. */
 interface WithBody {
   readonly method: 'post' | 'put' | 'patch' | 'delete';
-  readonly body: BodyCheck<unknown>;
+  readonly body: SchemaCheck<unknown>;
   readonly mayLackBody?: true;
 }
 

@@ -6,6 +6,7 @@ import type {RouteDeps} from '../deps.ts';
 import {JsonSyntaxError, scanLargeJson} from '../json/json-scanner.ts';
 import type {JsonRange} from '../json/json-scanner.ts';
 import type {JsonMembers} from '../json/raw-json.ts';
+import type {BodyCheck} from '../validation/body-check.ts';
 import {notJson} from '../middleware/body.ts';
 import {presentResult, readResult} from './present.ts';
 import {checkPutResult} from './schema.ts';
@@ -17,8 +18,18 @@ export interface IncomingResult {
   readonly isFinal: boolean;
 }
 
-/** Checks the body of PUT /scan/ID/result without building the result in memory. @throws ApiError `invalid` */
-export async function parseResultBody(bytes: Buffer): Promise<IncomingResult> {
+/**
+ * Checks the body of PUT /scan/ID/result without building the result in memory.
+ *
+ * @param check of the body, in which each large value is replaced by an empty one of its type
+ * @param names under which the result may come; the first that is there counts
+ * @throws ApiError `invalid`
+ */
+export async function parseResultBody(
+  bytes: Buffer,
+  check: BodyCheck<{readonly is_final: boolean}> = checkPutResult,
+  names: readonly string[] = ['skyscan_result'],
+): Promise<IncomingResult> {
   let members: ReadonlyMap<string, JsonRange>;
   try {
     members = await scanLargeJson(bytes);
@@ -29,18 +40,21 @@ export async function parseResultBody(bytes: Buffer): Promise<IncomingResult> {
   const outline: Record<string, unknown> = {};
   for (const [name, range] of members) outline[name] = outlineOf(bytes, range);
   const isObject = bytes.length > 0 && bytes[bytes.findIndex((byte) => byte > 0x20)] === 0x7b;
-  const {is_final} = checkPutResult(isObject ? outline : []);
-  const range = members.get('skyscan_result') as JsonRange; // The check has seen it.
+  const {is_final} = check(isObject ? outline : []);
+  const range = names.map((name) => members.get(name)).find((each) => each !== undefined) as JsonRange; // The check has seen it.
   const text = bytes.subarray(range.start, range.end);
   return {text, isEmpty: isEmptyObject(text), isFinal: is_final};
 }
+
+/** Longer texts are no truth values, and nothing else is looked at. */
+const MAX_WORD = 64;
 
 /** A stand-in for a member's value that passes or fails the check as the value would. */
 function outlineOf(bytes: Buffer, {start, end}: JsonRange): unknown {
   if (bytes[start] === 0x7b) return {};
   if (bytes[start] === 0x5b) return [];
-  if (bytes[start] === 0x22) return '';
-  return JSON.parse(bytes.toString('latin1', start, end));
+  if (bytes[start] === 0x22 && end - start > MAX_WORD) return '';
+  return JSON.parse(bytes.toString('utf8', start, end));
 }
 
 function isEmptyObject(text: Buffer): boolean {

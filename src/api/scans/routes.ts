@@ -11,7 +11,7 @@ import {IDEMPOTENCY_KEY, INCLUDE_DELETED, flag} from '../openapi/parameters.ts';
 import {projectManifest, projectionOf} from '../projection.ts';
 import {readResult} from '../result/present.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
-import {notFound} from '../api-error.ts';
+import {missing} from '../api-error.ts';
 import {isScan} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {Arguments} from '../validation/query.ts';
@@ -91,7 +91,7 @@ export function scanRoutes(deps: RouteDeps): DescribedRoute[] {
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         const scan = deps.cache.scans.get(scanId);
-        if (!isScan(scan)) throw notFound('Scan request not found');
+        if (!isScan(scan)) throw missing('ScanRequests');
         return encodeJson(presentRequest(scan, deps.cache.scans));
       },
     },
