@@ -22,6 +22,9 @@ import {textsByGeneration} from './texts/index.ts';
 import {v0Routes} from './v0/routes.ts';
 import {v1Routes} from './v1/routes.ts';
 
+/** How a connection ends that the client has left while its answer was on the way. */
+const CLIENT_WENT_AWAY: ReadonlySet<string | undefined> = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE']);
+
 /** The route table of version 2, with our own health, metrics and description. */
 export function v2Routes(deps: RouteDeps): DescribedRoute[] {
   const routes = [
@@ -94,7 +97,11 @@ export function createApp(deps: ApiDeps): Koa {
   }
 
   const app = new Koa({proxy: deps.config.trustProxy ?? false});
-  app.on('error', (err: unknown) => log.error({err}, 'answer failed')); // After the answer has begun: the connection broke, mostly.
+  // After the answer has begun.
+  app.on('error', (err: NodeJS.ErrnoException) => {
+    if (CLIENT_WENT_AWAY.has(err.code)) log.info('a client went away before its answer ended');
+    else log.error({err}, 'answer failed');
+  });
   app.use(observe);
   app.use(dispatch);
   return app;

@@ -1,6 +1,9 @@
+import {Readable} from 'node:stream';
 import type Router from '@koa/router';
 import type {Context} from 'koa';
+import {looseJson} from '../lib/non-finite.ts';
 import type {RouteDeps} from './deps.ts';
+import {LargeAnswer} from './json/raw-json.ts';
 import {authenticate} from './middleware/principal.ts';
 import type {Principal, Role} from './middleware/principal.ts';
 import {notFound} from './api-error.ts';
@@ -41,7 +44,10 @@ export function addRoute(router: Router, route: Route, deps: RouteDeps, base = '
     const answer = await route.handle(call);
     if (answer === undefined) return; // The handler has answered.
     ctx.set('Content-Type', 'application/json; charset=UTF-8');
-    ctx.body = Buffer.isBuffer(answer) ? answer : JSON.stringify(answer);
+    if (answer instanceof LargeAnswer) {
+      ctx.body = Readable.from(answer.pieces(), {objectMode: false});
+      ctx.length = answer.size;
+    } else ctx.body = Buffer.isBuffer(answer) ? answer : looseJson(answer);
   });
 }
 

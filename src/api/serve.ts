@@ -15,7 +15,15 @@ export interface ServeOptions {
   readonly log: Log;
   /** Told the port once it is listening: for a configured port of 0. */
   readonly onListening?: (port: number) => void;
+  /** After how many milliseconds a connection on which nothing moves is closed. */
+  readonly silenceMs?: number;
 }
+
+/**
+ * A connection on which nothing moves for so long is closed: a client that stops reading its answer or sending its body holds memory. The longest
+ * silence that a scanner puts up with is 60 s.
+ */
+const SILENCE_MS = 120_000;
 
 /** How long answers under way get when the API stops. */
 const DRAIN_MS = 5000;
@@ -28,6 +36,7 @@ export async function serveApi(options: ServeOptions, signal: AbortSignal): Prom
   const settings = {...common, ...(imageDirectory === '' ? {} : {imageDirectory})};
   const app = createApp({...database, clock, log, config: settings});
   const server: Server = app.listen(config.port, config.host);
+  server.setTimeout(options.silenceMs ?? SILENCE_MS);
   await once(server, 'listening');
   const {port} = server.address() as AddressInfo;
   log.info({host: config.host, port}, 'API is listening');

@@ -1,8 +1,9 @@
 import {isDeepStrictEqual} from 'node:util';
-import {canonicalJson} from '../../lib/canonical-json.ts';
+import {withNonFinite} from '../../lib/non-finite.ts';
 import {presentManifest} from '../../model/manifest.ts';
 import type {Manifest, Scan} from '../../model/manifest.ts';
 import {progressKey, scanKey} from '../../schema/keys.ts';
+import {progressText} from '../../schema/progress.ts';
 import type {EventMetadata, Progress, ScannerProgress} from '../../schema/progress.ts';
 import type {Compare, Op, Revision} from '../../store/store.ts';
 import {badRequest} from '../api-error.ts';
@@ -32,7 +33,7 @@ export function takeReport(deps: RouteDeps, scanId: string, body: PatchManifestB
     const compares: Compare[] = [{key: scanKey(scanId), exists: true}, ...(alongside?.compares ?? [])];
     const ops: Op[] = [...(alongside?.ops ?? [])];
     if (value !== undefined) {
-      const text = canonicalJson(value);
+      const text = progressText(value);
       requireSmall(deps.store.limits, text, value);
       compares.push({key: progressKey(scanId), modRevision: childRevision(scan, 'progress')});
       ops.push({put: progressKey(scanId), value: text});
@@ -52,12 +53,13 @@ export function takeReport(deps: RouteDeps, scanId: string, body: PatchManifestB
 function merged(scan: Scan, body: PatchManifestBody, nowSeconds: number): Progress | undefined {
   const stored = scan.progress?.value;
   const eventMetadata = body.event_metadata ? knownEventMetadata(body.event_metadata) : undefined;
-  const scanMetadata = isEmpty(body.scan_metadata) ? undefined : body.scan_metadata;
+  const scanMetadata = isEmpty(body.scan_metadata) ? undefined : (withNonFinite(body.scan_metadata) as typeof body.scan_metadata);
   if (!body.progress && eventMetadata === undefined && scanMetadata === undefined) return undefined;
-  const event_metadata = writeOnce('event_metadata', stored?.event_metadata, eventMetadata);
+  const known = stored?.event_metadata ?? undefined;
+  const event_metadata = writeOnce('event_metadata', withTypeOf(known, eventMetadata), withTypeOf(eventMetadata, known));
   const scan_metadata = writeOnce('scan_metadata', stored?.scan_metadata, scanMetadata);
   return {
-    progress: body.progress ? knownProgress(body.progress) : (stored?.progress ?? null),
+    progress: body.progress ? (withNonFinite(knownProgress(body.progress)) as ScannerProgress) : (stored?.progress ?? null),
     event_metadata,
     scan_metadata,
     updated_at: Math.max(nowSeconds, (stored?.updated_at ?? 0) + 1e-6), // A clock that was set back must not hide a write.
@@ -68,6 +70,11 @@ function writeOnce<T extends object>(name: string, stored: T | null | undefined,
   if (isEmpty(stored)) return reported ?? null;
   if (reported !== undefined && !isDeepStrictEqual(stored, reported)) throw badRequest(`Cannot change an existing ${name}`);
   return stored as T;
+}
+
+/** The kind of event may become known later, and a report that does not know it changes nothing. */
+function withTypeOf(metadata: EventMetadata | undefined, other: EventMetadata | undefined): EventMetadata | undefined {
+  return metadata?.event_type === null && other !== undefined ? {...metadata, event_type: other.event_type} : metadata;
 }
 
 function isEmpty(value: object | null | undefined): boolean {

@@ -3,13 +3,13 @@ import type {RouteDeps} from '../deps.ts';
 import {noEvent, readEvent} from '../event.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
-import {SMALL_BODY_BYTES, missingBody, parseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
+import {SMALL_BODY_BYTES, missingBody, parseLooseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
 import type {DescribedRoute} from '../openapi/described-route.ts';
 import {INCLUDE_DELETED, PROJECTION} from '../openapi/parameters.ts';
 import {projectManifest, queryProjection} from '../projection.ts';
 import {requireVisible} from '../visibility.ts';
 import {patchManifest} from './patch.ts';
-import {checkPatchManifest, i3EventAnswer, manifestSchema, projectedManifestSchema} from './schema.ts';
+import {REPORTED, checkPatchManifest, i3EventAnswer, manifestSchema, projectedManifestSchema} from './schema.ts';
 
 const EVENT_FIELD = 'event_i3live_json_dict';
 
@@ -49,7 +49,7 @@ export function manifestRoutes(deps: RouteDeps): DescribedRoute[] {
       handle: async ({ctx, scanId}) => {
         const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
         if (bytes === undefined) throw missingBody();
-        const body = checkPatchManifest(parseJson(bytes));
+        const body = checkPatchManifest(parseLooseJson(bytes, REPORTED));
         await freshForWrite(deps);
         return patchManifest(deps, scanId, body);
       },

@@ -1,10 +1,12 @@
 import {MANIFEST_FIELDS} from '../../model/manifest.ts';
 import type {ManifestField} from '../../model/manifest.ts';
 import type {EventMetadata} from '../../schema/progress.ts';
+import {badRequest} from '../api-error.ts';
 import type {JsonSchema} from '../../schema/validate.ts';
 import {freeFormObject} from '../openapi/common.ts';
 import {bodyCheck} from '../validation/body-check.ts';
 import type {BodySchema} from '../validation/body-check.ts';
+import {keywordText} from '../validation/texts.ts';
 
 const integerOrNull = {anyOf: [{type: 'integer'}, {type: 'null'}]} as const;
 
@@ -27,6 +29,9 @@ export interface ProgressBody {
   readonly start?: number | null;
   readonly end?: number | null;
 }
+
+/** What a Python program reports: where its bare `NaN` may stand. */
+export const REPORTED: ReadonlySet<string> = new Set(['progress', 'event_metadata', 'scan_metadata']);
 
 /** Body of PATCH /scan/ID/manifest. */
 export interface PatchManifestBody {
@@ -67,7 +72,7 @@ export const eventMetadataSchema = {
   properties: {
     run_id: {type: 'integer'},
     event_id: {type: 'integer'},
-    event_type: {type: 'string'},
+    event_type: {type: ['string', 'null']},
     mjd: {type: 'number'},
     is_real_event: {type: 'boolean'},
   },
@@ -83,7 +88,15 @@ const patchManifestSchema: BodySchema = {
   },
 };
 
-export const checkPatchManifest = bodyCheck<PatchManifestBody>(patchManifestSchema);
+/**
+ * The body of a report.
+ *
+ * Scanners have no name for some kinds of events and say `event_type: null` then, in every report. SkyDriver refuses that, and with it all progress of
+ * the scan. Here only metadata that comes alone is refused for it.
+ */
+export const checkPatchManifest = bodyCheck<PatchManifestBody>(patchManifestSchema, (body) => {
+  if (body.event_metadata?.event_type === null && !body.progress) throw badRequest(`'event_metadata': ${keywordText('anyOf', undefined)}`);
+});
 
 const text = {type: 'string'} as const;
 const textOrNull = {type: ['string', 'null']} as const;

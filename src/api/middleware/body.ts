@@ -4,8 +4,10 @@ import getRawBody from 'raw-body';
 import {ApiError, WordedError, badRequest, tooLarge} from '../api-error.ts';
 import {requireShallow} from '../json/json-members.ts';
 import {JsonSyntaxError} from '../json/json-scanner.ts';
+import {looseParse} from '../json/loose-json.ts';
 import {Arguments} from '../validation/query.ts';
 import {textsOf} from './errors.ts';
+import {LARGE_BODY_BYTES, readLargeBody} from './large-body.ts';
 
 const COMMON_ARGUMENTS = ['include_deleted', 'no_redirect'];
 
@@ -16,10 +18,14 @@ export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
 export async function readBody(ctx: Context, limitBytes: number): Promise<Buffer> {
   const before = ctx.state['body'] as Buffer | undefined;
   if (before !== undefined) return before; // See peekBody.
+  const declared = ctx.req.headers['content-length'];
+  const length = declared === undefined ? undefined : Number(declared);
+  if (length !== undefined && length > limitBytes) throw tooLarge();
   try {
-    return await getRawBody(ctx.req, {length: ctx.req.headers['content-length'] ?? null, limit: limitBytes});
+    if (length === undefined || length > LARGE_BODY_BYTES) return await readLargeBody(ctx, length, limitBytes);
+    return await getRawBody(ctx.req, {length, limit: limitBytes});
   } catch (err) {
-    if ((err as {type?: string}).type === 'entity.too.large') throw tooLarge();
+    if (err instanceof ApiError) throw err;
     throw new ApiError('invalid', 'Bad Request', {cause: err});
   }
 }
@@ -61,7 +67,7 @@ export function parseJson(bytes: Buffer): unknown {
   } catch {
     throw notJson(bytes);
   }
-  if (isObject(value)) refuseDeep(bytes);
+  refuseDeep(value, bytes);
   return value;
 }
 
@@ -69,14 +75,33 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Whoever writes such a value again would run out of stack. @throws ApiError `invalid`, naming the member */
-function refuseDeep(bytes: Buffer): void {
+/** Refuses an object that is nested without end: whoever writes it again would run out of stack. @throws ApiError `invalid`, naming the member */
+export function refuseDeep(value: unknown, bytes: Buffer): void {
+  if (!isObject(value)) return;
   try {
     requireShallow(bytes);
   } catch (err) {
     if (err instanceof JsonSyntaxError) throw badRequest(err.message);
     throw err;
   }
+}
+
+/** Parses JSON bytes that a Python program wrote: in the named members `NaN` and the like may stand for numbers. @throws ApiError `invalid` */
+export function parseLooseJson(bytes: Buffer, nonFiniteIn: ReadonlySet<string>): unknown {
+  if (!isUtf8(bytes)) throw badRequest('Bad Request');
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    try {
+      return looseParse(bytes, nonFiniteIn);
+    } catch (err) {
+      if (err instanceof JsonSyntaxError) throw notJson(bytes);
+      throw err;
+    }
+  }
+  refuseDeep(value, bytes);
+  return value;
 }
 
 /**
@@ -105,6 +130,6 @@ async function readArgumentsBody(ctx: Context): Promise<Readonly<Record<string, 
     throw badRequest('requests body is not JSON-encoded');
   }
   if (!isObject(value)) throw badRequest("JSON-encoded requests body must be a 'dict'");
-  refuseDeep(bytes);
+  refuseDeep(value, bytes);
   return value;
 }

@@ -46,6 +46,7 @@ export async function readV0Manifest(deps: RouteDeps, scan: Scan, event?: RawJso
 
 /** The event that came with a request for a scan: the cache need not have it when the answer is made. `given` is what the body's bytes have. */
 export function eventAsSent(given: unknown, bytes: Buffer): RawJson {
+  if (given instanceof RawJson) return given;
   if (typeof given === 'string') return RawJson.of(given);
   const {start, end} = findMember(bytes, 'event_i3live_json') as JsonRange;
   return new RawJson(bytes.subarray(start, end));

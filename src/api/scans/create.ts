@@ -14,6 +14,7 @@ import type {Remember} from '../idempotency/idempotency.ts';
 import {findMember} from '../json/json-members.ts';
 import {JsonSyntaxError, scanJson} from '../json/json-scanner.ts';
 import type {JsonRange} from '../json/json-scanner.ts';
+import {RawJson} from '../json/raw-json.ts';
 import {requireSmall} from '../value-size.ts';
 import type {DockerTags} from './docker-tag.ts';
 import {normaliseRequest} from './request.ts';
@@ -107,13 +108,14 @@ function eventOf(body: CreateScanBody, bytes: Buffer): EventSource {
   const id = body.i3_event_id ?? '';
   if (hasEvent === (id !== '')) throw badArgument('event_i3live_json', "Must provide either 'event_i3live_json' or 'i3_event_id' (xor)");
   if (!hasEvent) return {id};
+  if (given instanceof RawJson) return {text: given.bytes};
   if (typeof given !== 'string') {
     const {start, end} = findMember(bytes, 'event_i3live_json') as JsonRange;
     return {text: bytes.subarray(start, end)}; // As it was written: numbers keep their digits.
   }
   const text = Buffer.from(given);
   try {
-    scanJson(text);
+    scanJson(text, {nonFiniteIn: 'everywhere'});
   } catch (err) {
     if (err instanceof JsonSyntaxError) throw badArgument('event_i3live_json', `event_i3live_json is not valid JSON: ${err.message}`);
     throw err;

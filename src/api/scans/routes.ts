@@ -16,6 +16,7 @@ import {isScan} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {Arguments} from '../validation/query.ts';
 import {requireVisible} from '../visibility.ts';
+import {parseCreateBody} from './create-body.ts';
 import {createScan} from './create.ts';
 import {deleteScan} from './delete.ts';
 import {DockerTags} from './docker-tag.ts';
@@ -49,9 +50,9 @@ export function scanRoutes(deps: RouteDeps): DescribedRoute[] {
       handle: async ({ctx, principal}) => {
         const bytes = await readJsonBytes(ctx, limitBytes);
         if (bytes === undefined) throw missingBody();
-        const body = checkCreateScan(parseJson(bytes));
+        const {body, outline} = await parseCreateBody(bytes, checkCreateScan);
         requireEtcd(deps);
-        const create = (remember: Remember): Promise<Scan> => createScan(deps, tags, body, bytes, {user: principal.name, remember});
+        const create = (remember: Remember): Promise<Scan> => createScan(deps, tags, body, outline, {user: principal.name, remember});
         const scan = await deps.idempotency.once(ctx, principal, bytes, create);
         return projectManifest(scan, projectionOf(body.manifest_projection));
       },

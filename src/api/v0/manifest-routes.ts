@@ -4,6 +4,7 @@ import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
 import {takeReport} from '../manifest/patch.ts';
 import {SMALL_BODY_BYTES, readArguments} from '../middleware/body.ts';
+import {REPORTED} from '../manifest/schema.ts';
 import {readOlderBody} from '../older/body.ts';
 import {readV0Manifest} from '../older/manifest.ts';
 import {reportCondorCluster} from '../older/report.ts';
@@ -41,7 +42,7 @@ export function v0ManifestRoutes(deps: RouteDeps): Route[] {
       path: '/scan/manifest/:id',
       roles: ['system'],
       handle: async ({ctx, scanId}) => {
-        const {condor_cluster: report, ...body} = checkPatchV0((await readOlderBody(ctx, SMALL_BODY_BYTES)).value);
+        const {condor_cluster: report, ...body} = checkPatchV0((await readOlderBody(ctx, SMALL_BODY_BYTES, REPORTED)).value);
         await freshForWrite(deps);
         const scan = await takeReport(deps, scanId, body, report === undefined ? undefined : (now) => reportCondorCluster(deps, now, report));
         return encodeJson(await readV0Manifest(deps, scan));

@@ -8,9 +8,10 @@ import {freshForRead, requireEtcd} from '../freshness.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
 import {encodeJson} from '../json/raw-json.ts';
 import {readArguments} from '../middleware/body.ts';
-import {readOlderBody} from '../older/body.ts';
+import {readOlderBytes, requireDict} from '../older/body.ts';
 import {eventAsSent, readV0Manifest} from '../older/manifest.ts';
 import type {Route} from '../route.ts';
+import {parseCreateBody} from '../scans/create-body.ts';
 import {DockerTags} from '../scans/docker-tag.ts';
 import {createV0Scan} from './create.ts';
 import {checkCreateV0, checkFindV0} from './schema.ts';
@@ -27,12 +28,12 @@ export function v0ScanRoutes(deps: RouteDeps): Route[] {
       path: '/scan',
       roles: ['user'],
       handle: async ({ctx, principal}) => {
-        const {bytes, value} = await readOlderBody(ctx, limitBytes);
-        const body = checkCreateV0(value);
+        const bytes = await readOlderBytes(ctx, limitBytes);
+        const {body, outline} = await parseCreateBody(bytes, (value) => checkCreateV0(requireDict(value)));
         requireEtcd(deps);
-        const create = (remember: Remember): Promise<Scan> => createV0Scan(deps, tags, body, bytes, {user: principal.name, remember});
+        const create = (remember: Remember): Promise<Scan> => createV0Scan(deps, tags, body, outline, {user: principal.name, remember});
         const scan = await deps.idempotency.once(ctx, principal, bytes, create);
-        return encodeJson(await readV0Manifest(deps, scan, eventAsSent(body.event_i3live_json, bytes)));
+        return encodeJson(await readV0Manifest(deps, scan, eventAsSent(body.event_i3live_json, outline)));
       },
     },
     {

@@ -6,6 +6,7 @@ import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, readArguments, readBody} from '../middleware/body.ts';
 import {takeReport} from '../manifest/patch.ts';
+import {REPORTED} from '../manifest/schema.ts';
 import {readOlderBody} from '../older/body.ts';
 import {olderProjectionOf, readV1Manifest} from '../older/manifest.ts';
 import {reportCluster} from '../older/report.ts';
@@ -38,7 +39,7 @@ export function v1ReportRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/manifest',
       roles: ['system'],
       handle: async ({ctx, scanId}) => {
-        const {cluster, ...body} = checkPatchV1((await readOlderBody(ctx, SMALL_BODY_BYTES)).value);
+        const {cluster, ...body} = checkPatchV1((await readOlderBody(ctx, SMALL_BODY_BYTES, REPORTED)).value);
         await freshForWrite(deps);
         const scan = await takeReport(deps, scanId, body, cluster === undefined ? undefined : (now) => reportCluster(deps, now, cluster));
         return encodeJson(await readV1Manifest(deps, scan, undefined));

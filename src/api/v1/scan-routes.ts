@@ -9,12 +9,13 @@ import type {Remember} from '../idempotency/idempotency.ts';
 import {encodeJson, encodeList} from '../json/raw-json.ts';
 import type {JsonMembers} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, readArguments} from '../middleware/body.ts';
-import {readOlderBody} from '../older/body.ts';
+import {readOlderBody, readOlderBytes, requireDict} from '../older/body.ts';
 import {eventAsSent, olderProjectionOf, olderView, readV1Manifest} from '../older/manifest.ts';
 import {V1_FIELDS, presentV1Manifest} from '../../model/older-manifest.ts';
 import {readResult} from '../result/present.ts';
 import type {Route} from '../route.ts';
 import {deleteScan} from '../scans/delete.ts';
+import {parseCreateBody} from '../scans/create-body.ts';
 import {DockerTags} from '../scans/docker-tag.ts';
 import {findManifests} from '../scans/find.ts';
 import {presentBacklog} from '../scans/present.ts';
@@ -39,12 +40,12 @@ export function v1ScanRoutes(deps: RouteDeps): Route[] {
       path: '/scan',
       roles: ['user'],
       handle: async ({ctx, principal}) => {
-        const {bytes, value} = await readOlderBody(ctx, limitBytes);
-        const body = checkCreateV1(value);
+        const bytes = await readOlderBytes(ctx, limitBytes);
+        const {body, outline} = await parseCreateBody(bytes, (value) => checkCreateV1(requireDict(value)));
         requireEtcd(deps);
-        const create = (remember: Remember): Promise<Scan> => createV1Scan(deps, tags, body, bytes, {user: principal.name, remember});
+        const create = (remember: Remember): Promise<Scan> => createV1Scan(deps, tags, body, outline, {user: principal.name, remember});
         const scan = await deps.idempotency.once(ctx, principal, bytes, create);
-        const event = eventAsSent(body.event_i3live_json, bytes);
+        const event = eventAsSent(body.event_i3live_json, outline);
         return encodeJson(await readV1Manifest(deps, scan, olderProjectionOf(body.manifest_projection), false, event));
       },
     },

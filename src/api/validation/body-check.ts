@@ -20,12 +20,15 @@ export interface BodySchema extends JsonSchema {
   readonly properties: Readonly<Record<string, JsonSchema>>;
 }
 
-/** Compiles the check of one kind of body. Done once, when the module is loaded. */
-export function bodyCheck<T>(schema: BodySchema): SchemaCheck<T> {
+/** Compiles the check of one kind of body; `more` checks what no schema can say. Done once, when the module is loaded. */
+export function bodyCheck<T>(schema: BodySchema, more?: (body: T) => void): SchemaCheck<T> {
   const validate: ValidateFunction = ajv.compile(schema);
   const members = Object.keys(schema.properties);
   const check = (body: unknown): T => {
-    if (validate(body)) return body as T;
+    if (validate(body)) {
+      more?.(body as T);
+      return body as T;
+    }
     const violations = violationsOf(schema, validate.errors ?? []);
     throw new WordedError('invalid', (texts) => texts.body(violations, members));
   };

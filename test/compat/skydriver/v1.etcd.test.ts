@@ -360,6 +360,16 @@ describe('across versions', () => {
     );
   });
 
+  test('an event with a bare NaN, as Python writes it, is taken and given to the scanner', async () => {
+    const body = JSON.stringify({...V1_BODY, event_i3live_json: '@'}).replace('"@"', '{"a": NaN, "b": 1.50}');
+    const answer = await api.ask('POST', '/v1/scan', {body: Buffer.from(body)});
+    expect(answer.status).toBe(200);
+    const event = await api.ask('GET', `/v1/scan/${answer.body.scan_id}/i3-event`);
+    expect(event.body).toEqual({i3_event: {a: Number.NaN, b: 1.5}});
+    const deep = JSON.stringify({...V1_BODY, nsides: '@'}).replace('"@"', `${'{"a":'.repeat(1500)}1${'}'.repeat(1500)}`);
+    expect(refusal(await api.ask('POST', '/v1/scan', {body: deep}))).toBe("400 'nsides': nested too deeply");
+  });
+
   test('a request that names itself creates one scan, however often it is sent', async () => {
     const headers = {'idempotency-key': 'of-v1'};
     const [first, second] = await Promise.all([1, 2].map(() => api.ask('POST', '/v1/scan', {body: V1_BODY, headers})));
