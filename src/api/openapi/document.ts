@@ -46,7 +46,8 @@ export interface OpenApiDocument {
 }
 
 const DESCRIPTION = `Scans of the sky, in the wire shapes of SkyDriver 2. The reason of an error stands in the status line as well as in the body.
-A query wins over a JSON body in which the same argument stands; of a repeated argument the last one counts; what is not known in a query is ignored.`;
+A query wins over a JSON body in which the same argument stands; of a repeated argument the last one counts; what is not known in a query is ignored.
+Versions 1 and 0 are served at \`/v1\` and \`/v0\`, in the wire shapes of SkyDriver 1.3 and 0.0; they are not described here.`;
 
 /** Describes version 2 of the API. `address` is the one under which clients reach us. */
 export function openApiDocument(routes: readonly DescribedRoute[], address: string): OpenApiDocument {

@@ -11,6 +11,10 @@ export function schemaHtml(schema: JsonSchema): Html {
 }
 
 function membersHtml(schema: JsonSchema): Html | '' {
+  const {items, anyOf} = schema;
+  // What has a name is shown under its name; the rest where it stands.
+  if (isSchema(items)) return membersHtml(items);
+  if (Array.isArray(anyOf)) return html`${(anyOf as readonly JsonSchema[]).map(membersHtml).filter((each) => each !== '')}`;
   const properties = Object.entries((schema['properties'] ?? {}) as Readonly<Record<string, JsonSchema>>);
   if (properties.length === 0) return '';
   const required = new Set(schema['required'] as readonly string[] | undefined);
