@@ -12,6 +12,8 @@ import {k8sJobRoutes} from './k8s-job/routes.ts';
 import {manifestRoutes} from './manifest/routes.ts';
 import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
+import type {DescribedRoute} from './openapi/described-route.ts';
+import {openApiRoutes} from './openapi/routes.ts';
 import {resultRoutes} from './result/routes.ts';
 import {addRoute} from './route.ts';
 import {scanActionRoutes} from './scans/actions.ts';
@@ -23,6 +25,20 @@ import {v1Routes} from './v1/routes.ts';
 
 /** How a connection ends that the client has left while its answer was on the way. */
 const CLIENT_WENT_AWAY: ReadonlySet<string | undefined> = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE']);
+
+/** The route table of version 2, with our own health, metrics and description. */
+export function v2Routes(deps: RouteDeps): DescribedRoute[] {
+  const routes = [
+    ...healthRoutes(deps),
+    ...scanRoutes(deps),
+    ...scanActionRoutes(deps),
+    ...manifestRoutes(deps),
+    ...resultRoutes(deps),
+    ...ewmsRoutes(deps),
+    ...k8sJobRoutes(deps),
+  ];
+  return [...routes, ...openApiRoutes(deps, routes)];
+}
 
 /**
  * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, version 1 at `/v1`, version 0 at `/v0` and, as far as no
@@ -42,17 +58,8 @@ export function createApp(deps: ApiDeps): Koa {
   const texts = textsByGeneration(deps.config.texts);
   const routeDeps: RouteDeps = {...deps, metrics, idempotency, texts, isCacheReady: () => isCacheReady};
 
-  const routes = [
-    ...healthRoutes(routeDeps),
-    ...scanRoutes(routeDeps),
-    ...scanActionRoutes(routeDeps),
-    ...manifestRoutes(routeDeps),
-    ...resultRoutes(routeDeps),
-    ...ewmsRoutes(routeDeps),
-    ...k8sJobRoutes(routeDeps),
-  ];
   const tables: Readonly<Record<Generation, Router>> = {
-    v2: tableOf(routes, routeDeps),
+    v2: tableOf(v2Routes(routeDeps), routeDeps),
     v1: tableOf(v1Routes(routeDeps), routeDeps, '/v1'),
     v0: tableOf(v0Routes(routeDeps), routeDeps, '/v0'),
   };

@@ -17,6 +17,7 @@ import {EtcdMembers} from '../../src/store/etcd-members.ts';
 import {EtcdStore} from '../../src/store/etcd-store.ts';
 import {BatchingGroupCommit} from '../../src/store/group-commit.ts';
 import {WatchCache} from '../../src/store/watch-cache.ts';
+import {answerViolations} from '../support/answer-check.ts';
 import {aJob, aTry} from '../support/builders.ts';
 
 /** An answer, with the reason phrase that clients see in the status line. */
@@ -41,6 +42,7 @@ export interface TestApi {
   readonly url: string;
   readonly store: EtcdStore;
   readonly cache: WatchCache;
+  /** @throws Error when the answer is not as the OpenAPI document says. */
   ask(method: string, path: string, options?: AskOptions): Promise<Answer>;
   /** Creates a scan and returns its id. */
   newScan(more?: Record<string, unknown>): Promise<string>;
@@ -97,7 +99,10 @@ export async function startApi(endpoint: string, config: Partial<ApiConfig> = {}
       ...(token === undefined ? {} : {authorization: `Bearer ${token}`}),
       ...headers,
     };
-    return send(url + path, method, all, bytes as string | Buffer | undefined);
+    const answer = await send(url + path, method, all, bytes as string | Buffer | undefined);
+    const violations = isJson(answer.headers) ? answerViolations(method, path, answer.status, answer.body) : undefined;
+    if (violations !== undefined) throw new Error(`the answer of ${method} ${path} is not as described: ${violations}`);
+    return answer;
   }
 
   return {
@@ -135,14 +140,16 @@ async function send(url: string, method: string, headers: Record<string, string>
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString();
-  const isJson = incoming.headers['content-type']?.startsWith('application/json') === true && text !== '';
+  const answerHeaders = new Headers(Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]));
   return {
     status: incoming.statusCode ?? 0,
     reason: incoming.statusMessage ?? '',
-    headers: new Headers(Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)])),
-    body: isJson ? parsed(text) : text,
+    headers: answerHeaders,
+    body: isJson(answerHeaders) && text !== '' ? parsed(text) : text,
   };
 }
+
+const isJson = (headers: Headers): boolean => headers.get('content-type')?.startsWith('application/json') === true;
 
 /** As Python's clients read an answer. */
 function parsed(text: string): unknown {

@@ -10,16 +10,17 @@ import {changeScan, childRevision, findScan} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readJsonBytes} from '../middleware/body.ts';
-import type {Route} from '../route.ts';
 import {viewTaskforces, viewWorkflow, viewWorkforce} from './outside.ts';
-import {checkWorkflowId} from './schema.ts';
+import type {DescribedRoute} from '../openapi/described-route.ts';
+import {manifestSchema} from '../manifest/schema.ts';
+import {checkWorkflowId, logsAnswer, statusAnswer, taskforcesAnswer, workflowIdAnswer, workforceSchema} from './schema.ts';
 
 /**
  * How a scan and its workers are doing.
  *
  * Answered from memory, so that a scanner, which ends at the first failed answer, gets one quickly even while something else is away.
  */
-export function ewmsRoutes(deps: RouteDeps): Route[] {
+export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
   const logsOf = (scanId: string): {url: string} => ({url: `${deps.config.publicAddress}/v2/scan/${scanId}/logs`});
   return [
     {
@@ -27,6 +28,8 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/status',
       redirect: true,
       roles: ['user', 'system'],
+      summary: 'How a scan and its workers are doing.',
+      answer: statusAnswer,
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
@@ -46,6 +49,8 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/logs',
       redirect: true,
       roles: ['user'],
+      summary: 'Where the log of the scanner’s server is.',
+      answer: logsAnswer,
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         findScan(deps, scanId);
@@ -57,6 +62,8 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/ewms/workforce',
       redirect: true,
       roles: ['user', 'system'],
+      summary: 'How many workers are in which state. A scanner’s server waits until one runs.',
+      answer: workforceSchema,
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         return viewWorkforce(deps, ctx, findScan(deps, scanId));
@@ -67,6 +74,8 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/ewms/taskforces',
       redirect: true,
       roles: ['user', 'system'],
+      summary: 'The taskforces of a scan: one for each workers job, or what EWMS says of its workflow.',
+      answer: taskforcesAnswer,
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         return {taskforces: await viewTaskforces(deps, ctx, findScan(deps, scanId))};
@@ -77,6 +86,8 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/ewms/workflow-id',
       redirect: true,
       roles: ['user', 'system'],
+      summary: 'Which workflow runs the scan’s workers.',
+      answer: workflowIdAnswer,
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
@@ -93,6 +104,9 @@ export function ewmsRoutes(deps: RouteDeps): Route[] {
       method: 'post',
       path: '/scan/:id/ewms/workflow-id',
       roles: ['system'],
+      summary: 'Hands a scan over to a workflow of an outside workload manager; once, while nobody else runs it.',
+      body: checkWorkflowId,
+      answer: manifestSchema,
       handle: async ({ctx, scanId}) => {
         const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
         if (bytes === undefined) throw missingBody();

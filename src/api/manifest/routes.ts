@@ -4,22 +4,26 @@ import {noEvent, readEvent} from '../event.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, missingBody, parseLooseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
+import type {DescribedRoute} from '../openapi/described-route.ts';
+import {INCLUDE_DELETED, PROJECTION} from '../openapi/parameters.ts';
 import {projectManifest, queryProjection} from '../projection.ts';
-import type {Route} from '../route.ts';
 import {requireVisible} from '../visibility.ts';
 import {patchManifest} from './patch.ts';
-import {REPORTED, checkPatchManifest} from './schema.ts';
+import {REPORTED, checkPatchManifest, i3EventAnswer, manifestSchema, projectedManifestSchema} from './schema.ts';
 
 const EVENT_FIELD = 'event_i3live_json_dict';
 
 /** What users see of a scan, and where its scanner reports. */
-export function manifestRoutes(deps: RouteDeps): Route[] {
+export function manifestRoutes(deps: RouteDeps): DescribedRoute[] {
   return [
     {
       method: 'get',
       path: '/scan/:id/manifest',
       redirect: true,
       roles: ['user', 'system'],
+      summary: 'What is known of a scan. A scanner finds its event in it.',
+      query: [INCLUDE_DELETED, PROJECTION],
+      answer: projectedManifestSchema,
       handle: async ({ctx, scanId, principal}) => {
         const args = await readArguments(ctx, 'projection');
         await freshForRead(deps, ctx);
@@ -39,6 +43,9 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
       method: 'patch',
       path: '/scan/:id/manifest',
       roles: ['system'],
+      summary: 'Takes a scanner’s report: its progress, and once what it knows of the event and of itself.',
+      body: checkPatchManifest,
+      answer: manifestSchema,
       handle: async ({ctx, scanId}) => {
         const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
         if (bytes === undefined) throw missingBody();
@@ -52,6 +59,8 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/i3-event',
       redirect: true,
       roles: ['user', 'system'],
+      summary: 'The event that is scanned.',
+      answer: i3EventAnswer,
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         const eventId = findScan(deps, scanId).spec.value.request.i3_event_id;

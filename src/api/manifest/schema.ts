@@ -1,10 +1,13 @@
+import {MANIFEST_FIELDS} from '../../model/manifest.ts';
+import type {ManifestField} from '../../model/manifest.ts';
 import type {EventMetadata} from '../../schema/progress.ts';
 import {badRequest} from '../api-error.ts';
+import type {JsonSchema} from '../../schema/validate.ts';
+import {freeFormObject} from '../openapi/common.ts';
 import {bodyCheck} from '../validation/body-check.ts';
 import type {BodySchema} from '../validation/body-check.ts';
 import {keywordText} from '../validation/texts.ts';
 
-const object = {type: 'object'} as const;
 const integerOrNull = {anyOf: [{type: 'integer'}, {type: 'null'}]} as const;
 
 /** @see SkyDriver 2.x, Progress */
@@ -43,11 +46,18 @@ export const progressSchema = {
   properties: {
     summary: {type: 'string'},
     epilogue: {type: 'string'},
-    tallies: object,
+    tallies: freeFormObject,
     processing_stats: {
       type: 'object',
       required: ['start', 'runtime'],
-      properties: {start: object, runtime: object, rate: object, end: {type: 'string'}, finished: {type: 'boolean'}, predictions: object},
+      properties: {
+        start: freeFormObject,
+        runtime: freeFormObject,
+        rate: freeFormObject,
+        end: {type: 'string'},
+        finished: {type: 'boolean'},
+        predictions: freeFormObject,
+      },
     },
     predictive_scanning_threshold: {type: 'number', minimum: 0, maximum: 1},
     last_updated: {type: 'string'},
@@ -74,22 +84,71 @@ const patchManifestSchema: BodySchema = {
   properties: {
     progress: {anyOf: [progressSchema, {type: 'null'}]},
     event_metadata: {anyOf: [eventMetadataSchema, {type: 'null'}]},
-    scan_metadata: object,
+    scan_metadata: freeFormObject,
   },
 };
 
-const check = bodyCheck<PatchManifestBody>(patchManifestSchema);
-
 /**
- * Checks the body of a report.
+ * The body of a report.
  *
  * Scanners have no name for some kinds of events and say `event_type: null` then, in every report. SkyDriver refuses that, and with it all progress of
  * the scan. Here only metadata that comes alone is refused for it.
- *
- * @throws ApiError `invalid`
  */
-export function checkPatchManifest(value: unknown): PatchManifestBody {
-  const body = check(value);
+export const checkPatchManifest = bodyCheck<PatchManifestBody>(patchManifestSchema, (body) => {
   if (body.event_metadata?.event_type === null && !body.progress) throw badRequest(`'event_metadata': ${keywordText('anyOf', undefined)}`);
-  return body;
-}
+});
+
+const text = {type: 'string'} as const;
+const textOrNull = {type: ['string', 'null']} as const;
+const orNull = <T extends JsonSchema>(schema: T) => ({anyOf: [schema, {type: 'null'}]}) as const;
+const placeholderOrObject = {
+  anyOf: [text, freeFormObject],
+  description: 'A text that says where to look; an object in what older versions stored.',
+} as const;
+const scalar = {type: ['string', 'number', 'boolean', 'null']} as const;
+const seconds = {type: 'number', description: 'Seconds since 1970.'} as const;
+
+const manifestFields = {
+  scan_id: text,
+  timestamp: seconds,
+  is_deleted: {type: 'boolean'},
+  scanner_server_args: {type: 'string', description: 'The command line of the scanner’s server; the values of secret options are hidden.'},
+  ewms_workflow_id: textOrNull,
+  ewms_address: textOrNull,
+  ewms_task: placeholderOrObject,
+  priority: {type: 'integer'},
+  classifiers: {type: 'object', additionalProperties: {anyOf: [scalar, {type: 'array', items: scalar}]}},
+  i3_event_id: text,
+  event_i3live_json_dict: {anyOf: [text, freeFormObject], description: 'A text that says where to look; for a scanner the event itself.'},
+  event_i3live_json_dict__hash: textOrNull,
+  event_metadata: orNull(eventMetadataSchema),
+  scan_metadata: orNull(freeFormObject),
+  progress: orNull(progressSchema),
+  replaced_by_scan_id: textOrNull,
+  last_updated: seconds,
+} as const satisfies Record<ManifestField, JsonSchema>;
+
+/** @see SkyDriver 2.x Manifest */
+export const manifestSchema = {type: 'object', additionalProperties: false, required: MANIFEST_FIELDS, properties: manifestFields} as const;
+
+/** A manifest of which only some fields were asked for. */
+export const projectedManifestSchema = {
+  type: 'object',
+  description: 'A manifest, or those fields of it that were asked for.',
+  additionalProperties: false,
+  properties: manifestFields,
+} as const;
+
+export const i3EventSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['i3_event_id', 'json_dict'],
+  properties: {i3_event_id: text, json_dict: freeFormObject},
+} as const;
+
+export const i3EventAnswer = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['i3_event'],
+  properties: {i3_event: freeFormObject},
+} as const;

@@ -4,13 +4,15 @@ import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
 import {missingBody, readArguments, readJsonBytes} from '../middleware/body.ts';
-import type {Route} from '../route.ts';
+import type {DescribedRoute} from '../openapi/described-route.ts';
+import {INCLUDE_DELETED} from '../openapi/parameters.ts';
 import {requireVisible} from '../visibility.ts';
 import {readResult} from './present.ts';
 import {parseResultBody, putResult} from './put.ts';
+import {checkPutResult, resultAnswer} from './schema.ts';
 
 /** What a scan has found. */
-export function resultRoutes(deps: RouteDeps): Route[] {
+export function resultRoutes(deps: RouteDeps): DescribedRoute[] {
   const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
   return [
     {
@@ -18,6 +20,9 @@ export function resultRoutes(deps: RouteDeps): Route[] {
       path: '/scan/:id/result',
       redirect: true,
       roles: ['user'],
+      summary: 'What a scan has found so far, or for good; `{}` while there is nothing.',
+      query: [INCLUDE_DELETED],
+      answer: resultAnswer,
       handle: async ({ctx, scanId}) => {
         const args = await readArguments(ctx);
         await freshForRead(deps, ctx);
@@ -29,6 +34,9 @@ export function resultRoutes(deps: RouteDeps): Route[] {
       method: 'put',
       path: '/scan/:id/result',
       roles: ['system'],
+      summary: 'Takes a scanner’s result. An empty one is not stored, and a final one is not replaced by one that is not.',
+      body: checkPutResult,
+      answer: resultAnswer,
       handle: async ({ctx, scanId}) => {
         const bytes = await readJsonBytes(ctx, limitBytes);
         if (bytes === undefined) throw missingBody();

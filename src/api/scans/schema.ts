@@ -1,6 +1,9 @@
 import type {Scalar} from '../../schema/scan.ts';
 import type {RawJson} from '../json/raw-json.ts';
+import {manifestSchema, projectedManifestSchema} from '../manifest/schema.ts';
+import {freeFormObject} from '../openapi/common.ts';
 import {projectionSchema} from '../projection.ts';
+import {resultAnswer} from '../result/schema.ts';
 import {bodyCheck} from '../validation/body-check.ts';
 
 /** A size as a user writes it: bytes, or a text such as `8GB`. */
@@ -36,14 +39,14 @@ export interface CreateScanBody {
 }
 
 const nonBlank = {type: 'string', minLength: 1, pattern: '\\S'} as const;
-const dataSize = {
+export const dataSizeSchema = {
   anyOf: [
     {type: 'string', minLength: 1, pattern: '\\S'},
     {type: 'integer', minimum: 0},
   ],
 } as const;
 const workers = {type: 'integer', minimum: 1} as const;
-const clusters = {
+export const requestClustersSchema = {
   anyOf: [
     {type: 'object', minProperties: 1, propertyNames: {pattern: '\\S'}, additionalProperties: workers},
     {type: 'array', minItems: 1, items: {type: 'array', minItems: 2, maxItems: 2, items: [nonBlank, workers]}},
@@ -60,7 +63,9 @@ function scalars(maxNameLength: number, maxLength: number) {
 }
 
 const clientLogs = {type: 'string', enum: ['client-logs']} as const;
-const environment = scalars(128, 4096);
+export const environmentSchema = scalars(128, 4096);
+
+export const realOrSimulatedSchema = {type: 'string', enum: ['real', 'real_event', 'sim', 'simulated', 'simulated_event']} as const;
 
 export const checkCreateScan = bodyCheck<CreateScanBody>({
   type: 'object',
@@ -68,27 +73,27 @@ export const checkCreateScan = bodyCheck<CreateScanBody>({
   required: ['docker_tag', 'reco_algo', 'nsides', 'real_or_simulated_event', 'max_pixel_reco_time'],
   properties: {
     docker_tag: nonBlank,
-    scanner_server_memory_bytes: dataSize,
-    scanner_server_memory: dataSize,
-    worker_memory_bytes: dataSize,
-    worker_memory: dataSize,
+    scanner_server_memory_bytes: dataSizeSchema,
+    scanner_server_memory: dataSizeSchema,
+    worker_memory_bytes: dataSizeSchema,
+    worker_memory: dataSizeSchema,
     memory: {type: ['string', 'integer', 'null']},
-    worker_disk_bytes: dataSize,
-    worker_disk: dataSize,
-    request_clusters: clusters,
-    cluster: clusters,
+    worker_disk_bytes: dataSizeSchema,
+    worker_disk: dataSizeSchema,
+    request_clusters: requestClustersSchema,
+    cluster: requestClustersSchema,
     reco_algo: nonBlank,
-    event_i3live_json: {anyOf: [{type: 'string', pattern: '^\\s*\\{[\\s\\S]*\\}\\s*$'}, {type: 'object'}]},
+    event_i3live_json: {anyOf: [{type: 'string', pattern: '^\\s*\\{[\\s\\S]*\\}\\s*$'}, freeFormObject]},
     i3_event_id: {type: 'string'},
-    nsides: {type: 'object'},
-    real_or_simulated_event: {type: 'string', enum: ['real', 'real_event', 'sim', 'simulated', 'simulated_event']},
+    nsides: freeFormObject,
+    real_or_simulated_event: realOrSimulatedSchema,
     predictive_scanning_threshold: {type: 'number', minimum: 0, maximum: 1},
     max_pixel_reco_time: {type: 'integer', minimum: 1},
     debug_mode: {anyOf: [clientLogs, {type: 'array', items: clientLogs}]},
     classifiers: scalars(25, 25),
     priority: {type: 'integer'},
-    scanner_server_env_from_user: environment,
-    scanner_server_env: environment,
+    scanner_server_env_from_user: environmentSchema,
+    scanner_server_env: environmentSchema,
     manifest_projection: projectionSchema,
   },
 });
@@ -147,5 +152,83 @@ export const checkFindScans = bodyCheck<FindScansBody>({
   type: 'object',
   additionalProperties: false,
   required: ['filter'],
-  properties: {filter: {type: 'object'}, include_deleted: {type: 'boolean'}, manifest_projection: projectionSchema},
+  properties: {filter: freeFormObject, include_deleted: {type: 'boolean'}, manifest_projection: projectionSchema},
 });
+
+/** @see SkyDriver 2.x ManifestAndResultResponse */
+export const manifestAndResultAnswer = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['manifest', 'result'],
+  properties: {manifest: manifestSchema, result: resultAnswer},
+} as const;
+
+export const deletedScanAnswer = {
+  ...manifestAndResultAnswer,
+  properties: {manifest: projectedManifestSchema, result: resultAnswer},
+} as const;
+
+export const foundScansAnswer = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['manifests'],
+  properties: {manifests: {type: 'array', items: projectedManifestSchema}},
+} as const;
+
+export const addedWorkersAnswer = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['taskforce_uuid', 'n_workers'],
+  properties: {taskforce_uuid: {type: 'string'}, n_workers: workers},
+} as const;
+
+/** A scan that waits. @see SkyDriver 2.x ScanBacklogEntry */
+export const backlogEntrySchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['scan_id', 'timestamp', 'priority', 'pending_timestamp', 'next_attempt'],
+  properties: {
+    scan_id: {type: 'string'},
+    timestamp: {type: 'number', description: 'Since when it waits, in seconds since 1970.'},
+    priority: {type: 'integer'},
+    pending_timestamp: {type: 'number', description: 'When it was tried last, in seconds since 1970; 0: never.'},
+    next_attempt: {type: 'integer', minimum: 0},
+    pickled_k8s_job: {description: 'Never sent.'},
+  },
+} as const;
+
+export const backlogAnswer = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['entries'],
+  properties: {entries: {type: 'array', items: backlogEntrySchema}},
+} as const;
+
+const bytes = {type: 'integer', minimum: 0} as const;
+
+const scanRequestFields = {
+  scan_id: {type: 'string'},
+  rescan_ids: {type: 'array', items: {type: 'string'}, description: 'Oldest first.'},
+  docker_tag: nonBlank,
+  scanner_server_memory_bytes: bytes,
+  reco_algo: nonBlank,
+  nsides: freeFormObject,
+  real_or_simulated_event: realOrSimulatedSchema,
+  predictive_scanning_threshold: {type: 'number', minimum: 0, maximum: 1},
+  classifiers: {type: 'object', additionalProperties: {type: ['string', 'number', 'boolean', 'null']}},
+  request_clusters: requestClustersSchema,
+  worker_memory_bytes: bytes,
+  worker_disk_bytes: bytes,
+  max_pixel_reco_time: workers,
+  priority: {type: 'integer'},
+  debug_mode: {type: 'array', items: {type: 'string'}},
+  i3_event_id: {type: 'string'},
+  scanner_server_env_from_user: environmentSchema,
+} as const;
+
+/** What a scan and all its rescans were asked with. Without `scan_id` and `rescan_ids` it can be sent again. @see SkyDriver 2.x ScanRequestObj */
+export const scanRequestSchema = {
+  type: 'object',
+  required: Object.keys(scanRequestFields),
+  properties: scanRequestFields,
+} as const;

@@ -10,6 +10,9 @@ const ajv = new Ajv({allErrors: true, verbose: true, allowUnionTypes: true, stri
 /** Returns the body, typed. @throws ApiError `invalid` with the texts of all violations. */
 export type BodyCheck<T> = (body: unknown) => T;
 
+/** A check that can tell what it checks: the OpenAPI document shows it. */
+export type SchemaCheck<T> = BodyCheck<T> & {readonly schema: BodySchema};
+
 /** A schema of a request body: an object whose members are checked one by one. */
 export interface BodySchema extends JsonSchema {
   readonly type: 'object';
@@ -17,15 +20,19 @@ export interface BodySchema extends JsonSchema {
   readonly properties: Readonly<Record<string, JsonSchema>>;
 }
 
-/** Compiles the check of one kind of body. Done once, when the module is loaded. */
-export function bodyCheck<T>(schema: BodySchema): BodyCheck<T> {
+/** Compiles the check of one kind of body; `more` checks what no schema can say. Done once, when the module is loaded. */
+export function bodyCheck<T>(schema: BodySchema, more?: (body: T) => void): SchemaCheck<T> {
   const validate: ValidateFunction = ajv.compile(schema);
   const members = Object.keys(schema.properties);
-  return (body) => {
-    if (validate(body)) return body as T;
+  const check = (body: unknown): T => {
+    if (validate(body)) {
+      more?.(body as T);
+      return body as T;
+    }
     const violations = violationsOf(schema, validate.errors ?? []);
     throw new WordedError('invalid', (texts) => texts.body(violations, members));
   };
+  return Object.assign(check, {schema});
 }
 
 /** A violation with its place in SkyDriver's order: what is too much, what is missing, then each property in the schema's order. */

@@ -1,0 +1,31 @@
+export const livezAnswer = {type: 'object', additionalProperties: false, required: ['status'], properties: {status: {const: 'ok'}}} as const;
+
+const badKey = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['key', 'reason'],
+  properties: {key: {type: 'string'}, reason: {type: 'string'}},
+} as const;
+
+export const readyzAnswer = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['status', 'checks', 'revision', 'cache_age_seconds', 'scans', 'bad_keys_total', 'bad_keys'],
+  properties: {
+    status: {enum: ['ok', 'unavailable']},
+    checks: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['cache', 'etcd'],
+      properties: {
+        cache: {type: 'boolean', description: 'Whether it has been filled once.'},
+        etcd: {type: 'boolean', description: 'Whether etcd answers.'},
+      },
+    },
+    revision: {type: 'integer', description: 'The last revision that was seen.'},
+    cache_age_seconds: {type: ['number', 'null']},
+    scans: {type: 'integer'},
+    bad_keys_total: {type: 'integer'},
+    bad_keys: {type: 'array', items: badKey, description: 'Keys whose values do not parse; the first hundred.'},
+  },
+} as const;
