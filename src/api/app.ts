@@ -11,8 +11,14 @@ import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
 import {resultRoutes} from './result/routes.ts';
 import {addRoute} from './route.ts';
+import type {Route} from './route.ts';
 import {scanActionRoutes} from './scans/actions.ts';
 import {scanRoutes} from './scans/routes.ts';
+
+/** Every route of version 2, and our own. */
+export function routeTable(deps: RouteDeps): Route[] {
+  return [...healthRoutes(deps), ...scanRoutes(deps), ...scanActionRoutes(deps), ...manifestRoutes(deps), ...resultRoutes(deps), ...ewmsRoutes(deps)];
+}
 
 /**
  * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, and our own health and metrics.
@@ -31,15 +37,7 @@ export function createApp(deps: ApiDeps): Koa {
   const routeDeps: RouteDeps = {...deps, metrics, idempotency, isCacheReady: () => isCacheReady};
 
   const router = new Router({strict: true, sensitive: true});
-  const routes = [
-    ...healthRoutes(routeDeps),
-    ...scanRoutes(routeDeps),
-    ...scanActionRoutes(routeDeps),
-    ...manifestRoutes(routeDeps),
-    ...resultRoutes(routeDeps),
-    ...ewmsRoutes(routeDeps),
-  ];
-  for (const route of routes) addRoute(router, route, routeDeps);
+  for (const route of routeTable(routeDeps)) addRoute(router, route, routeDeps);
 
   /** Outermost: every request is answered, counted and logged here, once. */
   async function observe(ctx: Context, next: Next): Promise<void> {

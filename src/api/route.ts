@@ -1,8 +1,9 @@
 import type Router from '@koa/router';
 import type {Context} from 'koa';
 import type {RouteDeps} from './deps.ts';
-import {authenticate} from './middleware/principal.ts';
-import type {Principal, Role} from './middleware/principal.ts';
+import {authenticate} from './auth/authenticate.ts';
+import type {Principal} from './auth/authenticate.ts';
+import type {Role} from './auth/roles.ts';
 import {notFound} from './api-error.ts';
 import {redirected} from './redirect.ts';
 
@@ -35,7 +36,7 @@ export function addRoute(router: Router, route: Route, deps: RouteDeps): void {
     ctx.state['route'] = route.path;
     const scanId = (ctx['params'] as {id?: string}).id;
     if (scanId !== undefined && (!SCAN_ID.test(scanId) || RESERVED.has(scanId))) throw notFound();
-    const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps.cache, ctx.req.headers.authorization, route.roles, scanId);
+    const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps, ctx, route.roles, scanId);
     const call: Call = {ctx, principal, scanId: scanId ?? ''};
     if (route.redirect === true && principal.role === 'user' && (await redirected(deps, call))) return;
     const answer = await route.handle(call);

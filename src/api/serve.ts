@@ -7,12 +7,15 @@ import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import type {Database} from '../store/open.ts';
 import {createApp} from './app.ts';
+import type {Authenticator} from './auth/authenticator.ts';
 
 export interface ServeOptions {
   readonly config: ApiConfig;
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Log;
+  /** Without one callers are not asked who they are. */
+  readonly authenticator?: Authenticator | undefined;
   /** Told the port once it is listening: for a configured port of 0. */
   readonly onListening?: (port: number) => void;
 }
@@ -22,11 +25,11 @@ const DRAIN_MS = 5000;
 
 /** Serves the REST API until `signal` aborts, then finishes the answers under way. @throws ControlPlaneError or the system's error when it cannot listen. */
 export async function serveApi(options: ServeOptions, signal: AbortSignal): Promise<void> {
-  const {config, database, clock, log} = options;
+  const {config, database, clock, log, authenticator} = options;
   const {bodyLimitBytes, imageDirectory, trustProxy, idempotencySeconds} = config;
   const common = {publicAddress: publicAddress(config), bodyLimitBytes, trustProxy, idempotencySeconds};
   const settings = {...common, ...(imageDirectory === '' ? {} : {imageDirectory})};
-  const app = createApp({...database, clock, log, config: settings});
+  const app = createApp({...database, clock, log, config: settings, authenticator});
   const server: Server = app.listen(config.port, config.host);
   await once(server, 'listening');
   const {port} = server.address() as AddressInfo;
