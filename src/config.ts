@@ -14,12 +14,18 @@ export interface EtcdConfig extends DatabaseOptions {
   readonly keepHistorySeconds: number;
 }
 
+/** Text sets that version 2 of the API can be told to speak. */
+const TEXT_SET_NAMES = ['v2-main', 'v2-next', 'v2.4'] as const;
+export type TextSetName = (typeof TEXT_SET_NAMES)[number];
+
 export interface ApiConfig {
   readonly host: string;
   readonly port: number;
   /** The address that clients and scanners use; empty: host and port. */
   readonly publicAddress: string;
   readonly bodyLimitBytes: number;
+  /** The words in which version 2 of the API tells what is wrong with a request. */
+  readonly texts: TextSetName;
   /** Where the scanner's images lie as `skymap_scanner:<tag>`; empty: any tag is taken as given. */
   readonly imageDirectory: string;
   /** Whether a proxy stands before us whose `X-Forwarded-Proto` and `X-Forwarded-Host` may be believed. */
@@ -116,6 +122,7 @@ const schema = {
       imageDirectory: text(''),
       trustProxy: {type: 'boolean', default: false},
       idempotencySeconds: whole(86_400, 1),
+      texts: {enum: TEXT_SET_NAMES, default: 'v2-main'},
     }),
     auth: section({
       methods: {type: 'array', uniqueItems: true, items: {enum: AUTH_METHODS}, default: []},
@@ -167,6 +174,7 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_IMAGE_DIRECTORY: ['api', 'imageDirectory'],
   SCANPLANE_TRUST_PROXY: ['api', 'trustProxy'],
   SCANPLANE_IDEMPOTENCY_SECONDS: ['api', 'idempotencySeconds'],
+  SCANPLANE_TEXTS: ['api', 'texts'],
   SCANPLANE_AUTH: ['auth', 'methods'],
   SCANPLANE_AUTH_OPENID_URL: ['auth', 'openidUrl'],
   SCANPLANE_AUTH_AUDIENCE: ['auth', 'audience'],

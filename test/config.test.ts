@@ -15,6 +15,7 @@ test('without settings everything has its default, and nothing can be changed', 
 test('a variable wins over the file', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'scanplane-config-')), 'config.json');
   writeFileSync(file, JSON.stringify({api: {port: 9000, host: '0.0.0.0'}, etcd: {prefix: '/site'}}));
+  expect(loadConfig({SCANPLANE_TEXTS: 'v2.4'}).api.texts).toBe('v2.4');
   const config = loadConfig({SCANPLANE_CONFIG: file, SCANPLANE_API_PORT: '9001', SCANPLANE_ETCD_ENDPOINTS: 'http://a:1, http://b:2'});
   expect(config.api).toMatchObject({port: 9001, host: '0.0.0.0'});
   expect(config.etcd).toMatchObject({prefix: '/site', endpoints: ['http://a:1', 'http://b:2']});
@@ -25,6 +26,7 @@ test.each([
   [{SCANPLANE_API_PORT: '70000'}, 'api.port'],
   [{SCANPLANE_TTL_SECONDS: '1'}, 'controllers.ttlSeconds'],
   [{SCANPLANE_ORPHAN_AFTER_SECONDS: '5', SCANPLANE_TTL_SECONDS: '5'}, 'controllers.orphanAfterSeconds'],
+  [{SCANPLANE_TEXTS: 'v3'}, 'api.texts'],
   [{SCANPLANE_API_PROT: '1'}, 'SCANPLANE_API_PROT'],
   [{SCANPLANE_ETCD_PREFIX: 'no-slash'}, 'etcd.prefix'],
   [{SCANPLANE_CLUSTERS: '{'}, 'SCANPLANE_CLUSTERS'],

@@ -1,5 +1,7 @@
 import {ControlPlaneError} from '../lib/errors.ts';
 import type {ErrorCode} from '../lib/errors.ts';
+import type {Collection, TextSet} from './texts/text-set.ts';
+import {v2Main} from './texts/v2-main.ts';
 
 /**
  * What a caller is told. {@link ControlPlaneError.detail} is the reason in the body and in the status line, byte for byte what clients compare.
@@ -16,6 +18,22 @@ export class ApiError extends ControlPlaneError {
     this.isLogged = options.isLogged ?? false;
   }
 }
+
+/** An error that each text set has its own words for. {@link ControlPlaneError.detail} has the newest version's. */
+export class WordedError extends ApiError {
+  readonly say: (texts: TextSet) => string;
+
+  constructor(code: ErrorCode, say: (texts: TextSet) => string, options: {readonly cause?: unknown} = {}) {
+    super(code, say(v2Main), options);
+    this.name = 'WordedError';
+    this.say = say;
+  }
+}
+
+/** One argument is wrong in a way that no schema tells. */
+export const badArgument = (name: string, problem: string): WordedError => new WordedError('invalid', (texts) => texts.argument(name, problem));
+/** A document that somebody asked for by its id is not there. */
+export const missing = (collection: Collection): WordedError => new WordedError('not_found', (texts) => texts.missing(collection));
 
 export const badRequest = (reason: string): ApiError => new ApiError('invalid', reason);
 export const notFound = (reason = 'Not Found'): ApiError => new ApiError('not_found', reason);

@@ -2,8 +2,11 @@ import Router from '@koa/router';
 import type {Layer} from '@koa/router';
 import Koa from 'koa';
 import type {Context, Middleware, Next} from 'koa';
+import {unreachable} from '../lib/assert.ts';
 import type {ApiDeps, RouteDeps} from './deps.ts';
 import {ewmsRoutes} from './ewms/routes.ts';
+import {generationOf, withoutPrefix} from './generation.ts';
+import type {Generation} from './generation.ts';
 import {healthRoutes} from './health/routes.ts';
 import {Idempotency} from './idempotency/idempotency.ts';
 import {manifestRoutes} from './manifest/routes.ts';
@@ -11,17 +14,33 @@ import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
 import {resultRoutes} from './result/routes.ts';
 import {addRoute} from './route.ts';
-import type {Route} from './route.ts';
 import {scanActionRoutes} from './scans/actions.ts';
+import type {Route} from './route.ts';
 import {scanRoutes} from './scans/routes.ts';
+import {textsByGeneration} from './texts/index.ts';
+import {v0Routes} from './v0/routes.ts';
+import {v1Routes} from './v1/routes.ts';
 
-/** Every route of version 2, and our own. */
-export function routeTable(deps: RouteDeps): Route[] {
-  return [...healthRoutes(deps), ...scanRoutes(deps), ...scanActionRoutes(deps), ...manifestRoutes(deps), ...resultRoutes(deps), ...ewmsRoutes(deps)];
+/** How a connection ends that the client has left while its answer was on the way. */
+const CLIENT_WENT_AWAY: ReadonlySet<string | undefined> = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE']);
+
+/** Every route of one version; our own stand with version 2. */
+export function routeTable(deps: RouteDeps, generation: Generation = 'v2'): Route[] {
+  switch (generation) {
+    case 'v2':
+      return [...healthRoutes(deps), ...scanRoutes(deps), ...scanActionRoutes(deps), ...manifestRoutes(deps), ...resultRoutes(deps), ...ewmsRoutes(deps)];
+    case 'v1':
+      return v1Routes(deps);
+    case 'v0':
+      return v0Routes(deps);
+    default:
+      return unreachable(generation);
+  }
 }
 
 /**
- * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, and our own health and metrics.
+ * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, version 1 at `/v1`, version 0 at `/v0` and, as far as no
+ * other version has its paths, at `/`; and our own health and metrics.
  *
  * It reads the cache, writes keys, and never speaks to a controller.
  */
@@ -34,10 +53,14 @@ export function createApp(deps: ApiDeps): Koa {
     () => {}, // Only an abort ends it, and then nobody asks any more.
   );
   const idempotency = new Idempotency(deps);
-  const routeDeps: RouteDeps = {...deps, metrics, idempotency, isCacheReady: () => isCacheReady};
+  const texts = textsByGeneration(deps.config.texts);
+  const routeDeps: RouteDeps = {...deps, metrics, idempotency, texts, isCacheReady: () => isCacheReady};
 
-  const router = new Router({strict: true, sensitive: true});
-  for (const route of routeTable(routeDeps)) addRoute(router, route, routeDeps);
+  const tables: Readonly<Record<Generation, Router>> = {
+    v2: routerOf('v2', routeDeps),
+    v1: routerOf('v1', routeDeps, '/v1'),
+    v0: routerOf('v0', routeDeps, '/v0'),
+  };
 
   /** Outermost: every request is answered, counted and logged here, once. */
   async function observe(ctx: Context, next: Next): Promise<void> {
@@ -52,13 +75,13 @@ export function createApp(deps: ApiDeps): Koa {
     if (log.isLevelEnabled('debug')) log.debug({method: ctx.method, path: ctx.path, status: ctx.status, durationMs}, 'request answered');
   }
 
-  /** Finds the route and runs it. The router's own middleware would compose a chain anew for each request, which takes twice as long. */
+  /** Finds the version and the route, and runs it. The router's own middleware would compose a chain anew for each request, which takes twice as long. */
   async function dispatch(ctx: Context, next: Next): Promise<void> {
-    // The base URL picks the generation. There is one so far, so its prefix just goes away.
-    if (ctx.path === '/v2') ctx.path = '/';
-    else if (ctx.path.startsWith('/v2/')) ctx.path = ctx.path.slice(3);
-    const {path, method} = ctx;
-    const matched = router.match(path, method);
+    const {method} = ctx;
+    const generation = generationOf(ctx.path);
+    const path = withoutPrefix(ctx.path);
+    ctx.state['texts'] = texts[generation];
+    const matched = tables[generation].match(path, method);
     const [layer] = matched.pathAndMethod;
     // The router would answer HEAD wherever there is a GET; SkyDriver answers 405.
     if (layer === undefined || method === 'HEAD') return answerUnmatched(ctx, matched.path);
@@ -74,8 +97,18 @@ export function createApp(deps: ApiDeps): Koa {
   }
 
   const app = new Koa({proxy: deps.config.trustProxy ?? false});
-  app.on('error', (err: unknown) => log.error({err}, 'answer failed')); // After the answer has begun: the connection broke, mostly.
+  // After the answer has begun.
+  app.on('error', (err: NodeJS.ErrnoException) => {
+    if (CLIENT_WENT_AWAY.has(err.code)) log.info('a client went away before its answer ended');
+    else log.error({err}, 'answer failed');
+  });
   app.use(observe);
   app.use(dispatch);
   return app;
+}
+
+function routerOf(generation: Generation, deps: RouteDeps, base = ''): Router {
+  const router = new Router({strict: true, sensitive: true});
+  for (const route of routeTable(deps, generation)) addRoute(router, route, deps, base);
+  return router;
 }

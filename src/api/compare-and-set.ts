@@ -4,7 +4,7 @@ import type {Scan} from '../model/manifest.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import type {Commit, CommitResult, Revision} from '../store/store.ts';
 import type {RouteDeps} from './deps.ts';
-import {notFound} from './api-error.ts';
+import {missing} from './api-error.ts';
 
 /** How often a write that somebody else overtook is decided again. */
 const MAX_ROUNDS = 10;
@@ -43,11 +43,11 @@ export async function changeScan<T>(deps: RouteDeps, scanId: string, decide: (sc
 /** A scan that exists for users, deleted or not. @throws ApiError `not_found` */
 export function findScan(deps: RouteDeps, scanId: string): Scan {
   const record = deps.cache.scans.get(scanId);
-  if (!isScan(record)) throw notFound();
+  if (!isScan(record)) throw missing('Manifests');
   return record;
 }
 
 /** The mod revision of a child key, 0 while it is absent. A value that does not parse counts too: what is written next mends it. */
-export function childRevision(scan: ScanRecord, child: 'control' | 'progress' | 'result' | 'ewms' | 'admission'): Revision {
+export function childRevision(scan: ScanRecord, child: 'control' | 'progress' | 'result' | 'ewms' | 'admission' | 'state' | 'legacy'): Revision {
   return (scan[child] ?? scan.bad?.get(child))?.modRevision ?? 0;
 }

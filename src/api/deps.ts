@@ -1,3 +1,4 @@
+import type {TextSetName} from '../config.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import type {Blobs} from '../store/blobs.ts';
@@ -5,8 +6,10 @@ import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
 import type {Authenticator} from './auth/authenticator.ts';
+import type {Generation} from './generation.ts';
 import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
+import type {TextSet} from './texts/text-set.ts';
 
 export interface ApiConfig {
   /** The address under which clients reach us, without a slash at the end. */
@@ -19,6 +22,8 @@ export interface ApiConfig {
   readonly trustProxy?: boolean;
   /** How long a repeated request is known by its `Idempotency-Key`; a day unless told. */
   readonly idempotencySeconds?: number;
+  /** The words in which version 2 tells what is wrong; `v2-main` unless told. */
+  readonly texts?: TextSetName;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */
@@ -38,6 +43,7 @@ export interface ApiDeps {
 export interface RouteDeps extends ApiDeps {
   readonly metrics: ApiMetrics;
   readonly idempotency: Idempotency;
+  readonly texts: Readonly<Record<Generation, TextSet>>;
   /** Whether the cache has been filled once. */
   isCacheReady(): boolean;
 }

@@ -1,6 +1,9 @@
+import {Readable} from 'node:stream';
 import type Router from '@koa/router';
 import type {Context} from 'koa';
+import {looseJson} from '../lib/non-finite.ts';
 import type {RouteDeps} from './deps.ts';
+import {LargeAnswer} from './json/raw-json.ts';
 import {authenticate} from './auth/authenticate.ts';
 import type {Principal} from './auth/authenticate.ts';
 import type {Role} from './auth/roles.ts';
@@ -30,10 +33,10 @@ export interface Route {
 const SCAN_ID = /^\w{1,128}$/;
 const RESERVED = new Set(['manifest', 'result']);
 
-/** Adds a route to the router: id, caller, redirect, answer. The first scan id of a path is its only one. */
-export function addRoute(router: Router, route: Route, deps: RouteDeps): void {
+/** Adds a route to the router: id, caller, redirect, answer. The first scan id of a path is its only one. `base` goes before its path in figures. */
+export function addRoute(router: Router, route: Route, deps: RouteDeps, base = ''): void {
   router.register(route.path, [route.method], async (ctx: Context) => {
-    ctx.state['route'] = route.path;
+    ctx.state['route'] = base + route.path;
     const scanId = (ctx['params'] as {id?: string}).id;
     if (scanId !== undefined && (!SCAN_ID.test(scanId) || RESERVED.has(scanId))) throw notFound();
     const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps, ctx, route.roles, scanId);
@@ -42,7 +45,10 @@ export function addRoute(router: Router, route: Route, deps: RouteDeps): void {
     const answer = await route.handle(call);
     if (answer === undefined) return; // The handler has answered.
     ctx.set('Content-Type', 'application/json; charset=UTF-8');
-    ctx.body = Buffer.isBuffer(answer) ? answer : JSON.stringify(answer);
+    if (answer instanceof LargeAnswer) {
+      ctx.body = Readable.from(answer.pieces(), {objectMode: false});
+      ctx.length = answer.size;
+    } else ctx.body = Buffer.isBuffer(answer) ? answer : looseJson(answer);
   });
 }
 

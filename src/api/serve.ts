@@ -18,7 +18,15 @@ export interface ServeOptions {
   readonly authenticator?: Authenticator | undefined;
   /** Told the port once it is listening: for a configured port of 0. */
   readonly onListening?: (port: number) => void;
+  /** After how many milliseconds a connection on which nothing moves is closed. */
+  readonly silenceMs?: number;
 }
+
+/**
+ * A connection on which nothing moves for so long is closed: a client that stops reading its answer or sending its body holds memory. The longest
+ * silence that a scanner puts up with is 60 s.
+ */
+const SILENCE_MS = 120_000;
 
 /** How long answers under way get when the API stops. */
 const DRAIN_MS = 5000;
@@ -26,11 +34,12 @@ const DRAIN_MS = 5000;
 /** Serves the REST API until `signal` aborts, then finishes the answers under way. @throws ControlPlaneError or the system's error when it cannot listen. */
 export async function serveApi(options: ServeOptions, signal: AbortSignal): Promise<void> {
   const {config, database, clock, log, authenticator} = options;
-  const {bodyLimitBytes, imageDirectory, trustProxy, idempotencySeconds} = config;
-  const common = {publicAddress: publicAddress(config), bodyLimitBytes, trustProxy, idempotencySeconds};
+  const {bodyLimitBytes, imageDirectory, trustProxy, idempotencySeconds, texts} = config;
+  const common = {publicAddress: publicAddress(config), bodyLimitBytes, trustProxy, idempotencySeconds, texts};
   const settings = {...common, ...(imageDirectory === '' ? {} : {imageDirectory})};
   const app = createApp({...database, clock, log, config: settings, authenticator});
   const server: Server = app.listen(config.port, config.host);
+  server.setTimeout(options.silenceMs ?? SILENCE_MS);
   await once(server, 'listening');
   const {port} = server.address() as AddressInfo;
   log.info({host: config.host, port}, 'API is listening');

@@ -1,5 +1,6 @@
 import {ControlPlaneError} from '../lib/errors.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
+import {olderEnvironment} from '../model/older-environment.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
@@ -99,7 +100,7 @@ export class Launcher {
     if (base === undefined) throw new ControlPlaneError('invalid', `cluster ${planned.cluster} has no command for ${planned.type}`);
     const own = isServer ? scannerServerArguments(spec.request, '.', STARTUP_JSON) : ['--client-startup-json', STARTUP_JSON];
     const env: [string, string][] = (settings.env ?? []).map(([name, value]) => [name, value]);
-    if (isServer) env.push(...scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token));
+    env.push(...(isServer ? scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token) : olderEnvironment(spec.request)));
     return {
       ref,
       fence,

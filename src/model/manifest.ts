@@ -134,7 +134,13 @@ const MICROSECOND = 1e-6;
 /** Moves with what users and scanners write, never with what the owner writes; always later than the timestamp. Seconds since 1970. */
 function lastUpdatedOf(scan: Scan): number {
   const created = timestampOf(scan);
-  return Math.max(created + MICROSECOND, scan.control?.value.updated_at ?? 0, scan.progress?.value.updated_at ?? 0, scan.ewms?.value.updated_at ?? 0);
+  return Math.max(
+    created + MICROSECOND,
+    scan.control?.value.updated_at ?? 0,
+    scan.progress?.value.updated_at ?? 0,
+    scan.ewms?.value.updated_at ?? 0,
+    scan.legacy?.value.updated_at ?? 0,
+  );
 }
 
 /** Whether the scan has left the backlog, be it for our own engines or for an outside workload manager. The admission itself goes away with the end. */

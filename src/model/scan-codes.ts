@@ -1,5 +1,6 @@
 import type {ScannerProgress} from '../schema/progress.ts';
 import {wasAdmitted} from './manifest.ts';
+import {hasWorkers, workersAreDone} from './older-codes.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 export const FINAL_RESULT_CODE = 'SCAN_HAS_FINAL_RESULT';
@@ -38,10 +39,17 @@ function isEmpty(rate: unknown): boolean {
 export function scanCode(scan: ScanRecord): string {
   return scanCodeFrom({
     hasFinalResult: scan.result?.value.is_final ?? false,
-    isAdmitted: wasAdmitted(scan),
+    isAdmitted: wasAdmitted(scan) || (scan.spec?.value.generation !== undefined && hasWorkers(scan)),
     progress: scan.progress?.value.progress ?? null,
-    ending: scan.state?.value.name === 'FAIL' ? 'STOPPED' : deactivationOf(scan),
+    ending: endingOf(scan),
   });
+}
+
+/** Of a scan asked through an older version only one end is known; its scanner looks for that word. */
+function endingOf(scan: ScanRecord): string | null {
+  if (scan.state?.value.name === 'FAIL') return 'STOPPED';
+  if (scan.spec?.value.generation === undefined) return deactivationOf(scan);
+  return workersAreDone(scan) ? 'STOPPED' : null;
 }
 
 /**

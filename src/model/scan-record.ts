@@ -4,6 +4,7 @@ import type {ResultHeader} from '../schema/blob.ts';
 import type {Control} from '../schema/control.ts';
 import type {Ewms} from '../schema/ewms.ts';
 import type {Chain, Job} from '../schema/job.ts';
+import type {Legacy} from '../schema/legacy.ts';
 import type {Owner} from '../schema/owner.ts';
 import type {Progress} from '../schema/progress.ts';
 import type {Report} from '../schema/report.ts';
@@ -43,6 +44,7 @@ export interface ScanRecord {
   readonly progress?: Entry<Progress>;
   readonly result?: Entry<ResultHeader>;
   readonly ewms?: Entry<Ewms>;
+  readonly legacy?: Entry<Legacy>;
   readonly jobs?: ReadonlyMap<string, Entry<Job>>;
   /** By `<job>/<try>`. */
   readonly reports?: ReadonlyMap<string, Entry<Report>>;
@@ -52,7 +54,7 @@ export interface ScanRecord {
   readonly bad?: ReadonlyMap<string, BadEntry>;
 }
 
-type Part = 'spec' | 'control' | 'admission' | 'state' | 'owner' | 'chain' | 'progress' | 'result' | 'ewms';
+type Part = 'spec' | 'control' | 'admission' | 'state' | 'owner' | 'chain' | 'progress' | 'result' | 'ewms' | 'legacy';
 
 /** The mod revision of one part of a scan, 0 when it is absent: what a write that rests on it compares. Counts for a value that does not parse, too. */
 export function modRevisionOf(record: ScanRecord, part: Part | `job/${string}`): number {

@@ -5,7 +5,8 @@ export type EngineName = (typeof ENGINE_NAMES)[number];
 
 /**
  * `/cluster/[name]`: where jobs run. `capacity` is worker slots. `settings` belongs to the engine; for `process`: `scanner_server` and `worker` are
- * command lines, `env` what they get besides what the controller gives.
+ * command lines, `env` what they get besides what the controller gives. `collector` and `schedd`, or `host` and `namespace`, are the names that older
+ * clients know the cluster by.
  */
 export interface Cluster {
   readonly engine: string;
@@ -18,6 +19,10 @@ export interface ClusterSettings {
   readonly scanner_server?: readonly string[];
   readonly worker?: readonly string[];
   readonly env?: readonly (readonly [string, string])[];
+  readonly collector?: string;
+  readonly schedd?: string;
+  readonly host?: string;
+  readonly namespace?: string;
 }
 
 const command = {type: 'array', minItems: 1, items: {type: 'string'}} as const;
@@ -36,6 +41,10 @@ export const clusterSchema = {
         scanner_server: command,
         worker: command,
         env: {type: 'array', items: {type: 'array', minItems: 2, maxItems: 2, items: [{type: 'string'}, {type: 'string'}]}},
+        collector: {type: 'string'},
+        schedd: {type: 'string'},
+        host: {type: 'string'},
+        namespace: {type: 'string'},
       },
     },
   },

@@ -20,6 +20,7 @@ export const reportKey = (id: string, job: string, tryNumber: number): string =>
 export const progressKey = (id: string): string => `/scan/${id}/progress`;
 export const resultKey = (id: string): string => `/scan/${id}/result`;
 export const ewmsKey = (id: string): string => `/scan/${id}/ewms`;
+export const legacyKey = (id: string): string => `/scan/${id}/legacy`;
 export const backlogKey = (order: string, id: string): string => `/backlog/${order}/scan/${id}`;
 export const eventKey = (id: string): string => `/event/${id}`;
 export const clusterKey = (name: string): string => `/cluster/${name}`;
@@ -48,7 +49,7 @@ export type KeyRef =
   | {readonly kind: 'replica'; readonly id: string}
   | {readonly kind: 'leader'; readonly controller: string};
 
-const SCAN_CHILDREN = ['control', 'admission', 'state', 'owner', 'chain', 'progress', 'result', 'ewms'] as const;
+const SCAN_CHILDREN = ['control', 'admission', 'state', 'owner', 'chain', 'progress', 'result', 'ewms', 'legacy'] as const;
 type ScanChildKind = (typeof SCAN_CHILDREN)[number];
 const SCAN_CHILD_SET: ReadonlySet<string> = new Set(SCAN_CHILDREN);
 
@@ -122,6 +123,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {pattern: '/scan/[id]/progress', holds: 'progress, event metadata, scan metadata', writer: 'API, for the scanner’s token'},
   {pattern: '/scan/[id]/result', holds: 'header of the result: final or not, size, digest', writer: 'API, for the scanner’s token'},
   {pattern: '/scan/[id]/ewms', holds: 'workflow id and address', writer: 'API, once'},
+  {pattern: '/scan/[id]/legacy', holds: 'what clients of versions 1 and 0 report of their workers; their deletion of a result', writer: 'API'},
   {pattern: '/backlog/[order]/scan/[id]', holds: 'a scan that waits; order is priority, then time', writer: 'with the scan; then scheduler, fenced'},
   {pattern: '/event/[id]', holds: 'an i3 event, or the header of its blob', writer: 'API or operator'},
   {pattern: '/cluster/[name]', holds: 'where jobs run: engine, capacity, settings', writer: 'operator, or the configuration at start'},

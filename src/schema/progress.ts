@@ -1,4 +1,8 @@
+import {NON_FINITE_WORDS, putBackNonFinite, takeOutNonFinite} from '../lib/non-finite.ts';
+import type {NonFinitePlace} from '../lib/non-finite.ts';
+import {canonicalJson} from '../lib/canonical-json.ts';
 import {parserFor} from './validate.ts';
+import type {Parser} from './validate.ts';
 
 /** What the scanner says of how far it is. @see SkyDriver 2.x Progress */
 export interface ScannerProgress {
@@ -23,12 +27,17 @@ export interface ScannerProgress {
 export interface EventMetadata {
   readonly run_id: number;
   readonly event_id: number;
-  readonly event_type: string;
+  /** `null` for a kind of event that the scanner has no name for. */
+  readonly event_type: string | null;
   readonly mjd: number;
   readonly is_real_event: boolean;
 }
 
-/** `/scan/[id]/progress`: what the scanner reported. The two kinds of metadata are written once. `updated_at` is seconds since 1970. */
+/**
+ * `/scan/[id]/progress`: what the scanner reported. The two kinds of metadata are written once. `updated_at` is seconds since 1970.
+ *
+ * Numbers that JSON has no word for (Python scanners send `NaN`) are {@link NonFinite} here; in the key they are `null`, with their places beside.
+ */
 export interface Progress {
   readonly progress: ScannerProgress | null;
   readonly event_metadata: EventMetadata | null;
@@ -47,14 +56,38 @@ export const progressSchema = {
       properties: {
         run_id: {type: 'integer'},
         event_id: {type: 'integer'},
-        event_type: {type: 'string'},
+        event_type: {type: ['string', 'null']},
         mjd: {type: 'number'},
         is_real_event: {type: 'boolean'},
       },
     },
     scan_metadata: {type: ['object', 'null'], default: null},
     updated_at: {type: 'number'},
+    /** JSON pointers into this value. */
+    non_finite: {
+      type: 'array',
+      items: {type: 'array', minItems: 2, maxItems: 2, items: [{type: 'string', pattern: '^/(progress|scan_metadata)/'}, {enum: NON_FINITE_WORDS}]},
+    },
   },
 } as const;
 
-export const parseProgress = parserFor<Progress>('progress', progressSchema);
+/** {@link Progress} as it is stored. */
+interface StoredProgress extends Progress {
+  readonly non_finite?: readonly NonFinitePlace[];
+}
+
+const parseStored = parserFor<StoredProgress>('progress', progressSchema);
+
+export const parseProgress: Parser<Progress> = (text, key) => {
+  const stored = parseStored(text, key);
+  if (stored.non_finite === undefined) return stored;
+  const {non_finite, ...progress} = stored;
+  putBackNonFinite(progress, non_finite);
+  return progress;
+};
+
+/** The text of the key. */
+export function progressText(progress: Progress): string {
+  const {value, places} = takeOutNonFinite(progress);
+  return canonicalJson(places.length === 0 ? value : {...value, non_finite: places});
+}

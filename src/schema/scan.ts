@@ -4,6 +4,16 @@ import {parserFor} from './validate.ts';
 export type Pairs<T> = readonly (readonly [string, T])[];
 export type Scalar = string | number | boolean | null;
 
+/** What only versions 1 and 0 of the API ask for: kept as it was asked, shown by them, handed to what is launched. Times are seconds. */
+export interface OlderArguments {
+  readonly max_worker_runtime?: number;
+  readonly skyscan_mq_client_timeout_wait_for_first_message?: number;
+  /** A size such as `8GB`; the workers' memory is it, in bytes. */
+  readonly memory?: string;
+  readonly max_reco_time?: number;
+  readonly condor_clusters?: readonly {readonly collector: string; readonly schedd: string; readonly njobs: number}[];
+}
+
 /** The normalised request of a sky scan. Sizes are bytes, times seconds. @see SkyDriver 2.x ScanRequestObj */
 export interface SkymapRequest {
   readonly docker_tag: string;
@@ -23,6 +33,7 @@ export interface SkymapRequest {
   readonly classifiers: Readonly<Record<string, Scalar>>;
   readonly scanner_server_env_from_user: Pairs<Scalar>;
   readonly priority: number;
+  readonly older?: OlderArguments;
 }
 
 /** Where a rescan comes from. */
@@ -33,16 +44,39 @@ export interface Lineage {
   readonly root_scan_id: string;
 }
 
+/** Versions of the API that a scan can have been asked through; absent: the newest. */
+export const OLDER_GENERATIONS = ['v1', 'v0'] as const;
+export type OlderGeneration = (typeof OLDER_GENERATIONS)[number];
+
 /** `/scan/[id]`: what was asked. Immutable. `created_at` is seconds since 1970 (with a fraction); absent in one put by hand. */
 export interface ScanSpec {
   readonly type: 'skymap-scan';
   readonly request: SkymapRequest;
   readonly created_at?: number;
+  readonly generation?: OlderGeneration;
   readonly user?: string;
   readonly lineage?: Lineage;
 }
 
 const scalar = {type: ['string', 'number', 'boolean', 'null']} as const;
+
+const olderSchema = {
+  type: 'object',
+  properties: {
+    max_worker_runtime: {type: 'integer'},
+    skyscan_mq_client_timeout_wait_for_first_message: {type: 'integer'},
+    memory: {type: 'string'},
+    max_reco_time: {type: 'integer'},
+    condor_clusters: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['collector', 'schedd', 'njobs'],
+        properties: {collector: {type: 'string'}, schedd: {type: 'string'}, njobs: {type: 'integer'}},
+      },
+    },
+  },
+} as const;
 
 export const skymapRequestSchema = {
   type: 'object',
@@ -79,6 +113,7 @@ export const skymapRequestSchema = {
       default: [],
     },
     priority: {type: 'integer', default: 0},
+    older: olderSchema,
   },
 } as const;
 
@@ -89,6 +124,7 @@ export const scanSpecSchema = {
     type: {const: 'skymap-scan', default: 'skymap-scan'},
     request: skymapRequestSchema,
     created_at: {type: 'number', exclusiveMinimum: 0},
+    generation: {enum: OLDER_GENERATIONS},
     user: {type: 'string'},
     lineage: {
       type: 'object',

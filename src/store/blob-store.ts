@@ -1,25 +1,17 @@
-import {webcrypto} from 'node:crypto';
-import {promisify} from 'node:util';
-import {constants, zstdCompress, zstdDecompress} from 'node:zlib';
 import {must} from '../lib/assert.ts';
 import {ControlPlaneError, hasCode} from '../lib/errors.ts';
 import {sleep} from '../lib/sleep.ts';
 import type {BlobHeader} from '../schema/blob.ts';
 import {blobChunkKey, blobPrefix} from '../schema/keys.ts';
 import type {BlobKind} from '../schema/keys.ts';
+import {compressed, damaged, plainPieces, plainWhole, sha256} from './blob-codec.ts';
 import type {Blobs, StagedBlob} from './blobs.ts';
 import type {Compare, Op, Revision, Store} from './store.ts';
 
-const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
-
 /** Largest plain size. */
 export const MAX_BLOB_BYTES = 100 * 1024 * 1024;
-/** One chunk and its key per request, well below etcd's 1.5 MiB. 100 MiB that do not compress at all are 102 chunks. */
-const CHUNK_BYTES = 1024 * 1024 - 4096;
 /** All chunks are compared in the header's transaction, which has room for a few compares more. */
 const MAX_CHUNKS = 110;
-const LEVEL = 3;
 /** Chunks on their way at once. */
 const IN_FLIGHT = 3;
 const TRIES = 4;
@@ -75,16 +67,16 @@ export class BlobStore implements Blobs {
       throw new ControlPlaneError('too_large', `${content.length} bytes, ${MAX_BLOB_BYTES} are allowed`);
     }
     const digest = await sha256(content);
-    const compressed = await compress(content, {params: {[constants.ZSTD_c_compressionLevel]: LEVEL}});
-    const chunks = cut(compressed);
     const replaced: Op[] = replaces === undefined || replaces.digest === digest ? [] : [{deletePrefix: blobPrefix(kind, referrer, replaces.digest)}];
-    const only = chunks.length === 1 ? chunks[0] : undefined;
-    if (only !== undefined && only.length <= TRAVELS_ALONG_BYTES) {
-      await this.#room.reserve(only.length);
-      const header: BlobHeader = {digest, size: content.length, stored_size: only.length, chunks: 1, compression: 'zstd'};
-      return {header, compares: [], ops: [...replaced, {put: blobChunkKey(kind, referrer, digest, 0), value: only}]};
+    const chunks = compressed(content);
+    const first = must((await chunks.next()).value as Buffer | undefined, 'no bytes are some bytes, compressed');
+    // Chunks are full but for the last.
+    if (first.length <= TRAVELS_ALONG_BYTES) {
+      await this.#room.reserve(first.length);
+      const header: BlobHeader = {digest, size: content.length, stored_size: first.length, chunks: 1, compression: 'zstd'};
+      return {header, compares: [], ops: [...replaced, {put: blobChunkKey(kind, referrer, digest, 0), value: first}]};
     }
-    const staged = await this.#storeChunks({kind, referrer, digest, size: content.length}, chunks);
+    const staged = await this.#storeChunks({kind, referrer, digest, size: content.length}, startingWith(first, chunks), () => compressed(content));
     const header: BlobHeader = {digest, size: content.length, stored_size: staged.storedSize, chunks: staged.chunks.length, compression: 'zstd'};
     const compares: Compare[] = staged.chunks.map(({key, modRevision}) => ({key, modRevision}));
     return {header, compares, ops: replaced};
@@ -92,33 +84,45 @@ export class BlobStore implements Blobs {
 
   async read(kind: BlobKind, referrer: string, header: BlobHeader): Promise<Buffer> {
     const keys = Array.from({length: header.chunks}, (_, n) => blobChunkKey(kind, referrer, header.digest, n));
-    const chunks = await inParallel(keys, async (key) => {
-      const entry = await this.#store.get(key);
-      if (entry === undefined) throw new ControlPlaneError('not_found', 'the blob is gone or was replaced; read its header again', {key});
-      return entry.value;
-    });
-    const content = await plain(chunks, header.size);
-    if (content === undefined || content.length !== header.size || (await sha256(content)) !== header.digest) {
-      throw new ControlPlaneError('internal', 'a stored blob is damaged: its content does not match its digest', {
-        key: blobPrefix(kind, referrer, header.digest),
-      });
-    }
+    const chunks = await inParallel(keys, (key) => this.#chunk(key));
+    const content = await plainWhole(chunks, header);
+    if (content === undefined) throw damaged({key: blobPrefix(kind, referrer, header.digest)});
     return content;
+  }
+
+  async open(kind: BlobKind, referrer: string, header: BlobHeader, revision: Revision): Promise<AsyncIterable<Buffer>> {
+    const chunkAt = (n: number): Promise<Buffer> => this.#chunk(blobChunkKey(kind, referrer, header.digest, n), revision);
+    const first = await chunkAt(0);
+    return plainPieces(readAhead(first, header.chunks, chunkAt), header);
+  }
+
+  /** One chunk, as of a revision where that has not been compacted. */
+  async #chunk(key: string, revision?: Revision): Promise<Buffer> {
+    const entry = await this.#store.get(key, revision === undefined ? {} : {revision}).catch((err: unknown) => {
+      if (revision === undefined || !hasCode(err, 'revision_conflict')) throw err;
+      return this.#store.get(key);
+    });
+    if (entry === undefined) throw new ControlPlaneError('not_found', 'the blob is gone or was replaced; read its header again', {key});
+    return entry.value;
   }
 
   deleteOps(kind: BlobKind, referrer: string): readonly Op[] {
     return [{deletePrefix: blobsOf(kind, referrer)}];
   }
 
-  async #storeChunks(blob: BlobName, chunks: readonly Buffer[]): Promise<StoredChunks> {
-    const keys = chunks.map((_, n) => chunkKey(blob, n));
-    const own = await inParallel(keys, async (key, n) => this.#put(key, must(chunks[n], 'a chunk per key')));
-    if (own.every((chunk) => chunk !== undefined)) return {chunks: own, storedSize: total(chunks)};
+  /** Stores chunks as they come. `again` gives them once more. */
+  async #storeChunks(blob: BlobName, chunks: AsyncIterable<Buffer>, again: () => AsyncIterable<Buffer>): Promise<StoredChunks> {
+    let storedSize = 0;
+    const own = await inParallel(chunks, async (chunk, n) => {
+      storedSize += chunk.length;
+      return this.#put(chunkKey(blob, n), chunk);
+    });
+    if (own.every((chunk) => chunk !== undefined)) return {chunks: own, storedSize};
     // Other bytes stand there: the same content from another version of the compressor, or damage.
     const standing = await this.#standing(blob);
     if (standing !== undefined) return standing;
-    const repaired = await inParallel(keys, async (key, n) => this.#overwrite(key, must(chunks[n], 'a chunk per key')));
-    return {chunks: repaired, storedSize: total(chunks)};
+    const repaired = await inParallel(again(), async (chunk, n) => this.#overwrite(chunkKey(blob, n), chunk));
+    return {chunks: repaired, storedSize};
   }
 
   /** Stores one chunk; `undefined` if other bytes stand there. Safe to repeat, so an unknown outcome is tried again. */
@@ -146,8 +150,7 @@ export class BlobStore implements Blobs {
     if (keys.length > MAX_CHUNKS || keys.some(({key}, n) => key !== chunkKey(blob, n))) return undefined;
     const entries = await inParallel(keys, async ({key}) => must(await this.#store.get(key, {revision}), 'a listed key, at the same revision'));
     const values = entries.map((entry) => entry.value);
-    const content = await plain(values, blob.size);
-    if (content?.length !== blob.size || (await sha256(content)) !== blob.digest) return undefined;
+    if ((await plainWhole(values, blob)) === undefined) return undefined;
     return {chunks: entries, storedSize: total(values)};
   }
 }
@@ -162,30 +165,25 @@ function blobsOf(kind: BlobKind, referrer: string): string {
   return blobPrefix(kind, referrer, '').slice(0, -1);
 }
 
-/** In hex; off the main thread, which 100 MiB would hold up for a tenth of a second. */
-async function sha256(content: Uint8Array): Promise<string> {
-  const bytes = content as Uint8Array<ArrayBuffer>;
-  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex');
-}
-
-function cut(bytes: Buffer): Buffer[] {
-  const chunks: Buffer[] = [];
-  for (let at = 0; at < bytes.length || at === 0; at += CHUNK_BYTES) chunks.push(bytes.subarray(at, at + CHUNK_BYTES));
-  return chunks;
-}
-
 function total(chunks: readonly Buffer[]): number {
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
-/** The content of chunks; `undefined` if they are none, or more than `size` bytes come out of them. */
-async function plain(chunks: readonly Buffer[], size: number): Promise<Buffer | undefined> {
-  try {
-    // The limit keeps damaged or forged chunks from filling the memory; 0 is not taken for one.
-    return await decompress(Buffer.concat(chunks), {maxOutputLength: Math.max(size, 1)});
-  } catch {
-    return undefined;
+async function* startingWith(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  yield first;
+  yield* rest;
+}
+
+/** Chunks in order, the next one on its way while one is used. Not more: a reader that is slow holds them for long. */
+async function* readAhead(first: Buffer, count: number, chunkAt: (n: number) => Promise<Buffer>): AsyncGenerator<Buffer> {
+  let chunk = first;
+  for (let next = 1; next < count; next += 1) {
+    const ahead = chunkAt(next);
+    ahead.catch(() => {}); // Whoever stops reading never hears of it.
+    yield chunk;
+    chunk = await ahead;
   }
+  yield chunk;
 }
 
 async function retried<T>(step: () => Promise<T>): Promise<T> {
@@ -200,21 +198,25 @@ async function retried<T>(step: () => Promise<T>): Promise<T> {
 }
 
 /** Maps in order, a bounded number at once. After a failure nothing more is begun, and what was begun is waited for. */
-async function inParallel<T, R>(items: readonly T[], step: (item: T, index: number) => Promise<R>): Promise<R[]> {
+async function inParallel<T, R>(items: Iterable<T> | AsyncIterable<T>, step: (item: T, index: number) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
-  const entries = items.entries();
+  let count = 0;
   let failure: {readonly thrown: unknown} | undefined;
+  // All workers take from the same one.
+  const shared = (async function* (): AsyncGenerator<readonly [number, T]> {
+    for await (const item of items) yield [count++, item];
+  })();
   const worker = async (): Promise<void> => {
-    for (const [i, item] of entries) {
-      if (failure !== undefined) return;
-      try {
+    try {
+      for await (const [i, item] of shared) {
+        if (failure !== undefined) return;
         results[i] = await step(item, i);
-      } catch (err) {
-        failure ??= {thrown: err};
       }
+    } catch (err) {
+      failure ??= {thrown: err};
     }
   };
-  await Promise.all(Array.from({length: Math.min(IN_FLIGHT, items.length)}, worker));
+  await Promise.all(Array.from({length: IN_FLIGHT}, worker));
   if (failure !== undefined) throw failure.thrown;
   return results;
 }

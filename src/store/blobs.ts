@@ -1,6 +1,6 @@
 import type {BlobHeader} from '../schema/blob.ts';
 import type {BlobKind} from '../schema/keys.ts';
-import type {Compare, Op} from './store.ts';
+import type {Compare, Op, Revision} from './store.ts';
 
 /** A blob whose chunks are stored: the header to write, what that write must compare, and what it must delete of the blob it replaces. */
 export interface StagedBlob {
@@ -21,6 +21,13 @@ export interface Blobs {
   stage(kind: BlobKind, referrer: string, content: Uint8Array, replaces?: BlobHeader): Promise<StagedBlob>;
   /** The plain bytes. @throws ControlPlaneError `not_found`: chunks are missing (replaced meanwhile: read the header again). `internal`: the digest does not match. */
   read(kind: BlobKind, referrer: string, header: BlobHeader): Promise<Buffer>;
+  /**
+   * The plain bytes piece by piece, read as they are asked for: a few chunks are in memory, whatever the size. `revision` is one at which the header
+   * stands; the chunks are read as of it, while etcd keeps its history, and so cannot be replaced in between.
+   *
+   * @throws ControlPlaneError as `read`; from the iteration too, so that the bytes are right only once it has ended well.
+   */
+  open(kind: BlobKind, referrer: string, header: BlobHeader, revision: Revision): Promise<AsyncIterable<Buffer>>;
   /** What deletes all blobs of a referrer. */
   deleteOps(kind: BlobKind, referrer: string): readonly Op[];
 }

@@ -13,6 +13,7 @@ import {parseControl} from '../schema/control.ts';
 import {parseEwms} from '../schema/ewms.ts';
 import {parseChain, parseJob} from '../schema/job.ts';
 import type {KeyRef} from '../schema/keys.ts';
+import {parseLegacy} from '../schema/legacy.ts';
 import {parseOwner} from '../schema/owner.ts';
 import type {Owner} from '../schema/owner.ts';
 import {parseProgress} from '../schema/progress.ts';
@@ -46,6 +47,7 @@ const PARSERS = {
   progress: parseProgress,
   result: parseResultHeader,
   ewms: parseEwms,
+  legacy: parseLegacy,
   job: parseJob,
   report: parseReport,
   backlog: parseBacklogEntry,
@@ -249,6 +251,7 @@ export class CacheContent {
       case 'progress':
       case 'result':
       case 'ewms':
+      case 'legacy':
       case 'job':
       case 'report':
         this.#draft(ref.id).set(partOf(ref), entry);

@@ -5,7 +5,7 @@ import type {Job} from '../schema/job.ts';
 import type {Report} from '../schema/report.ts';
 
 /** Keys that a scan has one of. */
-const FIELDS = ['spec', 'control', 'admission', 'state', 'owner', 'chain', 'progress', 'result', 'ewms'] as const;
+const FIELDS = ['spec', 'control', 'admission', 'state', 'owner', 'chain', 'progress', 'result', 'ewms', 'legacy'] as const;
 type Field = (typeof FIELDS)[number];
 
 export type ScanRef = Exclude<KeyRef, {readonly kind: 'meta' | 'event' | 'cluster' | 'replica' | 'leader'}>;
@@ -48,6 +48,7 @@ class Row {
   progress: Entry<unknown> | undefined;
   result: Entry<unknown> | undefined;
   ewms: Entry<unknown> | undefined;
+  legacy: Entry<unknown> | undefined;
   jobs: ReadonlyMap<string, Entry<Job>> | undefined;
   reports: ReadonlyMap<string, Entry<Report>> | undefined;
   backlog: WaitingEntry | undefined;
@@ -64,6 +65,7 @@ class Row {
     this.progress = before?.progress;
     this.result = before?.result;
     this.ewms = before?.ewms;
+    this.legacy = before?.legacy;
     this.jobs = before?.jobs;
     this.reports = before?.reports;
     this.backlog = before?.backlog;

@@ -5,6 +5,7 @@ import type {AddressInfo} from 'node:net';
 import {createHash} from 'node:crypto';
 import {createApp} from '../../src/api/app.ts';
 import type {ApiConfig, ApiDeps} from '../../src/api/deps.ts';
+import {looseParse} from '../../src/api/json/loose-json.ts';
 import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {silentLog} from '../../src/lib/log.ts';
@@ -139,6 +140,15 @@ async function send(url: string, method: string, headers: Record<string, string>
     status: incoming.statusCode ?? 0,
     reason: incoming.statusMessage ?? '',
     headers: new Headers(Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)])),
-    body: isJson ? JSON.parse(text) : text,
+    body: isJson ? parsed(text) : text,
   };
+}
+
+/** As Python's clients read an answer. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return looseParse(Buffer.from(text), 'everywhere');
+  }
 }

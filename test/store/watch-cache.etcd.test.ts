@@ -389,7 +389,7 @@ async function expectExact(node: StoreNode): Promise<void> {
   const byState = new Map<string, string[]>();
   const waiting: string[] = [];
   for (const scan of cache.scans.values()) {
-    for (const field of ['spec', 'control', 'admission', 'state', 'owner', 'chain', 'progress', 'result', 'ewms', 'backlog'] as const) {
+    for (const field of ['spec', 'control', 'admission', 'state', 'owner', 'chain', 'progress', 'result', 'ewms', 'legacy', 'backlog'] as const) {
       if (scan[field] !== undefined) count++;
     }
     count += (scan.jobs?.size ?? 0) + (scan.reports?.size ?? 0);

@@ -1,3 +1,5 @@
+import {looseJson} from '../../lib/non-finite.ts';
+
 /** JSON text that goes into an answer as it is: a stored result or event, which may be tens of megabytes. */
 export class RawJson {
   readonly bytes: Buffer;
@@ -11,12 +13,53 @@ export class RawJson {
   }
 }
 
+/** JSON text of many megabytes that goes into an answer as it is, read piece by piece while the answer leaves. May be read once. */
+export class StreamedJson {
+  /** Bytes. */
+  readonly size: number;
+  readonly pieces: AsyncIterable<Buffer>;
+
+  constructor(size: number, pieces: AsyncIterable<Buffer>) {
+    this.size = size;
+    this.pieces = pieces;
+  }
+}
+
+/** An answer too large to be put together before it leaves. */
+export class LargeAnswer {
+  /** Bytes. */
+  readonly size: number;
+  readonly #parts: readonly (Buffer | StreamedJson)[];
+
+  constructor(parts: readonly (Buffer | StreamedJson)[]) {
+    this.#parts = parts;
+    this.size = sizeOf(parts);
+  }
+
+  async *pieces(): AsyncGenerator<Buffer> {
+    for (const part of this.#parts) {
+      if (part instanceof StreamedJson) yield* part.pieces;
+      else for (let at = 0; at < part.length; at += PIECE_BYTES) yield part.subarray(at, at + PIECE_BYTES);
+    }
+  }
+}
+
+/** What is handed to a connection at once: one that does not take it has no more than this waiting. */
+const PIECE_BYTES = 256 * 1024;
+
+/** Up to here an answer is put together, which is quicker. */
+const WHOLE_BYTES = 1024 * 1024;
+
+function sizeOf(parts: readonly (Buffer | StreamedJson)[]): number {
+  return parts.reduce((sum, part) => sum + (part instanceof StreamedJson ? part.size : part.length), 0);
+}
+
 /** A member of an answer: any JSON value, or text that is JSON already; nested objects may carry such text too. */
 export type JsonMembers = {readonly [name: string]: unknown};
 
-/** An object as JSON bytes. Members that are `undefined` are left out. {@link RawJson} is found at the first two levels. */
-export function encodeJson(members: JsonMembers): Buffer {
-  const parts: Buffer[] = [];
+/** An object as JSON bytes. Members that are `undefined` are left out. {@link RawJson} and {@link StreamedJson} are found at the first two levels. */
+export function encodeJson(members: JsonMembers): Buffer | LargeAnswer {
+  const parts: (Buffer | StreamedJson)[] = [];
   let text = '';
   const write = (object: JsonMembers): void => {
     let separator = '{';
@@ -24,16 +67,18 @@ export function encodeJson(members: JsonMembers): Buffer {
       if (value === undefined) continue;
       text += `${separator}${JSON.stringify(name)}:`;
       separator = ',';
-      if (value instanceof RawJson) {
-        parts.push(Buffer.from(text), value.bytes);
+      if (value instanceof RawJson || value instanceof StreamedJson) {
+        parts.push(Buffer.from(text), value instanceof RawJson ? value.bytes : value);
         text = '';
       } else if (hasRaw(value)) write(value);
-      else text += JSON.stringify(value);
+      else text += looseJson(value);
     }
     text += separator === '{' ? '{}' : '}';
   };
   write(members);
-  return Buffer.concat([...parts, Buffer.from(text)]);
+  parts.push(Buffer.from(text));
+  const isWhole = sizeOf(parts) <= WHOLE_BYTES && parts.every((part) => Buffer.isBuffer(part));
+  return isWhole ? Buffer.concat(parts) : new LargeAnswer(parts);
 }
 
 function hasRaw(value: unknown): value is JsonMembers {
@@ -41,7 +86,7 @@ function hasRaw(value: unknown): value is JsonMembers {
     typeof value === 'object' &&
     value !== null &&
     !Array.isArray(value) &&
-    Object.values(value).some((each) => each instanceof RawJson || hasRaw(each))
+    Object.values(value).some((each) => each instanceof RawJson || each instanceof StreamedJson || hasRaw(each))
   );
 }
 
@@ -55,7 +100,7 @@ export async function encodeList(name: string, items: Iterable<unknown>): Promis
   let count = 0;
   for (const item of items) {
     if (count > 0) text += ',';
-    text += JSON.stringify(item);
+    text += looseJson(item);
     count++;
     if (count % SLICE_ITEMS > 0) continue;
     parts.push(Buffer.from(text));

@@ -1,34 +1,49 @@
 import {isDeepStrictEqual} from 'node:util';
-import {canonicalJson} from '../../lib/canonical-json.ts';
+import {withNonFinite} from '../../lib/non-finite.ts';
 import {presentManifest} from '../../model/manifest.ts';
 import type {Manifest, Scan} from '../../model/manifest.ts';
 import {progressKey, scanKey} from '../../schema/keys.ts';
+import {progressText} from '../../schema/progress.ts';
 import type {EventMetadata, Progress, ScannerProgress} from '../../schema/progress.ts';
+import type {Compare, Op, Revision} from '../../store/store.ts';
 import {badRequest} from '../api-error.ts';
 import {changeScan, childRevision} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 import {requireSmall} from '../value-size.ts';
 import type {PatchManifestBody, ProgressBody} from './schema.ts';
 
+/** What else is written with a report, decided on the same record. `apply` adds it to the record, once it is written. */
+export interface Alongside {
+  readonly compares: readonly Compare[];
+  readonly ops: readonly Op[];
+  apply(scan: Scan, revision: Revision): Scan;
+}
+
 /** Takes in what a scanner reports. The two kinds of metadata are written once: later ones must be equal. @returns the manifest afterwards */
-export function patchManifest(deps: RouteDeps, scanId: string, body: PatchManifestBody): Promise<Manifest> {
+export async function patchManifest(deps: RouteDeps, scanId: string, body: PatchManifestBody): Promise<Manifest> {
+  return presentManifest(await takeReport(deps, scanId, body));
+}
+
+/** As {@link patchManifest}, with what older versions report besides. @returns the scan afterwards */
+export function takeReport(deps: RouteDeps, scanId: string, body: PatchManifestBody, besides?: (scan: Scan) => Alongside): Promise<Scan> {
   return changeScan(deps, scanId, (scan) => {
     const value = merged(scan, body, deps.clock.now() / 1000);
-    if (value === undefined) return {commit: undefined, answer: () => presentManifest(scan)};
-    const text = canonicalJson(value);
-    requireSmall(deps.store.limits, text, value);
-    const expected = childRevision(scan, 'progress');
+    const alongside = besides?.(scan);
+    if (value === undefined && alongside === undefined) return {commit: undefined, answer: () => scan};
+    const compares: Compare[] = [{key: scanKey(scanId), exists: true}, ...(alongside?.compares ?? [])];
+    const ops: Op[] = [...(alongside?.ops ?? [])];
+    if (value !== undefined) {
+      const text = progressText(value);
+      requireSmall(deps.store.limits, text, value);
+      compares.push({key: progressKey(scanId), modRevision: childRevision(scan, 'progress')});
+      ops.push({put: progressKey(scanId), value: text});
+    }
     return {
-      commit: {
-        compares: [
-          {key: scanKey(scanId), exists: true},
-          {key: progressKey(scanId), modRevision: expected},
-        ],
-        ops: [{put: progressKey(scanId), value: text}],
-      },
+      commit: {compares, ops},
       answer: (revision) => {
-        const entry = {value, createRevision: scan.progress?.createRevision ?? revision, modRevision: revision, lease: '0'};
-        return presentManifest({...scan, progress: entry});
+        const after = alongside?.apply(scan, revision) ?? scan;
+        if (value === undefined) return after;
+        return {...after, progress: {value, createRevision: scan.progress?.createRevision ?? revision, modRevision: revision, lease: '0'}};
       },
     };
   });
@@ -38,12 +53,13 @@ export function patchManifest(deps: RouteDeps, scanId: string, body: PatchManife
 function merged(scan: Scan, body: PatchManifestBody, nowSeconds: number): Progress | undefined {
   const stored = scan.progress?.value;
   const eventMetadata = body.event_metadata ? knownEventMetadata(body.event_metadata) : undefined;
-  const scanMetadata = isEmpty(body.scan_metadata) ? undefined : body.scan_metadata;
+  const scanMetadata = isEmpty(body.scan_metadata) ? undefined : (withNonFinite(body.scan_metadata) as typeof body.scan_metadata);
   if (!body.progress && eventMetadata === undefined && scanMetadata === undefined) return undefined;
-  const event_metadata = writeOnce('event_metadata', stored?.event_metadata, eventMetadata);
+  const known = stored?.event_metadata ?? undefined;
+  const event_metadata = writeOnce('event_metadata', withTypeOf(known, eventMetadata), withTypeOf(eventMetadata, known));
   const scan_metadata = writeOnce('scan_metadata', stored?.scan_metadata, scanMetadata);
   return {
-    progress: body.progress ? knownProgress(body.progress) : (stored?.progress ?? null),
+    progress: body.progress ? (withNonFinite(knownProgress(body.progress)) as ScannerProgress) : (stored?.progress ?? null),
     event_metadata,
     scan_metadata,
     updated_at: Math.max(nowSeconds, (stored?.updated_at ?? 0) + 1e-6), // A clock that was set back must not hide a write.
@@ -54,6 +70,11 @@ function writeOnce<T extends object>(name: string, stored: T | null | undefined,
   if (isEmpty(stored)) return reported ?? null;
   if (reported !== undefined && !isDeepStrictEqual(stored, reported)) throw badRequest(`Cannot change an existing ${name}`);
   return stored as T;
+}
+
+/** The kind of event may become known later, and a report that does not know it changes nothing. */
+function withTypeOf(metadata: EventMetadata | undefined, other: EventMetadata | undefined): EventMetadata | undefined {
+  return metadata?.event_type === null && other !== undefined ? {...metadata, event_type: other.event_type} : metadata;
 }
 
 function isEmpty(value: object | null | undefined): boolean {
@@ -75,8 +96,8 @@ function knownProgress(body: ProgressBody): ScannerProgress {
       finished: stats.finished ?? false,
       predictions: stats.predictions ?? {},
     },
-    predictive_scanning_threshold: body.predictive_scanning_threshold,
-    last_updated: body.last_updated,
+    predictive_scanning_threshold: body.predictive_scanning_threshold ?? 1,
+    last_updated: body.last_updated ?? '',
     start: body.start ?? null,
     end: body.end ?? null,
   };

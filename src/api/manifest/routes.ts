@@ -3,12 +3,12 @@ import type {RouteDeps} from '../deps.ts';
 import {noEvent, readEvent} from '../event.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {encodeJson} from '../json/raw-json.ts';
-import {SMALL_BODY_BYTES, missingBody, parseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
+import {SMALL_BODY_BYTES, missingBody, parseLooseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
 import {projectManifest, queryProjection} from '../projection.ts';
 import type {Route} from '../route.ts';
 import {requireVisible} from '../visibility.ts';
 import {patchManifest} from './patch.ts';
-import {checkPatchManifest} from './schema.ts';
+import {REPORTED, checkPatchManifest} from './schema.ts';
 
 const EVENT_FIELD = 'event_i3live_json_dict';
 
@@ -21,7 +21,7 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
       redirect: true,
       roles: ['user', 'system'],
       handle: async ({ctx, scanId, principal}) => {
-        const args = await readArguments(ctx);
+        const args = await readArguments(ctx, 'projection');
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
         requireVisible(scan, args);
@@ -42,7 +42,7 @@ export function manifestRoutes(deps: RouteDeps): Route[] {
       handle: async ({ctx, scanId}) => {
         const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
         if (bytes === undefined) throw missingBody();
-        const body = checkPatchManifest(parseJson(bytes));
+        const body = checkPatchManifest(parseLooseJson(bytes, REPORTED));
         await freshForWrite(deps);
         return patchManifest(deps, scanId, body);
       },

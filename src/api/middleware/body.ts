@@ -1,10 +1,15 @@
 import {isUtf8} from 'node:buffer';
 import type {Context} from 'koa';
 import getRawBody from 'raw-body';
-import {ApiError, badRequest, tooLarge} from '../api-error.ts';
+import {ApiError, WordedError, badRequest, tooLarge} from '../api-error.ts';
 import {requireShallow} from '../json/json-members.ts';
 import {JsonSyntaxError} from '../json/json-scanner.ts';
+import {looseParse} from '../json/loose-json.ts';
 import {Arguments} from '../validation/query.ts';
+import {textsOf} from './errors.ts';
+import {LARGE_BODY_BYTES, readLargeBody} from './large-body.ts';
+
+const COMMON_ARGUMENTS = ['include_deleted', 'no_redirect'];
 
 /** Largest body of a request that carries no event and no result. */
 export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
@@ -13,10 +18,14 @@ export const SMALL_BODY_BYTES = 8 * 1024 * 1024;
 export async function readBody(ctx: Context, limitBytes: number): Promise<Buffer> {
   const before = ctx.state['body'] as Buffer | undefined;
   if (before !== undefined) return before; // See peekBody.
+  const declared = ctx.req.headers['content-length'];
+  const length = declared === undefined ? undefined : Number(declared);
+  if (length !== undefined && length > limitBytes) throw tooLarge();
   try {
-    return await getRawBody(ctx.req, {length: ctx.req.headers['content-length'] ?? null, limit: limitBytes});
+    if (length === undefined || length > LARGE_BODY_BYTES) return await readLargeBody(ctx, length, limitBytes);
+    return await getRawBody(ctx.req, {length, limit: limitBytes});
   } catch (err) {
-    if ((err as {type?: string}).type === 'entity.too.large') throw tooLarge();
+    if (err instanceof ApiError) throw err;
     throw new ApiError('invalid', 'Bad Request', {cause: err});
   }
 }
@@ -44,10 +53,10 @@ export async function readJsonBytes(ctx: Context, limitBytes: number): Promise<B
 
 /** What a body that is not JSON is told: its own text. */
 export function notJson(bytes: Buffer): ApiError {
-  return badRequest(`Request body validation error: Failed to deserialize value with application/json mimetype: ${bytes.toString('utf8', 0, 4096)}`);
+  return new WordedError('invalid', (texts) => texts.notJson(bytes.toString('utf8', 0, 4096)));
 }
 
-export const missingBody = (): ApiError => badRequest('Missing required request body');
+export const missingBody = (): ApiError => new WordedError('invalid', (texts) => texts.noBody);
 
 /** Parses JSON bytes. @throws ApiError `invalid` */
 export function parseJson(bytes: Buffer): unknown {
@@ -58,7 +67,7 @@ export function parseJson(bytes: Buffer): unknown {
   } catch {
     throw notJson(bytes);
   }
-  if (isObject(value)) refuseDeep(bytes);
+  refuseDeep(value, bytes);
   return value;
 }
 
@@ -66,8 +75,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Whoever writes such a value again would run out of stack. @throws ApiError `invalid`, naming the member */
-function refuseDeep(bytes: Buffer): void {
+/** Refuses an object that is nested without end: whoever writes it again would run out of stack. @throws ApiError `invalid`, naming the member */
+export function refuseDeep(value: unknown, bytes: Buffer): void {
+  if (!isObject(value)) return;
   try {
     requireShallow(bytes);
   } catch (err) {
@@ -76,9 +86,36 @@ function refuseDeep(bytes: Buffer): void {
   }
 }
 
-/** Arguments of a GET: from its query, and from a JSON body whatever its content type says. @throws ApiError `invalid` */
-export async function readArguments(ctx: Context): Promise<Arguments> {
-  return new Arguments(ctx.querystring, await readArgumentsBody(ctx));
+/** Parses JSON bytes that a Python program wrote: in the named members `NaN` and the like may stand for numbers. @throws ApiError `invalid` */
+export function parseLooseJson(bytes: Buffer, nonFiniteIn: ReadonlySet<string>): unknown {
+  if (!isUtf8(bytes)) throw badRequest('Bad Request');
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    try {
+      return looseParse(bytes, nonFiniteIn);
+    } catch (err) {
+      if (err instanceof JsonSyntaxError) throw notJson(bytes);
+      throw err;
+    }
+  }
+  refuseDeep(value, bytes);
+  return value;
+}
+
+/**
+ * Arguments of a GET: from its query, and from a JSON body whatever its content type says.
+ *
+ * @param names what the route knows besides `include_deleted`; only some versions mind others
+ * @throws ApiError `invalid`
+ */
+export async function readArguments(ctx: Context, ...names: readonly string[]): Promise<Arguments> {
+  const args = new Arguments(ctx.querystring, await readArgumentsBody(ctx));
+  if (ctx.querystring === '') return args; // As good as every GET.
+  const unknown = textsOf(ctx)?.unknownQuery(args.namesBut([...COMMON_ARGUMENTS, ...names]));
+  if (unknown !== undefined) throw badRequest(unknown);
+  return args;
 }
 
 async function readArgumentsBody(ctx: Context): Promise<Readonly<Record<string, unknown>>> {
@@ -93,6 +130,6 @@ async function readArgumentsBody(ctx: Context): Promise<Readonly<Record<string, 
     throw badRequest('requests body is not JSON-encoded');
   }
   if (!isObject(value)) throw badRequest("JSON-encoded requests body must be a 'dict'");
-  refuseDeep(bytes);
+  refuseDeep(value, bytes);
   return value;
 }

@@ -3,7 +3,8 @@ import type {Context} from 'koa';
 import {ControlPlaneError} from '../../lib/errors.ts';
 import type {ErrorCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
-import {ApiError} from '../api-error.ts';
+import {ApiError, WordedError} from '../api-error.ts';
+import type {TextSet} from '../texts/text-set.ts';
 
 /** The status of an error that is meant for the caller. */
 const STATUS = {
@@ -44,13 +45,13 @@ const MAX_REASON = 2000;
  *
  * @see tornado 6.5, RequestHandler.send_error
  */
-export function safeReason(reason: string): string {
-  return /^[\t\x20-\x7e]+$/.test(reason) && !reason.includes('<') ? reason.slice(0, MAX_REASON) : 'Unknown';
+export function safeReason(reason: string, allowsMarkup = false): string {
+  return /^[\t\x20-\x7e]+$/.test(reason) && (allowsMarkup || !reason.includes('<')) ? reason.slice(0, MAX_REASON) : 'Unknown';
 }
 
 /** Answers with SkyDriver's error shape: the reason stands in the body and in the status line. */
 export function answerError(ctx: Context, status: number, reason: string): void {
-  const text = safeReason(reason);
+  const text = safeReason(reason, textsOf(ctx)?.allowsMarkup);
   ctx.status = status;
   ctx.message = text;
   ctx.set('Content-Type', 'application/json; charset=UTF-8');
@@ -69,5 +70,15 @@ export function answerThrown(ctx: Context, thrown: unknown, log: Log): void {
   else if (status === 503) log.warn({...fields, reason: error.detail}, 'request refused for now');
   else if (status >= 500) log.error({...fields, err: thrown}, 'request failed');
   const phrase = status === 413 ? 'Request Entity Too Large' : (STATUS_CODES[status] ?? 'Unknown');
-  answerError(ctx, status, isForCaller && status < 500 ? error.detail : phrase);
+  answerError(ctx, status, isForCaller && status < 500 ? detailFor(ctx, error) : phrase);
+}
+
+function detailFor(ctx: Context, error: ApiError): string {
+  const texts = textsOf(ctx);
+  return error instanceof WordedError && texts !== undefined ? error.say(texts) : error.detail;
+}
+
+/** The words of the version that was asked. */
+export function textsOf(ctx: Context): TextSet | undefined {
+  return ctx.state['texts'] as TextSet | undefined;
 }

@@ -1,14 +1,21 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import type {ResultHeader} from '../../schema/blob.ts';
 import {resultKey, scanKey} from '../../schema/keys.ts';
+import {badRequest} from '../api-error.ts';
 import {changeScan, childRevision} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 import {JsonSyntaxError, scanLargeJson} from '../json/json-scanner.ts';
 import type {JsonRange} from '../json/json-scanner.ts';
+import {isLargeUtf8, standIn} from '../json/outline.ts';
+import {RawJson} from '../json/raw-json.ts';
 import type {JsonMembers} from '../json/raw-json.ts';
+import type {BodyCheck} from '../validation/body-check.ts';
 import {notJson} from '../middleware/body.ts';
 import {presentResult, readResult} from './present.ts';
 import {checkPutResult} from './schema.ts';
+
+/** Where Python's bare `NaN` may stand: as older scanners send their results. */
+const RESULT: ReadonlySet<string> = new Set(['skyscan_result', 'json_dict']);
 
 /** A result as it came in: its JSON text, untouched. */
 export interface IncomingResult {
@@ -17,11 +24,22 @@ export interface IncomingResult {
   readonly isFinal: boolean;
 }
 
-/** Checks the body of PUT /scan/ID/result without building the result in memory. @throws ApiError `invalid` */
-export async function parseResultBody(bytes: Buffer): Promise<IncomingResult> {
+/**
+ * Checks the body of PUT /scan/ID/result without building the result in memory.
+ *
+ * @param check of the body, in which each large value is replaced by an empty one of its type
+ * @param names under which the result may come; the first that is there counts
+ * @throws ApiError `invalid`
+ */
+export async function parseResultBody(
+  bytes: Buffer,
+  check: BodyCheck<{readonly is_final: boolean}> = checkPutResult,
+  names: readonly string[] = ['skyscan_result'],
+): Promise<IncomingResult> {
+  if (!(await isLargeUtf8(bytes))) throw badRequest('Bad Request');
   let members: ReadonlyMap<string, JsonRange>;
   try {
-    members = await scanLargeJson(bytes);
+    members = await scanLargeJson(bytes, {nonFiniteIn: RESULT});
   } catch (err) {
     if (err instanceof JsonSyntaxError) throw notJson(bytes);
     throw err;
@@ -29,22 +47,17 @@ export async function parseResultBody(bytes: Buffer): Promise<IncomingResult> {
   const outline: Record<string, unknown> = {};
   for (const [name, range] of members) outline[name] = outlineOf(bytes, range);
   const isObject = bytes.length > 0 && bytes[bytes.findIndex((byte) => byte > 0x20)] === 0x7b;
-  const {is_final} = checkPutResult(isObject ? outline : []);
-  const range = members.get('skyscan_result') as JsonRange; // The check has seen it.
-  const text = bytes.subarray(range.start, range.end);
-  return {text, isEmpty: isEmptyObject(text), isFinal: is_final};
+  const {is_final} = check(isObject ? outline : []);
+  const range = names.map((name) => members.get(name)).find((each) => each !== undefined) as JsonRange; // The check has seen it.
+  return {text: bytes.subarray(range.start, range.end), isEmpty: standIn(bytes, range) === '{}', isFinal: is_final};
 }
 
-/** A stand-in for a member's value that passes or fails the check as the value would. */
-function outlineOf(bytes: Buffer, {start, end}: JsonRange): unknown {
-  if (bytes[start] === 0x7b) return {};
-  if (bytes[start] === 0x5b) return [];
-  if (bytes[start] === 0x22) return '';
-  return JSON.parse(bytes.toString('latin1', start, end));
-}
+/** Longer texts are no truth values, and nothing else is looked at. */
+const MAX_WORD = 64;
 
-function isEmptyObject(text: Buffer): boolean {
-  return text.subarray(1, text.length - 1).every((byte) => byte <= 0x20);
+function outlineOf(bytes: Buffer, range: JsonRange): unknown {
+  const isWord = bytes[range.start] === 0x22 && range.end - range.start <= MAX_WORD;
+  return JSON.parse(isWord ? bytes.toString('utf8', range.start, range.end) : standIn(bytes, range));
 }
 
 /**
@@ -69,5 +82,5 @@ export async function putResult(deps: RouteDeps, scanId: string, incoming: Incom
     };
   });
   if (incoming.isEmpty) return {};
-  return isStored ? presentResult(scanId, text, isFinal) : readResult(deps, scanId);
+  return isStored ? presentResult(scanId, new RawJson(text), isFinal) : readResult(deps, scanId);
 }

@@ -38,7 +38,7 @@ export function addWorkers(deps: RouteDeps, scanId: string, id: string, body: Ad
     }
     requireGoingOn(scan);
     if (scan.ewms !== undefined) return {commit: undefined, answer: () => undefined};
-    await requireKnownClusters(deps, [cluster]);
+    await requireKnownClusters(deps, 'cluster_location', [cluster]);
     const control = extendedControl(scan.control?.value ?? DEFAULT_CONTROL, {id, cluster, count});
     const text = canonicalJson(control);
     requireSmall(deps.store.limits, text, control);

@@ -6,14 +6,15 @@ import type {BacklogEntry} from '../../schema/backlog.ts';
 import type {EventHeader} from '../../schema/blob.ts';
 import {newEventId, newScanId} from '../../schema/ids.ts';
 import {backlogKey, eventKey, scanKey} from '../../schema/keys.ts';
-import type {ScanSpec, SkymapRequest} from '../../schema/scan.ts';
+import type {OlderArguments, OlderGeneration, ScanSpec, SkymapRequest} from '../../schema/scan.ts';
 import type {Compare, Op} from '../../store/store.ts';
-import {badRequest} from '../api-error.ts';
+import {badArgument} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
 import {findMember} from '../json/json-members.ts';
 import {JsonSyntaxError, scanJson} from '../json/json-scanner.ts';
 import type {JsonRange} from '../json/json-scanner.ts';
+import {RawJson} from '../json/raw-json.ts';
 import {requireSmall} from '../value-size.ts';
 import type {DockerTags} from './docker-tag.ts';
 import {normaliseRequest} from './request.ts';
@@ -29,6 +30,14 @@ type EventSource = {readonly text: Buffer} | {readonly id: string};
 export interface Asked {
   readonly user: string | undefined;
   readonly remember: Remember;
+  /** The older version that it is asked through; absent: version 2. */
+  readonly older?: OlderOrigin;
+}
+
+/** An older version that a scan is asked through, and what is asked in its terms alone. */
+export interface OlderOrigin {
+  readonly generation: OlderGeneration;
+  readonly asked: OlderArguments;
 }
 
 /**
@@ -39,11 +48,12 @@ export interface Asked {
  * @throws ApiError `invalid`. ControlPlaneError as {@link Remember.refused}.
  */
 export async function createScan(deps: RouteDeps, tags: DockerTags, body: CreateScanBody, bytes: Buffer, asked: Asked): Promise<Scan> {
-  const request = await normaliseRequest(deps, tags, body, bytes);
+  const normalised = await normaliseRequest(deps, tags, body, bytes);
+  const request = asked.older === undefined ? normalised : {...normalised, older: asked.older.asked};
   const event = eventOf(body, bytes);
   if ('id' in event && !deps.cache.events.has(event.id)) {
     await deps.cache.catchUp(); // It may have been stored a moment ago.
-    if (!deps.cache.events.has(event.id)) throw badRequest('i3 event not found');
+    if (!deps.cache.events.has(event.id)) throw badArgument('i3_event_id', 'i3 event not found');
   }
   for (let round = 1; ; round++) {
     const scan = await tryCreate(deps, request, event, asked);
@@ -53,7 +63,7 @@ export async function createScan(deps: RouteDeps, tags: DockerTags, body: Create
 }
 
 /** One attempt, under a new id. @returns `undefined` when the event's chunks are gone: begin again */
-async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSource, {user, remember}: Asked): Promise<Scan | undefined> {
+async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSource, {user, remember, older}: Asked): Promise<Scan | undefined> {
   const nowMs = deps.clock.now();
   const nowSeconds = nowMs / 1000;
   const id = newScanId(nowMs);
@@ -61,6 +71,7 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
   // Members in the order of their names, as in the request: then the canonical form needs no sorted copy.
   const spec: ScanSpec = {
     created_at: nowSeconds,
+    ...(older === undefined ? {} : {generation: older.generation}),
     request: {...request, i3_event_id: eventId},
     type: 'skymap-scan',
     ...(user === undefined ? {} : {user}),
@@ -95,17 +106,18 @@ function eventOf(body: CreateScanBody, bytes: Buffer): EventSource {
   const given = body.event_i3live_json;
   const hasEvent = given !== undefined && (typeof given === 'string' || Object.keys(given).length > 0);
   const id = body.i3_event_id ?? '';
-  if (hasEvent === (id !== '')) throw badRequest("Must provide either 'event_i3live_json' or 'i3_event_id' (xor)");
+  if (hasEvent === (id !== '')) throw badArgument('event_i3live_json', "Must provide either 'event_i3live_json' or 'i3_event_id' (xor)");
   if (!hasEvent) return {id};
+  if (given instanceof RawJson) return {text: given.bytes};
   if (typeof given !== 'string') {
     const {start, end} = findMember(bytes, 'event_i3live_json') as JsonRange;
     return {text: bytes.subarray(start, end)}; // As it was written: numbers keep their digits.
   }
   const text = Buffer.from(given);
   try {
-    scanJson(text);
+    scanJson(text, {nonFiniteIn: 'everywhere'});
   } catch (err) {
-    if (err instanceof JsonSyntaxError) throw badRequest(`event_i3live_json is not valid JSON: ${err.message}`);
+    if (err instanceof JsonSyntaxError) throw badArgument('event_i3live_json', `event_i3live_json is not valid JSON: ${err.message}`);
     throw err;
   }
   return {text};

@@ -7,14 +7,18 @@ import {badRequest} from '../api-error.ts';
 import {changeScan, childRevision} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 
+/** Version 2's idea of a completed scan. */
+const hasFinalResult = (scan: Scan): boolean => scan.result?.value.is_final === true;
+
 /**
  * Marks a scan as deleted and wants it stopped. Nothing is erased. Deleting again is allowed and only moves the time.
  *
- * @throws ApiError `invalid`: it has a final result, and the caller did not say that this is meant.
+ * @param isCompleted which scans only those may delete who say that they mean it
+ * @throws ApiError `invalid`: it is completed, and the caller did not say that this is meant.
  */
-export function deleteScan(deps: RouteDeps, scanId: string, deleteCompleted: boolean): Promise<Scan> {
+export function deleteScan(deps: RouteDeps, scanId: string, deleteCompleted: boolean, isCompleted = hasFinalResult): Promise<Scan> {
   return changeScan(deps, scanId, (scan) => {
-    if (scan.result?.value.is_final === true && !deleteCompleted) {
+    if (!deleteCompleted && isCompleted(scan)) {
       throw badRequest('Attempted to delete a completed scan (must use `delete_completed_scan=True`)');
     }
     const value = deletedControl(scan.control?.value ?? DEFAULT_CONTROL, deps.clock.now() / 1000);

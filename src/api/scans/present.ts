@@ -3,7 +3,7 @@ import type {Scan} from '../../model/manifest.ts';
 import type {BacklogEntry} from '../../schema/backlog.ts';
 import type {Pairs} from '../../schema/scan.ts';
 import type {Cache, ScanTable} from '../../store/cache.ts';
-import {notFound} from '../api-error.ts';
+import {missing} from '../api-error.ts';
 import {RawJson} from '../json/raw-json.ts';
 import type {JsonMembers} from '../json/raw-json.ts';
 
@@ -25,8 +25,8 @@ export function presentBacklog(cache: Cache): PresentedBacklogEntry[] {
 /** The request that a scan and all its rescans share. @throws ApiError `not_found`: the scan is itself a rescan */
 export function presentRequest(scan: Scan, scans: ScanTable): JsonMembers {
   const {request, lineage} = scan.spec.value;
-  if (lineage !== undefined) throw notFound('Scan request not found');
-  const {nsides, scanner_server_env_from_user, ...others} = request;
+  if (lineage !== undefined) throw missing('ScanRequests');
+  const {nsides, scanner_server_env_from_user, older: _, ...others} = request;
   return {
     scan_id: scan.id,
     rescan_ids: rescansOf(scan, scans),

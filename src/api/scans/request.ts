@@ -1,10 +1,9 @@
 import type {SkymapRequest} from '../../schema/scan.ts';
-import {badRequest} from '../api-error.ts';
+import {WordedError, badArgument} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
 import {findMember, memberNames} from '../json/json-members.ts';
 import type {JsonRange} from '../json/json-scanner.ts';
 import {parseDataSize} from '../validation/data-size.ts';
-import {requiredText} from '../validation/texts.ts';
 import type {DockerTags} from './docker-tag.ts';
 import type {CreateScanBody} from './schema.ts';
 
@@ -23,21 +22,23 @@ const RESERVED_CLASSIFIERS = ['rescan', 'origin_scan_id'];
  * @throws ApiError `invalid`
  */
 export async function normaliseRequest(deps: RouteDeps, tags: DockerTags, body: CreateScanBody, bytes: Buffer): Promise<SkymapRequest> {
-  if (body.memory) throw badRequest("argument 'memory' is deprecated -- use 'worker_memory_bytes'");
+  if (body.memory) throw badArgument('memory', "argument 'memory' is deprecated -- use 'worker_memory_bytes'");
   const docker_tag = await tags.resolve(body.docker_tag);
-  const scanner_server_memory_bytes = sizeOf(body.scanner_server_memory_bytes, body.scanner_server_memory, SCANNER_SERVER_MEMORY);
+  const scanner_server_memory_bytes = sizeOf(body, 'scanner_server_memory', SCANNER_SERVER_MEMORY);
   const classifiers = body.classifiers ?? {};
   for (const name of RESERVED_CLASSIFIERS) {
-    if (Object.hasOwn(classifiers, name)) throw badRequest(`classifier cannot contain '${name}' sub-field`);
+    if (Object.hasOwn(classifiers, name)) throw badArgument('classifiers', `classifier cannot contain '${name}' sub-field`);
   }
+  refuseTwoNames(deps, body);
   const clusterField = body.request_clusters === undefined ? 'cluster' : 'request_clusters';
   const asked = body[clusterField];
-  if (asked === undefined) throw badRequest(requiredText('request_clusters'));
+  if (asked === undefined) throw noClusters();
   const request_clusters = Array.isArray(asked)
     ? (asked as readonly (readonly [string, number])[])
     : orderedEntries(asked as Readonly<Record<string, number>>, clusterField, bytes);
   await requireKnownClusters(
     deps,
+    clusterField,
     request_clusters.map(([name]) => name),
   );
   // Members in the order of their names, in which they are stored.
@@ -55,15 +56,22 @@ export async function normaliseRequest(deps: RouteDeps, tags: DockerTags, body: 
     request_clusters,
     scanner_server_env_from_user: Object.entries(body.scanner_server_env_from_user ?? body.scanner_server_env ?? {}),
     scanner_server_memory_bytes,
-    worker_disk_bytes: sizeOf(body.worker_disk_bytes, body.worker_disk, WORKER_DISK),
-    worker_memory_bytes: sizeOf(body.worker_memory_bytes, body.worker_memory, WORKER_MEMORY),
+    worker_disk_bytes: sizeOf(body, 'worker_disk', WORKER_DISK),
+    worker_memory_bytes: sizeOf(body, 'worker_memory', WORKER_MEMORY),
   };
 }
 
+/** Some of version 2's words include one for an argument that is given under its old name as well. */
+function refuseTwoNames(deps: RouteDeps, body: CreateScanBody): void {
+  if (body.cluster === undefined || body.request_clusters === undefined) return;
+  const refusal = deps.texts.v2.twoNames('request_clusters');
+  if (refusal !== undefined) throw badArgument('request_clusters', refusal);
+}
+
 /** The size under its own name, else under its old one; 0 counts as not given. */
-function sizeOf(value: string | number | undefined, alias: string | number | undefined, fallback: number): number {
-  const given = value ?? alias;
-  return (given === undefined ? 0 : parseDataSize(given)) || fallback;
+function sizeOf(body: CreateScanBody, alias: 'scanner_server_memory' | 'worker_disk' | 'worker_memory', fallback: number): number {
+  const given = body[`${alias}_bytes`] ?? body[alias];
+  return (given === undefined ? 0 : parseDataSize(given, alias)) || fallback;
 }
 
 /** The members of the body's object `field` in the order in which they were written. */
@@ -75,13 +83,20 @@ function orderedEntries<T>(object: Readonly<Record<string, T>>, field: string, b
   return memberNames(bytes, start).map((name) => [name, object[name] as T]);
 }
 
+/** Two names stand for it, so no schema can require it. */
+function noClusters(): WordedError {
+  const name = 'request_clusters';
+  const violation = {path: [], keyword: 'required', expected: [name], schema: {}, given: undefined, names: [name]};
+  return new WordedError('invalid', (texts) => texts.body([violation], [name]));
+}
+
 /** @throws ApiError `invalid`, naming the first that is unknown and all that are known */
-export async function requireKnownClusters(deps: RouteDeps, names: readonly string[]): Promise<void> {
+export async function requireKnownClusters(deps: RouteDeps, field: string, names: readonly string[]): Promise<void> {
   const {clusters} = deps.cache;
   if (names.every((name) => clusters.has(name))) return;
   await deps.cache.catchUp(); // It may have been put a moment ago.
   const unknown = names.find((name) => !clusters.has(name));
   if (unknown !== undefined) {
-    throw badRequest(`requested unknown cluster: ${unknown} (available: ${[...clusters.keys()].sort().join(', ')})`);
+    throw badArgument(field, `requested unknown cluster: ${unknown} (available: ${[...clusters.keys()].sort().join(', ')})`);
   }
 }

@@ -8,11 +8,12 @@ import {projectManifest, projectionOf} from '../projection.ts';
 import {readResult} from '../result/present.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
 import type {Route} from '../route.ts';
-import {notFound} from '../api-error.ts';
+import {missing} from '../api-error.ts';
 import {isScan} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {Arguments} from '../validation/query.ts';
 import {requireVisible} from '../visibility.ts';
+import {parseCreateBody} from './create-body.ts';
 import {createScan} from './create.ts';
 import {deleteScan} from './delete.ts';
 import {DockerTags} from './docker-tag.ts';
@@ -33,9 +34,9 @@ export function scanRoutes(deps: RouteDeps): Route[] {
       handle: async ({ctx, principal}) => {
         const bytes = await readJsonBytes(ctx, limitBytes);
         if (bytes === undefined) throw missingBody();
-        const body = checkCreateScan(parseJson(bytes));
+        const {body, outline} = await parseCreateBody(bytes, checkCreateScan);
         requireEtcd(deps);
-        const create = (remember: Remember): Promise<Scan> => createScan(deps, tags, body, bytes, {user: principal.name, remember});
+        const create = (remember: Remember): Promise<Scan> => createScan(deps, tags, body, outline, {user: principal.name, remember});
         const scan = await deps.idempotency.once(ctx, principal, bytes, create);
         return projectManifest(scan, projectionOf(body.manifest_projection));
       },
@@ -68,7 +69,7 @@ export function scanRoutes(deps: RouteDeps): Route[] {
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         const scan = deps.cache.scans.get(scanId);
-        if (!isScan(scan)) throw notFound('Scan request not found');
+        if (!isScan(scan)) throw missing('ScanRequests');
         return encodeJson(presentRequest(scan, deps.cache.scans));
       },
     },

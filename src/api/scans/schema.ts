@@ -1,4 +1,5 @@
 import type {Scalar} from '../../schema/scan.ts';
+import type {RawJson} from '../json/raw-json.ts';
 import {projectionSchema} from '../projection.ts';
 import {bodyCheck} from '../validation/body-check.ts';
 
@@ -15,7 +16,8 @@ export interface CreateScanBody {
   readonly max_pixel_reco_time: number;
   readonly request_clusters?: ClusterRequest;
   readonly cluster?: ClusterRequest;
-  readonly event_i3live_json?: Readonly<Record<string, unknown>> | string;
+  /** As JSON text where it is too large to be parsed with the rest. */
+  readonly event_i3live_json?: Readonly<Record<string, unknown>> | string | RawJson;
   readonly i3_event_id?: string;
   readonly predictive_scanning_threshold?: number;
   readonly scanner_server_memory_bytes?: DataSize;

@@ -1,4 +1,4 @@
-import {badRequest} from '../api-error.ts';
+import {badArgument} from '../api-error.ts';
 
 const PREFIXES = 'kmgtpezy';
 
@@ -10,14 +10,14 @@ const PREFIXES = 'kmgtpezy';
  * @throws ApiError `invalid`
  * @see Python's humanfriendly.parse_size, which SkyDriver uses
  */
-export function parseDataSize(size: string | number): number {
+export function parseDataSize(size: string | number, argument = ''): number {
   if (typeof size === 'number') return size;
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(size);
   const number = Number(match?.[1]);
   const unit = match?.[2]?.toLowerCase() ?? '';
   const scale = match === null ? undefined : scaleOf(unit);
   const bytes = scale === undefined ? Number.NaN : Math.trunc(number * scale);
-  if (!Number.isSafeInteger(bytes)) throw badRequest(`invalid size: ${size}`);
+  if (!Number.isSafeInteger(bytes)) throw badArgument(argument, `invalid size: ${size}`);
   return bytes;
 }
 

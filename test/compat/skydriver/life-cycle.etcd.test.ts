@@ -233,7 +233,7 @@ describe('C. the scanner reports', () => {
     for (const bad of [1, 'true', null]) expect(refusal(await put(RESULT, bad))).toBe("400 'is_final': must be type 'boolean' (bool)");
     expect(await send({skyscan_result: RESULT, is_final: true, x: 1})).toBe("400 Additional properties are not allowed ('x' was unexpected)");
     expect(await send('[]')).toBe("400 must be type 'object' (dict)");
-    expect(await send('{"skyscan_result": {"a": NaN}, "is_final": true}')).toContain('400 Request body validation error: Failed to deserialize');
+    expect(await send('{"skyscan_result": {"a": 1}, "is_final": NaN}')).toContain('400 Request body validation error: Failed to deserialize');
     expect((await get('/result')).body).toEqual({});
   });
 
