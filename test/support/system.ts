@@ -2,6 +2,7 @@ import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import type {Authenticator} from '../../src/api/auth/authenticator.ts';
 import {serveApi} from '../../src/api/serve.ts';
 import {inheritedEnvironment, loadConfig} from '../../src/config.ts';
 import {ensureClusters} from '../../src/controllers/index.ts';
@@ -27,6 +28,8 @@ export interface TestSystemOptions {
   /** Further settings, as environment variables. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly settingsOfCluster?: Cluster['settings'];
+  /** Who may call the API; without it anybody. */
+  readonly authenticator?: Authenticator;
 }
 
 export interface TestReplica {
@@ -119,7 +122,9 @@ export class TestSystem {
     await ensureClusters(this.database.store, {local: {engine: 'process', capacity: this.#options.capacity ?? 8, settings}});
     await this.database.cache.ready(AbortSignal.timeout(10_000));
     const listening = Promise.withResolvers<number>();
-    const api = serveApi({config: config.api, database: this.database, clock: systemClock, log, onListening: listening.resolve}, this.#stop.signal);
+    const {authenticator} = this.#options;
+    const common = {database: this.database, clock: systemClock, log, authenticator};
+    const api = serveApi({...common, config: config.api, onListening: listening.resolve}, this.#stop.signal);
     api.catch(listening.reject);
     this.#running.push(api);
     this.address = `http://127.0.0.1:${await listening.promise}`;
