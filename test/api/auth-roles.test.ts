@@ -34,8 +34,8 @@ test('each version of the API reads a caller’s roles from attributes of its ow
     const ctx = {path, req: {headers: {authorization: 'Bearer t'}}} as Context;
     return authenticate({cache: undefined as never, authenticator}, ctx, ['user'], undefined);
   };
-  for (const path of ['/v1/scan', '/v0/scan', '/scans']) expect(await ask(path), path).toEqual({role: 'user', name: 'ada'});
-  for (const path of ['/scan', '/v2/scan', '/scans/find']) await expect(ask(path), path).rejects.toMatchObject({detail: 'authorization failed'});
+  for (const path of ['/v1/scan', '/v0/scan', '/scans']) expect(await ask(path), `${path}`).toEqual({role: 'user', name: 'ada'});
+  for (const path of ['/scan', '/v2/scan', '/scans/find']) await expect(ask(path), `${path}`).rejects.toMatchObject({detail: 'authorization failed'});
 });
 
 test('the memory of tokens is bounded, and forgets what has expired', () => {

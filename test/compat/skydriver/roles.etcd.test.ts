@@ -104,7 +104,7 @@ describe.each(SCANNERS_ROUTES)('case 60: %s', (route, roles) => {
     ];
     const names = ['junk', 'expired', 'foreign', 'forged', 'unlaunched'];
     for (const headers of [...credentials, ...names.map(bearer)]) {
-      expect(await ask(route, headers), JSON.stringify(headers)).toMatchObject(refusal('authentication failed') as object);
+      expect(await ask(route, headers), `${JSON.stringify(headers)}`).toMatchObject(refusal('authentication failed') as object);
     }
     expect(await api.cache.catchUp()).toBe(before);
   });
@@ -119,7 +119,7 @@ describe.each(SCANNERS_ROUTES)('case 60: %s', (route, roles) => {
       ...(roles.includes('system') ? [] : ['system', 'newest']),
       ...(roles.includes('user') ? [] : ['user']),
     ];
-    for (const name of names) expect(await ask(route, bearer(name)), name).toMatchObject(refusal('authorization failed') as object);
+    for (const name of names) expect(await ask(route, bearer(name)), `${name}`).toMatchObject(refusal('authorization failed') as object);
     expect(await api.cache.catchUp()).toBe(before);
   });
 
@@ -127,7 +127,7 @@ describe.each(SCANNERS_ROUTES)('case 60: %s', (route, roles) => {
     const names = ['both', ...(roles.includes('system') ? ['system', 'newest'] : []), ...(roles.includes('user') ? ['user'] : [])];
     for (const name of names) {
       const {status} = await ask(route, bearer(name));
-      expect(status, name).toBe(route.startsWith('GET ') ? 200 : 400);
+      expect(status, `${name}`).toBe(route.startsWith('GET ') ? 200 : 400);
     }
   });
 });
@@ -150,5 +150,5 @@ test('case 60: a service with the role system may report for any scan', async ()
 });
 
 test('what is not SkyDriver’s is answered to everybody', async () => {
-  for (const [route, roles] of Object.entries(MATRIX)) if (roles.length === 0) expect((await ask(route, {})).status, route).toBe(200);
+  for (const [route, roles] of Object.entries(MATRIX)) if (roles.length === 0) expect((await ask(route, {})).status, `${route}`).toBe(200);
 });
