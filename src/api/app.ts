@@ -28,7 +28,14 @@ const CLIENT_WENT_AWAY: ReadonlySet<string | undefined> = new Set(['ERR_STREAM_P
 export function routeTable(deps: RouteDeps, generation: Generation = 'v2'): Route[] {
   switch (generation) {
     case 'v2':
-      return [...healthRoutes(deps), ...scanRoutes(deps), ...scanActionRoutes(deps), ...manifestRoutes(deps), ...resultRoutes(deps), ...ewmsRoutes(deps)];
+      return [
+        ...healthRoutes(deps),
+        ...scanRoutes(deps),
+        ...scanActionRoutes(deps),
+        ...manifestRoutes(deps),
+        ...resultRoutes(deps),
+        ...ewmsRoutes(deps),
+      ];
     case 'v1':
       return v1Routes(deps);
     case 'v0':
