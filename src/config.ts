@@ -1,5 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {ControlPlaneError} from './lib/errors.ts';
+import {isTrustedUrl} from './lib/loopback.ts';
 import type {K8sJobSettings} from './model/k8s-job.ts';
 import {parserFor} from './schema/validate.ts';
 import {clusterSchema} from './schema/cluster.ts';
@@ -49,6 +50,25 @@ export interface EwmsConfig {
   readonly clientSecret: string;
 }
 
+/** How callers of the API prove who they are. */
+export interface AuthConfig {
+  /** Empty: not at all, which is allowed on loopback only. `none`: not at all, anywhere. */
+  readonly methods: readonly AuthMethod[];
+  /** The OpenID Connect provider's address, to which `/.well-known/openid-configuration` is added. */
+  readonly openidUrl: string;
+  /** What the `aud` of an OpenID Connect token must contain. */
+  readonly audience: string;
+  /** Signature algorithms that are accepted. */
+  readonly algorithms: readonly string[];
+  /** File of static tokens. */
+  readonly tokensFile: string;
+}
+
+const AUTH_METHODS = ['none', 'oidc', 'tokens'] as const;
+export type AuthMethod = (typeof AUTH_METHODS)[number];
+/** Those whose public key cannot make tokens. */
+const SIGNATURE_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const;
+
 export interface ControllersConfig {
   readonly ttlSeconds: number;
   /** A job that no controller has renewed for so long ends itself. */
@@ -80,6 +100,7 @@ export interface Config {
   readonly logLevel: string;
   readonly etcd: EtcdConfig;
   readonly api: ApiConfig;
+  readonly auth: AuthConfig;
   readonly controllers: ControllersConfig;
   readonly ewms: EwmsConfig;
   readonly kubernetes: KubernetesSettings;
@@ -122,6 +143,13 @@ const schema = {
       texts: {enum: TEXT_SET_NAMES, default: 'v2-main'},
       images: {type: 'array', items: {type: 'string', minLength: 1}, default: []},
       minImageTag: {type: 'string', pattern: '^([vV]?\\d+\\.\\d+\\.\\d+)?$', default: ''},
+    }),
+    auth: section({
+      methods: {type: 'array', uniqueItems: true, items: {enum: AUTH_METHODS}, default: []},
+      openidUrl: text(''),
+      audience: {type: 'string', minLength: 1, default: 'skydriver'},
+      algorithms: {type: 'array', minItems: 1, items: {enum: SIGNATURE_ALGORITHMS}, default: ['RS256', 'RS512']},
+      tokensFile: text(''),
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -186,6 +214,11 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_K8S_SERVICE_ACCOUNT: ['kubernetes', 'serviceAccount'],
   SCANPLANE_K8S_SKYDRIVER_IMAGE: ['kubernetes', 'skydriverImage'],
   SCANPLANE_K8S_IMAGE_DIRECTORY: ['kubernetes', 'imageDirectory'],
+  SCANPLANE_AUTH: ['auth', 'methods'],
+  SCANPLANE_AUTH_OPENID_URL: ['auth', 'openidUrl'],
+  SCANPLANE_AUTH_AUDIENCE: ['auth', 'audience'],
+  SCANPLANE_AUTH_ALGORITHMS: ['auth', 'algorithms'],
+  SCANPLANE_AUTH_TOKENS_FILE: ['auth', 'tokensFile'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],
@@ -226,7 +259,24 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
   if (orphanAfterSeconds <= ttlSeconds) {
     throw new ControlPlaneError('invalid', `controllers.orphanAfterSeconds (${orphanAfterSeconds}) must be more than ttlSeconds (${ttlSeconds})`);
   }
+  checkAuth(config.auth);
   return deepFreeze(config);
+}
+
+/** What was set for a method that was not named is a mistake, which might leave the API open. @throws ControlPlaneError `invalid` */
+function checkAuth({methods, openidUrl, tokensFile}: AuthConfig): void {
+  const fail = (reason: string): ControlPlaneError => new ControlPlaneError('invalid', reason);
+  if (methods.includes('none') && methods.length > 1) throw fail('SCANPLANE_AUTH: none cannot go with another');
+  for (const [method, value, variable] of [
+    ['oidc', openidUrl, 'SCANPLANE_AUTH_OPENID_URL'],
+    ['tokens', tokensFile, 'SCANPLANE_AUTH_TOKENS_FILE'],
+  ] as const) {
+    if (methods.includes(method) && value === '') throw fail(`SCANPLANE_AUTH names ${method}, which needs ${variable}`);
+    if (!methods.includes(method) && value !== '') throw fail(`${variable} is set, but SCANPLANE_AUTH does not name ${method}`);
+  }
+  // Whoever can change what the provider says could make tokens.
+  if (openidUrl !== '' && !isTrustedUrl(openidUrl))
+    throw fail('SCANPLANE_AUTH_OPENID_URL must be an https address without a password (http on loopback only)');
 }
 
 /** Variables of this name space that others read: the test harness, the bootstrap and our own jobs. */
@@ -254,11 +304,16 @@ const TEXT_FIELDS: ReadonlySet<string> = new Set([
   'secretName',
   'serviceAccount',
   'skydriverImage',
+  'openidUrl',
+  'audience',
+  'tokensFile',
 ]);
+/** Fields whose text is a list, separated by commas. */
+const LIST_FIELDS: ReadonlySet<string> = new Set(['endpoints', 'images', 'methods', 'algorithms']);
 
 function fromText(field: string, value: string): unknown {
   if (TEXT_FIELDS.has(field)) return value;
-  if (field === 'endpoints' || field === 'images') return value.split(',').map((each) => each.trim());
+  if (LIST_FIELDS.has(field)) return value.split(',').map((each) => each.trim());
   if (value === 'true' || value === 'false') return value === 'true';
   const number = Number(value);
   return Number.isNaN(number) ? value : number;

@@ -7,6 +7,7 @@ import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
+import type {Authenticator} from './auth/authenticator.ts';
 import type {Generation} from './generation.ts';
 import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
@@ -44,6 +45,8 @@ export interface ApiDeps {
   readonly config: ApiConfig;
   /** What the outside workload manager says; absent where none is configured. */
   readonly ewms?: EwmsViews;
+  /** Who is believed to be whom. Without one nobody is asked: on loopback, or where that was asked for by name. */
+  readonly authenticator?: Authenticator | undefined;
 }
 
 /** {@link ApiDeps} with what {@link createApp} adds for its routes. */

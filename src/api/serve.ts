@@ -10,6 +10,7 @@ import type {Log} from '../lib/log.ts';
 import type {K8sJobSettings} from '../model/k8s-job.ts';
 import type {Database} from '../store/open.ts';
 import {createApp} from './app.ts';
+import type {Authenticator} from './auth/authenticator.ts';
 
 export interface ServeOptions {
   readonly config: ApiConfig;
@@ -20,6 +21,8 @@ export interface ServeOptions {
   readonly ewms?: EwmsClient;
   /** What Kubernetes jobs are made of. */
   readonly k8sJob?: K8sJobSettings;
+  /** Without one callers are not asked who they are. */
+  readonly authenticator?: Authenticator | undefined;
   /** Told the port once it is listening: for a configured port of 0. */
   readonly onListening?: (port: number) => void;
   /** After how many milliseconds a connection on which nothing moves is closed. */
@@ -37,7 +40,7 @@ const DRAIN_MS = 5000;
 
 /** Serves the REST API until `signal` aborts, then finishes the answers under way. @throws ControlPlaneError or the system's error when it cannot listen. */
 export async function serveApi(options: ServeOptions, signal: AbortSignal): Promise<void> {
-  const {config, database, clock, log, ewms, k8sJob} = options;
+  const {config, database, clock, log, ewms, k8sJob, authenticator} = options;
   const {bodyLimitBytes, imageDirectory, images, minImageTag, trustProxy, idempotencySeconds, texts} = config;
   const settings = {
     ...{publicAddress: publicAddress(config), bodyLimitBytes, minImageTag, trustProxy, idempotencySeconds, texts},
@@ -46,7 +49,7 @@ export async function serveApi(options: ServeOptions, signal: AbortSignal): Prom
     ...(k8sJob === undefined ? {} : {k8sJob}),
   };
   const views = ewms === undefined ? {} : {ewms: new EwmsViews(ewms, clock, log)};
-  const app = createApp({...database, ...views, clock, log, config: settings});
+  const app = createApp({...database, ...views, clock, log, config: settings, authenticator});
   const server: Server = app.listen(config.port, config.host);
   server.setTimeout(options.silenceMs ?? SILENCE_MS);
   await once(server, 'listening');

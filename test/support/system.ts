@@ -2,6 +2,7 @@ import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import type {Authenticator} from '../../src/api/auth/authenticator.ts';
 import {serveApi} from '../../src/api/serve.ts';
 import {inheritedEnvironment, k8sJobSettings, loadConfig} from '../../src/config.ts';
 import {ensureClusters} from '../../src/controllers/index.ts';
@@ -31,6 +32,8 @@ export interface TestSystemOptions {
   readonly settingsOfCluster?: Cluster['settings'];
   /** Further clusters besides `local`. */
   readonly clusters?: Readonly<Record<string, Cluster>>;
+  /** Who may call the API; without it anybody. */
+  readonly authenticator?: Authenticator;
 }
 
 export interface TestReplica {
@@ -126,7 +129,8 @@ export class TestSystem {
     });
     await this.database.cache.ready(AbortSignal.timeout(10_000));
     const listening = Promise.withResolvers<number>();
-    const parts = {database: this.database, clock: systemClock, log, onListening: listening.resolve, ...this.#ewms(config)};
+    const {authenticator} = this.#options;
+    const parts = {database: this.database, clock: systemClock, log, authenticator, onListening: listening.resolve, ...this.#ewms(config)};
     const api = serveApi({config: config.api, k8sJob: k8sJobSettings(config), ...parts}, this.#stop.signal);
     api.catch(listening.reject);
     this.#running.push(api);
