@@ -4,7 +4,19 @@ import type {DestinationStream, Logger} from 'pino';
 export type Log = Logger;
 
 /** Names whose values never reach a log line, at any of the depths we log. */
-const SECRET_NAMES = ['token', 'password', 'secret', 'authorization', 'Authorization', 'auth', 'privateKey', 'env'] as const;
+const SECRET_NAMES = [
+  'token',
+  'password',
+  'secret',
+  'authorization',
+  'Authorization',
+  'auth',
+  'privateKey',
+  'clientSecret',
+  'client_secret',
+  'access_token',
+  'env',
+] as const;
 
 /**
  * A structured logger: JSON lines on standard error, constant messages, what varies in fields.

@@ -4,6 +4,8 @@ import type {AddressInfo, Server, Socket} from 'node:net';
 
 /** One address in front of several servers: each connection goes to the next of them that takes it. A server that dies takes its connections along. */
 export class TcpBalancer {
+  /** Ports of servers that are about to die, or have: they get no new connections. A listening socket outlives what it has accepted by a moment. */
+  readonly away = new Set<number>();
   readonly #ports: readonly number[];
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
@@ -42,7 +44,9 @@ export class TcpBalancer {
 
   #connect(client: Socket, turn: number, triesLeft: number): void {
     if (triesLeft === 0) return void client.destroy();
-    const server = connect({port: this.#ports[turn % this.#ports.length] as number, host: '127.0.0.1', allowHalfOpen: true});
+    const port = this.#ports[turn % this.#ports.length] as number;
+    if (this.away.has(port)) return this.#connect(client, turn + 1, triesLeft - 1);
+    const server = connect({port, host: '127.0.0.1', allowHalfOpen: true});
     const isRefused = (): void => this.#connect(client, turn + 1, triesLeft - 1);
     server.once('error', isRefused);
     server.once('connect', () => {

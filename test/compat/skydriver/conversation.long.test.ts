@@ -77,9 +77,11 @@ async function whileKilling(work: (kills: () => number) => Promise<void>): Promi
     for (let turn = 0; !isOver; turn++) {
       await sleep(200 + 400 * Math.random());
       const victim = replicas[turn % replicas.length] as ApiProcess;
+      balancer.away.add(victim.port);
       await victim.kill();
       kills++;
       await victim.restart();
+      balancer.away.delete(victim.port);
     }
   })();
   try {
@@ -117,11 +119,6 @@ async function expectShown(looker: ScannerHttp, id: string, {call, progress, res
     const isFinal = STATES[call] === 'SCAN_HAS_FINAL_RESULT';
     expect(bytes.equals(Buffer.from(`{"scan_id":"${id}","skyscan_result":${result},"is_final":${isFinal}}`)), `the result after ${call}`).toBe(true);
   }
-}
-
-/** Whether the API answers to paths of a generation. */
-async function isServed(path: string): Promise<boolean> {
-  return (await rawRequest('GET', balancer.url + path)).status === 200;
 }
 
 interface Run {
@@ -184,13 +181,10 @@ describe('six scanners at once, while one API replica after the other is killed'
   });
 
   test('versions 3.16 to 3.22 do so too, at the address of the first REST version', async () => {
-    const id = await newScan();
-    await play('v3', (await isServed(`/v1/scan/${id}/manifest`)) ? `${balancer.url}/v1` : balancer.url);
+    await play('v3', `${balancer.url}/v1`);
   });
 
-  test.for(['/v0', ''])('versions 3.0.69 to 3.8.2 do so too, at "%s/scan/manifest/ID"', async (prefix, context) => {
-    const id = await newScan();
-    if (!(await isServed(`${prefix}/scan/manifest/${id}`))) return context.skip('the API does not serve version 0 yet');
+  test.for(['/v0', ''])('versions 3.0.69 to 3.8.2 do so too, at "%s/scan/manifest/ID"', async (prefix) => {
     await play('v0', balancer.url + prefix);
   });
 });
@@ -237,10 +231,9 @@ describe('the kill switch', () => {
     expect(run.last).not.toBe('final');
   });
 
-  test('one of version 3.16 to 3.22 stops when it reads STOPPED__', async (context) => {
+  test('one of version 3.16 to 3.22 stops when it reads STOPPED__', async () => {
     const token = randomBytes(16).toString('hex');
     const id = await newScan();
-    if (!(await isServed(`/v1/scan/${id}/manifest`))) return context.skip('the API does not serve version 1 yet');
     await launch(id, token);
     const run = scanner('v3', `${balancer.url}/v1`, id, token, () => false);
     const running = run.scanner.run();
