@@ -25,6 +25,10 @@ export interface ApiConfig {
   readonly trustProxy: boolean;
   /** How long a repeated request is known by its `Idempotency-Key`. */
   readonly idempotencySeconds: number;
+  /** What one search may take: time of its own, manifests and bytes of the answer. */
+  readonly findSeconds: number;
+  readonly findRows: number;
+  readonly findBytes: number;
 }
 
 export interface ControllersConfig {
@@ -95,6 +99,9 @@ const schema = {
       imageDirectory: text(''),
       trustProxy: {type: 'boolean', default: false},
       idempotencySeconds: whole(86_400, 1),
+      findSeconds: amount(5, 0.01),
+      findRows: whole(100_000, 1),
+      findBytes: whole(256 * MIB, MIB),
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -139,6 +146,9 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_IMAGE_DIRECTORY: ['api', 'imageDirectory'],
   SCANPLANE_TRUST_PROXY: ['api', 'trustProxy'],
   SCANPLANE_IDEMPOTENCY_SECONDS: ['api', 'idempotencySeconds'],
+  SCANPLANE_FIND_SECONDS: ['api', 'findSeconds'],
+  SCANPLANE_FIND_ROWS: ['api', 'findRows'],
+  SCANPLANE_FIND_BYTES: ['api', 'findBytes'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],

@@ -6,6 +6,7 @@ import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
 import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
+import type {FindLimits} from './scans/find.ts';
 
 export interface ApiConfig {
   /** The address under which clients reach us, without a slash at the end. */
@@ -18,6 +19,8 @@ export interface ApiConfig {
   readonly trustProxy?: boolean;
   /** How long a repeated request is known by its `Idempotency-Key`; a day unless told. */
   readonly idempotencySeconds?: number;
+  /** What one search may take; 5 s, 100,000 manifests and 256 MiB unless told. */
+  readonly find?: Partial<FindLimits>;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */

@@ -24,7 +24,8 @@ const DRAIN_MS = 5000;
 export async function serveApi(options: ServeOptions, signal: AbortSignal): Promise<void> {
   const {config, database, clock, log} = options;
   const {bodyLimitBytes, imageDirectory, trustProxy, idempotencySeconds} = config;
-  const common = {publicAddress: publicAddress(config), bodyLimitBytes, trustProxy, idempotencySeconds};
+  const find = {seconds: config.findSeconds, rows: config.findRows, bytes: config.findBytes};
+  const common = {publicAddress: publicAddress(config), bodyLimitBytes, trustProxy, idempotencySeconds, find};
   const settings = {...common, ...(imageDirectory === '' ? {} : {imageDirectory})};
   const app = createApp({...database, clock, log, config: settings});
   const server: Server = app.listen(config.port, config.host);

@@ -2,7 +2,7 @@ import {findScan} from '../compare-and-set.ts';
 import {DEFAULT_BODY_LIMIT_BYTES} from '../deps.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite, requireEtcd} from '../freshness.ts';
-import {encodeJson, encodeList} from '../json/raw-json.ts';
+import {encodeJson} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
 import {projectManifest, projectionOf} from '../projection.ts';
 import {readResult} from '../result/present.ts';
@@ -16,13 +16,17 @@ import {requireVisible} from '../visibility.ts';
 import {createScan} from './create.ts';
 import {deleteScan} from './delete.ts';
 import {DockerTags} from './docker-tag.ts';
-import {findManifests} from './find.ts';
+import {FindAnswers} from './find-answer.ts';
 import {presentBacklog, presentRequest} from './present.ts';
 import {checkCreateScan, checkDeleteScan, checkFindScans} from './schema.ts';
+
+/** Largest body of a search: some 20,000 scan ids. Compiling its filter is one go. */
+const FILTER_BODY_BYTES = 1024 * 1024;
 
 /** Asking for scans, finding them, and taking them back. */
 export function scanRoutes(deps: RouteDeps): Route[] {
   const tags = new DockerTags(deps.config.imageDirectory, deps.clock);
+  const finds = new FindAnswers(deps);
   const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
   return [
     {method: 'get', path: '/', roles: ['user'], handle: async () => ({})},
@@ -45,11 +49,9 @@ export function scanRoutes(deps: RouteDeps): Route[] {
       path: '/scans/find',
       roles: ['user'],
       handle: async ({ctx}) => {
-        const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
+        const bytes = await readJsonBytes(ctx, FILTER_BODY_BYTES);
         if (bytes === undefined) throw missingBody();
-        const body = checkFindScans(parseJson(bytes));
-        await freshForRead(deps, ctx);
-        return encodeList('manifests', findManifests(deps.cache.scans, body));
+        await finds.answer(ctx, checkFindScans(parseJson(bytes)));
       },
     },
     {

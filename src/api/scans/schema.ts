@@ -139,11 +139,21 @@ export interface FindScansBody {
   readonly filter: Readonly<Record<string, unknown>>;
   readonly include_deleted?: boolean;
   readonly manifest_projection?: string | readonly string[];
+  /** Our addition: at most so many manifests in the answer. */
+  readonly limit?: number;
+  /** Our addition: only scans with a later id than this. */
+  readonly after?: string;
 }
 
 export const checkFindScans = bodyCheck<FindScansBody>({
   type: 'object',
   additionalProperties: false,
   required: ['filter'],
-  properties: {filter: {type: 'object'}, include_deleted: {type: 'boolean'}, manifest_projection: projectionSchema},
+  properties: {
+    filter: {type: 'object'},
+    include_deleted: {type: 'boolean'},
+    manifest_projection: projectionSchema,
+    limit: {type: 'integer', minimum: 1, maximum: 100_000},
+    after: {type: 'string', maxLength: 128},
+  },
 });
