@@ -24,7 +24,7 @@ async function merge<T>(
 ): Promise<T[]> {
   const out: T[] = [];
   const total = left.length + right.length;
-  for (let l = 0, r = 0; l + r < total; ) {
+  for (let l = 0, r = 0; l + r < total;) {
     const isLeft = r === right.length || (l < left.length && compare(left[l] as T, right[r] as T) <= 0);
     out.push(isLeft ? (left[l++] as T) : (right[r++] as T));
     if (out.length % STEP === 0) await pause();

@@ -14,7 +14,7 @@ export interface IndexHint {
 /** A compiled filter over manifests. */
 export interface ScanFilter {
   /** @throws ControlPlaneError `invalid`: it would take too long on this scan */
-  matches(scan: Scan): boolean;
+  readonly matches: (scan: Scan) => boolean;
   /** Equalities that every match fulfils and that the cache has an index for: each narrows the search by itself. */
   readonly indexed: readonly IndexHint[];
   /** The one id that can match, when the filter names it. */
@@ -23,14 +23,21 @@ export interface ScanFilter {
 
 /** Compiles a MongoDB filter over manifests. @throws ControlPlaneError `invalid`, naming the operator that is not offered or used wrongly */
 export function compileScanFilter(filter: Readonly<Record<string, unknown>>): ScanFilter {
-  const {matches, equalities} = compileFilter(filter, readManifest);
+  const {matches, equalities} = compileFilter(filter, manifestReader());
   const indexed = indexedIn(equalities);
   const id = equalities.get('scan_id');
   return {matches, indexed, ...(typeof id === 'string' ? {id} : {})};
 }
 
-function readManifest(scan: Scan, name: string): unknown {
-  return isManifestField(name) ? manifestField(scan, name) : undefined;
+/** Reads fields of manifests. The one that is built from many others is built once per scan, however many conditions ask for it. */
+function manifestReader(): (scan: Scan, name: string) => unknown {
+  let built: {readonly scan: Scan; readonly text: unknown} | undefined;
+  return (scan, name) => {
+    if (!isManifestField(name)) return undefined;
+    if (name !== 'scanner_server_args') return manifestField(scan, name);
+    if (built?.scan !== scan) built = {scan, text: manifestField(scan, name)};
+    return built.text;
+  };
 }
 
 function indexedIn(equal: ReadonlyMap<string, unknown>): IndexHint[] {

@@ -31,14 +31,19 @@ function find(body: FindScansBody, limits: Partial<FindLimits> = {}, isWanted = 
   return findScans(scans, body, new Pace(turns, systemClock, isWanted), {...LIMITS, ...limits});
 }
 
-/** The longest that anything else had to wait for the event loop while `work` ran, in milliseconds. */
-async function longestWaitDuring(work: Promise<unknown>): Promise<number> {
+function threadMs(): number {
+  const {user, system} = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+/** The longest that this thread worked in one turn of the event loop while `work` ran, in milliseconds of processor time: what other processes take does not count. */
+async function longestTurnDuring(work: Promise<unknown>): Promise<number> {
   let isDone = false;
   let longest = 0;
   const watching = (async () => {
-    for (let last = performance.now(); !isDone; ) {
+    for (let last = threadMs(); !isDone;) {
       await new Promise((resolve) => setImmediate(resolve));
-      const now = performance.now();
+      const now = threadMs();
       longest = Math.max(longest, now - last);
       last = now;
     }
@@ -59,21 +64,21 @@ describe('a search among 100,000 scans', () => {
   test.each<[string, FindScansBody]>([
     ['all', {filter: {}}],
     ['nothing', {filter: {$or: Array.from({length: 50}, (_, n) => ({scan_id: `${n}`}))}}],
-    ['a regular expression', {filter: {scanner_server_args: {$regex: '(a|b)*c+$'}}, limit: 500}],
+    ['a regular expression', {filter: {scan_id: {$regex: '(s|0)*[1-3]+$'}}, limit: 500}],
     ['pages', {filter: {priority: 3}, limit: 10, after: 's050000'}],
   ])('never holds the event loop for long: %s', async (_, body) => {
     await find(body); // Compiled by then.
     const four = Promise.all([find(body), find(body), find(body), find(body)]);
-    // Other processes of this machine may take its processors away in one try; hardly in three.
-    const waits = [await longestWaitDuring(four), await longestWaitDuring(find(body)), await longestWaitDuring(find(body))];
-    expect(Math.min(...waits)).toBeLessThan(50);
+    // The first may meet a collection of all garbage, of other tests too.
+    const turnsTaken = [await longestTurnDuring(four), await longestTurnDuring(find(body))];
+    expect(Math.min(...turnsTaken)).toBeLessThan(50);
   });
 
   test('gives page after page what it would give at once', async () => {
     const body = {filter: {priority: {$in: [1, 2]}}};
     const whole = await find(body);
     const ids: string[] = [];
-    for (let after: string | undefined = ''; after !== undefined; ) {
+    for (let after: string | undefined = ''; after !== undefined;) {
       const page: Found = await find({...body, limit: 3000, after});
       expect(page.scans.length).toBeLessThanOrEqual(3000);
       ids.push(...page.scans.map((scan) => scan.id));

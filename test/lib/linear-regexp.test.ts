@@ -16,7 +16,8 @@ test('20,000 random patterns match what Node lets them match', () => {
     if (kind < 0.75) return `(${pattern(depth - 1)}|${pattern(depth - 1)})`;
     return `(?:${pattern(depth - 1)})${one(['*', '+', '?', '{2}', '{1,}', '{0,2}', '*?', '+?'])}`;
   };
-  const text = (): string => Array.from({length: Math.floor(random() * 8)}, () => one(['a', 'b', 'c', 'A', '1', ' ', '\n', 'é', '.', '€', 'É'])).join('');
+  const text = (): string =>
+    Array.from({length: Math.floor(random() * 8)}, () => one(['a', 'b', 'c', 'A', '1', ' ', '\n', 'é', '.', '€', 'É'])).join('');
   let hits = 0;
   const wrong: unknown[] = [];
   for (let n = 0; n < 20_000; n++) {

@@ -120,6 +120,15 @@ describe('a filter', () => {
     expect(matches(filter)).toBe(expected);
   });
 
+  test('many conditions on a large or a computed field take no longer than the bound', () => {
+    const large = aScan({spec: entry(aSpec({classifiers: {text: 'a'.repeat(500_000)}}))}) as Scan;
+    const conditions = (field: string): Record<string, unknown> => ({$nor: Array.from({length: 1000}, (_, n) => ({[field]: {$regex: `b${n}`}}))});
+    expect(refusalOf(() => compileScanFilter(conditions('classifiers.text')).matches(large))).toContain('takes more than');
+    const from = performance.now();
+    expect(compileScanFilter({$nor: Array.from({length: 50_000}, (_, n) => ({scanner_server_args: `${n}`}))}).matches(large)).toBe(true);
+    expect(performance.now() - from).toBeLessThan(2000);
+  });
+
   test('a filter that takes too long on one scan is refused', () => {
     const text = 'a'.repeat(200_000);
     const long = aScan({spec: entry(aSpec({classifiers: {text}}))}) as Scan;

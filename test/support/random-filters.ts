@@ -95,7 +95,24 @@ export class RandomFilters {
   }
 
   #operator(operators: Filter, value: unknown, depth: number): void {
-    const name = this.#one(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte', '$in', '$nin', '$exists', '$type', '$mod', '$regex', '$size', '$all', '$elemMatch', '$not']);
+    const name = this.#one([
+      '$eq',
+      '$ne',
+      '$gt',
+      '$gte',
+      '$lt',
+      '$lte',
+      '$in',
+      '$nin',
+      '$exists',
+      '$type',
+      '$mod',
+      '$regex',
+      '$size',
+      '$all',
+      '$elemMatch',
+      '$not',
+    ]);
     switch (name) {
       case '$in':
       case '$nin':

@@ -52,7 +52,7 @@ export interface ListOptions {
   /** Largest answer; the first item is written in any case. */
   readonly limitBytes: number;
   /** Called after each item; may let other requests run. What it throws ends the writing. */
-  pause(): Promise<void> | undefined;
+  readonly pause: () => Promise<void> | undefined;
 }
 
 export interface EncodedList {

@@ -50,7 +50,7 @@ export async function findScans(scans: ScanTable, body: FindScansBody, pace: Pac
     // Records are replaced, never changed: these stay what they are now, however long the search takes.
     const records = [...candidates(scans, filter)].filter(isScan);
     const search = new Search(filter, pace, limits);
-    const part = isPaged ? await search.page(records, body.after ?? '', body.limit ?? limits.rows) : await search.all(records);
+    const part = isPaged ? await search.page(records, body.after ?? '', Math.min(body.limit ?? limits.rows, limits.rows)) : await search.all(records);
     return {projection, isPaged, ...part};
   });
 }

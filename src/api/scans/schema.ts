@@ -139,7 +139,7 @@ export interface FindScansBody {
   readonly filter: Readonly<Record<string, unknown>>;
   readonly include_deleted?: boolean;
   readonly manifest_projection?: string | readonly string[];
-  /** Our addition: at most so many manifests in the answer. */
+  /** Our addition: at most so many manifests in the answer; a large one is taken for the most that there may be. */
   readonly limit?: number;
   /** Our addition: only scans with a later id than this. */
   readonly after?: string;
@@ -153,7 +153,7 @@ export const checkFindScans = bodyCheck<FindScansBody>({
     filter: {type: 'object'},
     include_deleted: {type: 'boolean'},
     manifest_projection: projectionSchema,
-    limit: {type: 'integer', minimum: 1, maximum: 100_000},
+    limit: {type: 'integer', minimum: 1},
     after: {type: 'string', maxLength: 128},
   },
 });

@@ -16,6 +16,8 @@ const FLAGS = /^[imsxu]*$/;
 export class LinearRegExp {
   readonly #program: readonly Instruction[];
   readonly #literal: string | undefined;
+  #now: Threads;
+  #then: Threads;
 
   /** @throws PatternError `options` or `pattern` cannot be used; the message says why */
   constructor(pattern: string, options = '') {
@@ -25,6 +27,8 @@ export class LinearRegExp {
     const anyCase = flags.i || /^\(\?[msx]*i/.test(pattern);
     this.#program = writeProgram(parsePattern(pattern, flags), anyCase);
     this.#literal = literalOf(this.#program);
+    this.#now = new Threads(this.#program);
+    this.#then = new Threads(this.#program);
   }
 
   /** How large it is, in instructions. */
@@ -34,18 +38,22 @@ export class LinearRegExp {
 
   /** Whether `text` matches somewhere. @param spend told of the steps taken; what it throws ends the search */
   test(text: string, spend: (steps: number) => void): boolean {
-    if (this.#literal !== undefined) return text.includes(this.#literal);
+    if (this.#literal !== undefined) {
+      spend(1 + (text.length >> 4)); // Node compares many characters at once.
+      return text.includes(this.#literal);
+    }
     const program = this.#program;
-    let now = new Threads(program);
-    let then = new Threads(program);
+    this.#now.clear();
     let before = -1;
     let code = text.length > 0 ? (text.codePointAt(0) as number) : -1;
     const isAnchored = program[0]?.op === 'at' && program[0].place === 'text start';
-    for (let at = 0; ; ) {
+    for (let at = 0; ;) {
       const length = code > 0xffff ? 2 : 1;
       const after = at + length < text.length ? (text.codePointAt(at + length) as number) : -1;
       // A match may begin anywhere; one that has begun earlier is no better, since only its being there counts.
+      const [now, then] = [this.#now, this.#then];
       if (at === 0 || !isAnchored) now.add(0, before, code, after);
+      spend(1 + now.visited + now.count);
       if (now.isDone) return true;
       if (code === -1 || (isAnchored && now.count === 0)) return false;
       const next = at + length < text.length ? after : -1;
@@ -55,8 +63,7 @@ export class LinearRegExp {
         const instruction = program[now.list[i] as number] as Instruction;
         if (instruction.op === 'take' && instruction.set.has(code)) then.add((now.list[i] as number) + 1, code, next, afterNext);
       }
-      spend(1 + now.count + then.visited);
-      [now, then] = [then, now];
+      [this.#now, this.#then] = [then, now];
       before = code;
       code = next;
       at += length;

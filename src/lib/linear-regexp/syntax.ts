@@ -67,7 +67,9 @@ const MAX_COUNT = 1000;
  */
 export function parsePattern(pattern: string, flags: Flags): Node {
   const inline = /^\(\?([imsx]+)\)/.exec(pattern);
-  const all = inline === null ? flags : {...flags, ...Object.fromEntries([...(inline[1] as string)].map((flag) => [flag, true]))};
+  const more = inline?.[1] ?? '';
+  const has = (flag: keyof Flags): boolean => flags[flag] || more.includes(flag);
+  const all = {i: has('i'), m: has('m'), s: has('s'), x: has('x')};
   return new Parser(pattern.slice(inline?.[0].length ?? 0), all).parse();
 }
 

@@ -10,7 +10,7 @@ import {Work} from './work.ts';
 /** What a filter has; of a document's field that is missing, `undefined`. */
 export interface Filter<D> {
   /** @throws ControlPlaneError `invalid`: it would take too long on this document */
-  matches(document: D): boolean;
+  readonly matches: (document: D) => boolean;
   /** Equalities that hold for every match: path → value. */
   readonly equalities: ReadonlyMap<string, unknown>;
 }

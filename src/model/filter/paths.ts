@@ -39,14 +39,7 @@ export function someAt(value: unknown, path: Path, from: number, isOfWhole: bool
   return test(undefined);
 }
 
-function someIn(
-  array: readonly unknown[],
-  path: Path,
-  from: number,
-  isOfWhole: boolean,
-  test: (value: unknown) => boolean,
-  work: Work,
-): boolean {
+function someIn(array: readonly unknown[], path: Path, from: number, isOfWhole: boolean, test: (value: unknown) => boolean, work: Work): boolean {
   work.spend(array.length);
   for (const each of array) if (isPlainObject(each) && someAt(each, path, from, isOfWhole, test, work)) return true;
   const place = path.places[from] as number;
