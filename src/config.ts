@@ -35,6 +35,10 @@ export interface ApiConfig {
   readonly trustProxy: boolean;
   /** How long a repeated request is known by its `Idempotency-Key`. */
   readonly idempotencySeconds: number;
+  /** What one search may take: time of its own, manifests and bytes of the answer. */
+  readonly findSeconds: number;
+  readonly findRows: number;
+  readonly findBytes: number;
   /** Tags of the scanner's images, where they do not lie in a directory. */
   readonly images: readonly string[];
   /** The oldest release that may be asked for, as X.Y.Z; empty: any. */
@@ -143,6 +147,9 @@ const schema = {
       texts: {enum: TEXT_SET_NAMES, default: 'v2-main'},
       images: {type: 'array', items: {type: 'string', minLength: 1}, default: []},
       minImageTag: {type: 'string', pattern: '^([vV]?\\d+\\.\\d+\\.\\d+)?$', default: ''},
+      findSeconds: amount(5, 0.01),
+      findRows: whole(100_000, 1),
+      findBytes: whole(256 * MIB, MIB),
     }),
     auth: section({
       methods: {type: 'array', uniqueItems: true, items: {enum: AUTH_METHODS}, default: []},
@@ -201,6 +208,9 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_IMAGE_DIRECTORY: ['api', 'imageDirectory'],
   SCANPLANE_TRUST_PROXY: ['api', 'trustProxy'],
   SCANPLANE_IDEMPOTENCY_SECONDS: ['api', 'idempotencySeconds'],
+  SCANPLANE_FIND_SECONDS: ['api', 'findSeconds'],
+  SCANPLANE_FIND_ROWS: ['api', 'findRows'],
+  SCANPLANE_FIND_BYTES: ['api', 'findBytes'],
   SCANPLANE_TEXTS: ['api', 'texts'],
   SCANPLANE_IMAGES: ['api', 'images'],
   SCANPLANE_MIN_IMAGE_TAG: ['api', 'minImageTag'],

@@ -11,6 +11,7 @@ import type {Authenticator} from './auth/authenticator.ts';
 import type {Generation} from './generation.ts';
 import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
+import type {FindLimits} from './scans/find.ts';
 import type {TextSet} from './texts/text-set.ts';
 
 export interface ApiConfig {
@@ -32,6 +33,8 @@ export interface ApiConfig {
   readonly minImageTag?: string;
   /** What Kubernetes jobs are made of. */
   readonly k8sJob?: K8sJobSettings;
+  /** What one search may take; 5 s, 100,000 manifests and 256 MiB unless told. */
+  readonly find?: Partial<FindLimits>;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */

@@ -42,8 +42,9 @@ const DRAIN_MS = 5000;
 export async function serveApi(options: ServeOptions, signal: AbortSignal): Promise<void> {
   const {config, database, clock, log, ewms, k8sJob, authenticator} = options;
   const {bodyLimitBytes, imageDirectory, images, minImageTag, trustProxy, idempotencySeconds, texts} = config;
+  const find = {seconds: config.findSeconds, rows: config.findRows, bytes: config.findBytes};
   const settings = {
-    ...{publicAddress: publicAddress(config), bodyLimitBytes, minImageTag, trustProxy, idempotencySeconds, texts},
+    ...{publicAddress: publicAddress(config), bodyLimitBytes, minImageTag, trustProxy, idempotencySeconds, texts, find},
     ...(imageDirectory === '' ? {} : {imageDirectory}),
     ...(images.length === 0 ? {} : {images}),
     ...(k8sJob === undefined ? {} : {k8sJob}),

@@ -184,6 +184,17 @@ test('an answer carries stored text as it is, at the first and the second level'
 test('a long list is written in steps, and reads as one', async () => {
   for (const length of [0, 1, 200, 401]) {
     const items = Array.from({length}, (_, i) => ({i}));
-    expect(JSON.parse((await encodeList('items', items)).toString())).toEqual({items});
+    const {parts, ...counts} = await encodeList('items', items, {limitBytes: Infinity, pause: () => undefined});
+    expect(JSON.parse(Buffer.concat(parts).toString())).toEqual({items});
+    expect(counts).toEqual({bytes: Buffer.concat(parts).length, count: length, isWhole: true});
   }
+});
+
+test('a list ends where its bytes are used up, after one item at least', async () => {
+  const written = async (limitBytes: number): Promise<unknown> => {
+    const {parts, count, isWhole} = await encodeList('a', ['xx', 'yy', 'zz'], {limitBytes, pause: () => undefined});
+    return [Buffer.concat(parts).toString(), count, isWhole];
+  };
+  expect(await written(1)).toEqual(['{"a":["xx"]}', 1, false]);
+  expect(await written(16)).toEqual(['{"a":["xx","yy"]}', 2, false]);
 });

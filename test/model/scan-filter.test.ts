@@ -61,28 +61,93 @@ describe('a filter', () => {
   });
 
   test.each<[string, Record<string, unknown>]>([
-    ['$where', {$where: 'while(1);'}],
-    ['$regex', {scan_id: {$regex: '^s'}}],
-    ['$nor', {$nor: [{scan_id: 's1'}]}],
-    ['$not', {priority: {$not: {$gt: 1}}}],
-    ['$in', {priority: {$in: 5}}],
-    ['$or', {$or: []}],
-    ['$and', {$and: [1]}],
-    ['$elemMatch', {$or: [{scan_id: 's1'}, {x: {$elemMatch: {}}}]}],
-  ])('names the operator it cannot use: %s', (operator, filter) => {
-    const thrown = (() => {
-      try {
-        compileScanFilter(filter);
-        return undefined;
-      } catch (err) {
-        return err;
-      }
-    })();
-    expect(thrown).toBeInstanceOf(ControlPlaneError);
-    expect((thrown as ControlPlaneError).code).toBe('invalid');
-    expect((thrown as ControlPlaneError).detail).toContain(operator);
+    ['$where is not supported', {$where: 'while(1);'}],
+    ['$expr is not supported', {$expr: {$gt: ['$a', 1]}}],
+    ['$text is not supported', {$text: {$search: 'x'}}],
+    ['$where is not supported', {scan_id: {$where: '1'}}],
+    ['$gt is not supported', {$gt: 1}],
+    ['$jsonSchema is not supported', {scan_metadata: {$elemMatch: {$jsonSchema: {}}}}],
+    ['$or needs a non-empty array of filters', {$or: []}],
+    ['$and needs a non-empty array of filters', {$and: [1]}],
+    ['$nor needs a non-empty array of filters', {$nor: {scan_id: 's1'}}],
+    ['$in needs an array', {priority: {$in: 5}}],
+    ['$nin needs values, not operators', {priority: {$nin: [{$gt: 1}]}}],
+    ['$not needs an object of operators', {priority: {$not: 5}}],
+    ['$not needs an object of operators', {priority: {$not: {}}}],
+    ['$gt stands beside the field a', {priority: {$gt: 1, a: 2}}],
+    ['$mod needs an array of two numbers, the divisor and the remainder', {priority: {$mod: [2]}}],
+    ['$mod needs an array of two numbers, the divisor and the remainder', {priority: {$mod: ['2', 0]}}],
+    ['$mod needs a divisor other than 0', {priority: {$mod: [0.5, 0]}}],
+    ['$size needs a whole number, 0 or more', {priority: {$size: -1}}],
+    ['$size needs a whole number, 0 or more', {priority: {$size: '1'}}],
+    ['$type knows no type text', {priority: {$type: 'text'}}],
+    ['$type knows no type object', {priority: {$type: {}}}],
+    ['$type needs a type', {priority: {$type: []}}],
+    ['$all needs an array', {priority: {$all: 1}}],
+    ['$all needs values, or $elemMatch in each place', {priority: {$all: [{$gt: 1}]}}],
+    ['$all needs values, or $elemMatch in each place', {priority: {$all: [{$elemMatch: {$gt: 1}}, 1]}}],
+    ['$elemMatch needs an object', {priority: {$elemMatch: 1}}],
+    ['$regex needs a string', {scan_id: {$regex: 1}}],
+    ['$options needs $regex beside it', {scan_id: {$options: 'i'}}],
+    ['$options needs a string', {scan_id: {$regex: 'a', $options: 1}}],
+    ['$regex cannot use this pattern: it has an option other than i, m, s, x, u: g', {scan_id: {$regex: 'a', $options: 'g'}}],
+    ['$regex cannot use this pattern: it has a group without an end', {scan_id: {$regex: '(a'}}],
+    ['$regex cannot use this pattern: it looks around, which is not offered', {scan_id: {$not: {$regex: '(?=a)'}}}],
+    ['$regex cannot use this pattern: it refers back with \\1, which is not offered', {scan_id: {$regex: '(a)\\1'}}],
+    ['$regex has too many and too large patterns in this filter', {$or: Array.from({length: 20}, () => ({scan_id: {$regex: 'a{900}'}}))}],
+  ])('refused, by the operator and why: %s', (reason, filter) => {
+    expect(refusalOf(() => compileScanFilter(filter))).toBe(`filter operator ${reason}`);
+  });
+
+  test.each<[boolean, Record<string, unknown>]>([
+    [true, {scan_id: {$regex: '^S\\d$', $options: 'i'}}],
+    [false, {priority: {$regex: '5'}}],
+    [true, {$nor: [{scan_id: 's2'}, {priority: {$lt: 5}}]}],
+    [true, {priority: {$not: {$gt: 5}}}],
+    [true, {'no.such.field': {$not: {$gt: 5}}}],
+    [true, {priority: {$nin: [1, 2]}}],
+    [true, {'event_metadata.mjd': {$type: 'double'}}],
+    [true, {'event_metadata.event_type': {$type: ['bool', 2]}}],
+    [true, {priority: {$mod: [2, 1]}}],
+    [true, {'scan_metadata.list': {$size: 3}}],
+    [true, {'scan_metadata.list': {$all: [1, 2]}}],
+    [false, {'scan_metadata.list': {$all: []}}],
+    [true, {'scan_metadata.list': {$elemMatch: {$gt: 1, $lt: 3}}}],
+    [true, {'scan_metadata.list': {$elemMatch: {deep: {$in: ['u', 'v']}}}}],
+    [true, {'scan_metadata.list': {$all: [{$elemMatch: {$gt: 1}}, {$elemMatch: {deep: 'v'}}]}}],
+    [true, {classifiers: {bar: 'x', none: null, foo: 1}}],
+  ])('matches with every operator: %s: %j', (expected, filter) => {
+    expect(matches(filter)).toBe(expected);
+  });
+
+  test('many conditions on a large or a computed field take no longer than the bound', () => {
+    const large = aScan({spec: entry(aSpec({classifiers: {text: 'a'.repeat(500_000)}}))}) as Scan;
+    const conditions = (field: string): Record<string, unknown> => ({$nor: Array.from({length: 1000}, (_, n) => ({[field]: {$regex: `b${n}`}}))});
+    expect(refusalOf(() => compileScanFilter(conditions('classifiers.text')).matches(large))).toContain('takes more than');
+    const from = performance.now();
+    expect(compileScanFilter({$nor: Array.from({length: 50_000}, (_, n) => ({scanner_server_args: `${n}`}))}).matches(large)).toBe(true);
+    expect(performance.now() - from).toBeLessThan(2000);
+  });
+
+  test('a filter that takes too long on one scan is refused', () => {
+    const text = 'a'.repeat(200_000);
+    const long = aScan({spec: entry(aSpec({classifiers: {text}}))}) as Scan;
+    const filter = compileScanFilter({'classifiers.text': {$regex: '(a?){50}b'}});
+    expect(refusalOf(() => filter.matches(long))).toBe('filter takes more than 2000000 steps on one document');
+    expect(compileScanFilter({'classifiers.text': {$regex: 'a{3}$'}}).matches(long)).toBe(true);
   });
 });
+
+function refusalOf(step: () => unknown): string {
+  try {
+    step();
+  } catch (err) {
+    expect(err).toBeInstanceOf(ControlPlaneError);
+    expect((err as ControlPlaneError).code).toBe('invalid');
+    return (err as ControlPlaneError).detail;
+  }
+  return 'accepted';
+}
 
 describe('what narrows a search', () => {
   test('equalities on indexed fields, also inside $and, never inside $or', () => {

@@ -90,22 +90,50 @@ function hasRaw(value: unknown): value is JsonMembers {
   );
 }
 
-/** Items written between two looks at other requests: a few milliseconds of work. */
-const SLICE_ITEMS = 200;
+/** Characters that are gathered before they become bytes. */
+const CHUNK_CHARS = 65_536;
 
-/** `{"<name>": [items]}` as JSON bytes, letting other requests run in between. */
-export async function encodeList(name: string, items: Iterable<unknown>): Promise<Buffer> {
+export interface ListOptions {
+  /** Largest answer; the first item is written in any case. */
+  readonly limitBytes: number;
+  /** Called after each item; may let other requests run. What it throws ends the writing. */
+  readonly pause: () => Promise<void> | undefined;
+}
+
+export interface EncodedList {
+  readonly parts: readonly Buffer[];
+  readonly bytes: number;
+  /** Items written: fewer than there are when the limit was met. */
+  readonly count: number;
+  readonly isWhole: boolean;
+}
+
+/** `{"<name>": [items]}` as JSON bytes, as many items as the limit allows. */
+export async function encodeList(name: string, items: Iterable<unknown>, {limitBytes, pause}: ListOptions): Promise<EncodedList> {
   const parts: Buffer[] = [];
-  let text = `{${JSON.stringify(name)}:[`;
+  let bytes = 0;
   let count = 0;
-  for (const item of items) {
-    if (count > 0) text += ',';
-    text += looseJson(item);
-    count++;
-    if (count % SLICE_ITEMS > 0) continue;
-    parts.push(Buffer.from(text));
+  let text = `{${JSON.stringify(name)}:[`;
+  let isWhole = true;
+  const flush = (): void => {
+    const part = Buffer.from(text);
+    parts.push(part);
+    bytes += part.length;
     text = '';
-    await new Promise((resolve) => setImmediate(resolve));
+  };
+  for (const item of items) {
+    const json = looseJson(item);
+    // Characters are at least as many bytes; what this lets through beyond the limit is less than one chunk's worth.
+    if (count > 0 && bytes + text.length + json.length > limitBytes) {
+      isWhole = false;
+      break;
+    }
+    text += count > 0 ? `,${json}` : json;
+    count++;
+    if (text.length > CHUNK_CHARS) flush();
+    await pause();
   }
-  return Buffer.concat([...parts, Buffer.from(`${text}]}`)]);
+  text += ']}';
+  flush();
+  return {parts, bytes, count, isWhole};
 }

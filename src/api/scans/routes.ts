@@ -2,7 +2,7 @@ import {findScan} from '../compare-and-set.ts';
 import {DEFAULT_BODY_LIMIT_BYTES} from '../deps.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite, requireEtcd} from '../freshness.ts';
-import {encodeJson, encodeList} from '../json/raw-json.ts';
+import {encodeJson} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readArguments, readJsonBytes} from '../middleware/body.ts';
 import {projectedManifestSchema} from '../manifest/schema.ts';
 import {emptyObject} from '../openapi/common.ts';
@@ -20,7 +20,7 @@ import {parseCreateBody} from './create-body.ts';
 import {createScan} from './create.ts';
 import {deleteScan} from './delete.ts';
 import {DockerTags} from './docker-tag.ts';
-import {findManifests} from './find.ts';
+import {FindAnswers, NEXT_AFTER} from './find-answer.ts';
 import {presentBacklog, presentRequest} from './present.ts';
 import {
   backlogAnswer,
@@ -33,9 +33,13 @@ import {
   scanRequestSchema,
 } from './schema.ts';
 
+/** Largest body of a search: some 20,000 scan ids. Compiling its filter is one go. */
+const FILTER_BODY_BYTES = 1024 * 1024;
+
 /** Asking for scans, finding them, and taking them back. */
 export function scanRoutes(deps: RouteDeps): DescribedRoute[] {
   const tags = new DockerTags(deps.config, deps.clock);
+  const finds = new FindAnswers(deps);
   const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
   return [
     {method: 'get', path: '/', roles: ['user'], summary: 'Answers, and does nothing else.', answer: emptyObject, handle: async () => ({})},
@@ -64,12 +68,11 @@ export function scanRoutes(deps: RouteDeps): DescribedRoute[] {
       summary: 'The manifests that match a MongoDB filter, oldest first; unless fields are asked for, without those that were large once.',
       body: checkFindScans,
       answer: foundScansAnswer,
+      answerHeaders: [{name: NEXT_AFTER, schema: {type: 'string'}, description: 'What to send as `after` to get the next page.'}],
       handle: async ({ctx}) => {
-        const bytes = await readJsonBytes(ctx, SMALL_BODY_BYTES);
+        const bytes = await readJsonBytes(ctx, FILTER_BODY_BYTES);
         if (bytes === undefined) throw missingBody();
-        const body = checkFindScans(parseJson(bytes));
-        await freshForRead(deps, ctx);
-        return encodeList('manifests', findManifests(deps.cache.scans, body));
+        await finds.answer(ctx, checkFindScans(parseJson(bytes)));
       },
     },
     {

@@ -146,13 +146,23 @@ export interface FindScansBody {
   readonly filter: Readonly<Record<string, unknown>>;
   readonly include_deleted?: boolean;
   readonly manifest_projection?: string | readonly string[];
+  /** Our addition: at most so many manifests in the answer; a large one is taken for the most that there may be. */
+  readonly limit?: number;
+  /** Our addition: only scans with a later id than this. */
+  readonly after?: string;
 }
 
 export const checkFindScans = bodyCheck<FindScansBody>({
   type: 'object',
   additionalProperties: false,
   required: ['filter'],
-  properties: {filter: freeFormObject, include_deleted: {type: 'boolean'}, manifest_projection: projectionSchema},
+  properties: {
+    filter: freeFormObject,
+    include_deleted: {type: 'boolean'},
+    manifest_projection: projectionSchema,
+    limit: {type: 'integer', minimum: 1},
+    after: {type: 'string', maxLength: 128},
+  },
 });
 
 /** @see SkyDriver 2.x ManifestAndResultResponse */

@@ -1,13 +1,11 @@
 import {workersAreDone} from '../../model/older-codes.ts';
-import {isScan} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {findScan} from '../compare-and-set.ts';
 import {DEFAULT_BODY_LIMIT_BYTES} from '../deps.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite, requireEtcd} from '../freshness.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
-import {encodeJson, encodeList} from '../json/raw-json.ts';
-import type {JsonMembers} from '../json/raw-json.ts';
+import {encodeJson} from '../json/raw-json.ts';
 import {SMALL_BODY_BYTES, readArguments} from '../middleware/body.ts';
 import {readOlderBody, readOlderBytes, requireDict} from '../older/body.ts';
 import {eventAsSent, olderProjectionOf, olderView, readV1Manifest} from '../older/manifest.ts';
@@ -17,10 +15,9 @@ import type {Route} from '../route.ts';
 import {deleteScan} from '../scans/delete.ts';
 import {parseCreateBody} from '../scans/create-body.ts';
 import {DockerTags} from '../scans/docker-tag.ts';
-import {findManifests} from '../scans/find.ts';
+import {FindAnswers} from '../scans/find-answer.ts';
 import {presentBacklog} from '../scans/present.ts';
 import {rescan} from '../scans/rescan.ts';
-import type {FindScansBody} from '../scans/schema.ts';
 import {requireVisible} from '../visibility.ts';
 import {createV1Scan} from './create.ts';
 import {checkCreateV1, checkDeleteV1, checkFindV1, checkRescanV1} from './schema.ts';
@@ -33,6 +30,7 @@ const FIND_FIELDS: ReadonlySet<string> = new Set(V1_FIELDS.filter((field) => !LA
 export function v1ScanRoutes(deps: RouteDeps): Route[] {
   // A minimum is of releases that speak version 2.
   const tags = new DockerTags({...deps.config, minImageTag: ''}, deps.clock);
+  const finds = new FindAnswers(deps);
   const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
   return [
     {method: 'get', path: '/', roles: ['user'], handle: async () => ({})},
@@ -56,8 +54,11 @@ export function v1ScanRoutes(deps: RouteDeps): Route[] {
       roles: ['user'],
       handle: async ({ctx}) => {
         const body = checkFindV1((await readOlderBody(ctx, SMALL_BODY_BYTES)).value);
-        await freshForRead(deps, ctx);
-        return encodeList('manifests', foundManifests(deps, body));
+        // The filter is over the newest manifest's fields. The event is never among what is found: it would be read for each scan.
+        const projection = olderProjectionOf(body.manifest_projection);
+        const wanted = projection === undefined || projection.has('*') ? FIND_FIELDS : projection;
+        const {manifest_projection: _, ...search} = body;
+        await finds.answer(ctx, search, (scan) => presentV1Manifest(scan, olderView(deps), wanted));
       },
     },
     {
@@ -108,14 +109,4 @@ export function v1ScanRoutes(deps: RouteDeps): Route[] {
       },
     },
   ];
-}
-
-/** The filter is over the newest manifest's fields. The event is never among what is found: it would be read for each scan. */
-function* foundManifests(deps: RouteDeps, body: FindScansBody): Iterable<JsonMembers> {
-  const projection = olderProjectionOf(body.manifest_projection);
-  const wanted = projection === undefined || projection.has('*') ? FIND_FIELDS : projection;
-  for (const {scan_id} of findManifests(deps.cache.scans, {...body, manifest_projection: ['scan_id']})) {
-    const scan = deps.cache.scans.get(scan_id ?? '');
-    if (isScan(scan)) yield presentV1Manifest(scan, olderView(deps), wanted);
-  }
 }

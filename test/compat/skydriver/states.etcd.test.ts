@@ -171,7 +171,7 @@ test('case 69: everything that is wrong stands in one text: extras, then what is
 
 test('case 74: a result of 8.9 MB is taken; one above the limit is refused', async () => {
   const data = Array.from({length: 65_000}, (_, i) => [i, 5678.123456789012, 123456.7890123456, 234567.8901234567, 1.5, -2.5, 3.5, 9876.5432109]);
-  const skyscan_result = {'nside-64': {columns: ['index'], data: data.concat(data.slice(0, 35_000)), metadata: {nside: 64}}};
+  const skyscan_result = {'nside-64': {columns: ['index'], data: data.concat(data.slice(0, 40_000)), metadata: {nside: 64}}};
   const body = JSON.stringify({skyscan_result, is_final: false});
   expect(body.length).toBeGreaterThan(8.9e6);
   expect((await api.ask('PUT', `/scan/${id}/result`, {body})).status).toBe(200);
