@@ -1,8 +1,12 @@
 import {readFileSync} from 'node:fs';
 import {ControlPlaneError} from './lib/errors.ts';
+import {isTrustedUrl} from './lib/loopback.ts';
+import type {K8sJobSettings} from './model/k8s-job.ts';
 import {parserFor} from './schema/validate.ts';
 import {clusterSchema} from './schema/cluster.ts';
 import type {Cluster} from './schema/cluster.ts';
+import {kubernetesSettingsSchema} from './schema/kubernetes-settings.ts';
+import type {KubernetesSettings} from './schema/kubernetes-settings.ts';
 import type {DatabaseOptions} from './store/open.ts';
 
 /** How to reach etcd, and how to keep it small. */
@@ -31,7 +35,39 @@ export interface ApiConfig {
   readonly trustProxy: boolean;
   /** How long a repeated request is known by its `Idempotency-Key`. */
   readonly idempotencySeconds: number;
+  /** Tags of the scanner's images, where they do not lie in a directory. */
+  readonly images: readonly string[];
+  /** The oldest release that may be asked for, as X.Y.Z; empty: any. */
+  readonly minImageTag: string;
 }
+
+/** An outside workload manager, and our own client there. Without `tokenUrl` calls carry no token. */
+export interface EwmsConfig {
+  /** Empty: there is none. */
+  readonly address: string;
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+}
+
+/** How callers of the API prove who they are. */
+export interface AuthConfig {
+  /** Empty: not at all, which is allowed on loopback only. `none`: not at all, anywhere. */
+  readonly methods: readonly AuthMethod[];
+  /** The OpenID Connect provider's address, to which `/.well-known/openid-configuration` is added. */
+  readonly openidUrl: string;
+  /** What the `aud` of an OpenID Connect token must contain. */
+  readonly audience: string;
+  /** Signature algorithms that are accepted. */
+  readonly algorithms: readonly string[];
+  /** File of static tokens. */
+  readonly tokensFile: string;
+}
+
+const AUTH_METHODS = ['none', 'oidc', 'tokens'] as const;
+export type AuthMethod = (typeof AUTH_METHODS)[number];
+/** Those whose public key cannot make tokens. */
+const SIGNATURE_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const;
 
 export interface ControllersConfig {
   readonly ttlSeconds: number;
@@ -64,7 +100,10 @@ export interface Config {
   readonly logLevel: string;
   readonly etcd: EtcdConfig;
   readonly api: ApiConfig;
+  readonly auth: AuthConfig;
   readonly controllers: ControllersConfig;
+  readonly ewms: EwmsConfig;
+  readonly kubernetes: KubernetesSettings;
   /** Written to `/cluster/[name]` at start where no such key exists. */
   readonly clusters: Readonly<Record<string, Cluster>>;
 }
@@ -102,6 +141,15 @@ const schema = {
       trustProxy: {type: 'boolean', default: false},
       idempotencySeconds: whole(86_400, 1),
       texts: {enum: TEXT_SET_NAMES, default: 'v2-main'},
+      images: {type: 'array', items: {type: 'string', minLength: 1}, default: []},
+      minImageTag: {type: 'string', pattern: '^([vV]?\\d+\\.\\d+\\.\\d+)?$', default: ''},
+    }),
+    auth: section({
+      methods: {type: 'array', uniqueItems: true, items: {enum: AUTH_METHODS}, default: []},
+      openidUrl: text(''),
+      audience: {type: 'string', minLength: 1, default: 'skydriver'},
+      algorithms: {type: 'array', minItems: 1, items: {enum: SIGNATURE_ALGORITHMS}, default: ['RS256', 'RS512']},
+      tokensFile: text(''),
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -120,6 +168,13 @@ const schema = {
       scannerAddress: text(''),
       runDirectory: text(''),
     }),
+    ewms: section({
+      address: text(''),
+      tokenUrl: {type: 'string', pattern: '^(https?://.+)?$', default: ''},
+      clientId: text(''),
+      clientSecret: text(''),
+    }),
+    kubernetes: kubernetesSettingsSchema,
     clusters: {type: 'object', default: {}, additionalProperties: clusterSchema},
   },
 } as const;
@@ -147,6 +202,23 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_TRUST_PROXY: ['api', 'trustProxy'],
   SCANPLANE_IDEMPOTENCY_SECONDS: ['api', 'idempotencySeconds'],
   SCANPLANE_TEXTS: ['api', 'texts'],
+  SCANPLANE_IMAGES: ['api', 'images'],
+  SCANPLANE_MIN_IMAGE_TAG: ['api', 'minImageTag'],
+  SCANPLANE_EWMS_ADDRESS: ['ewms', 'address'],
+  SCANPLANE_EWMS_TOKEN_URL: ['ewms', 'tokenUrl'],
+  SCANPLANE_EWMS_CLIENT_ID: ['ewms', 'clientId'],
+  SCANPLANE_EWMS_CLIENT_SECRET: ['ewms', 'clientSecret'],
+  SCANPLANE_K8S_NAMESPACE: ['kubernetes', 'namespace'],
+  SCANPLANE_K8S_APPLICATION_NAME: ['kubernetes', 'applicationName'],
+  SCANPLANE_K8S_SECRET_NAME: ['kubernetes', 'secretName'],
+  SCANPLANE_K8S_SERVICE_ACCOUNT: ['kubernetes', 'serviceAccount'],
+  SCANPLANE_K8S_SKYDRIVER_IMAGE: ['kubernetes', 'skydriverImage'],
+  SCANPLANE_K8S_IMAGE_DIRECTORY: ['kubernetes', 'imageDirectory'],
+  SCANPLANE_AUTH: ['auth', 'methods'],
+  SCANPLANE_AUTH_OPENID_URL: ['auth', 'openidUrl'],
+  SCANPLANE_AUTH_AUDIENCE: ['auth', 'audience'],
+  SCANPLANE_AUTH_ALGORITHMS: ['auth', 'algorithms'],
+  SCANPLANE_AUTH_TOKENS_FILE: ['auth', 'tokensFile'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],
@@ -187,7 +259,24 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
   if (orphanAfterSeconds <= ttlSeconds) {
     throw new ControlPlaneError('invalid', `controllers.orphanAfterSeconds (${orphanAfterSeconds}) must be more than ttlSeconds (${ttlSeconds})`);
   }
+  checkAuth(config.auth);
   return deepFreeze(config);
+}
+
+/** What was set for a method that was not named is a mistake, which might leave the API open. @throws ControlPlaneError `invalid` */
+function checkAuth({methods, openidUrl, tokensFile}: AuthConfig): void {
+  const fail = (reason: string): ControlPlaneError => new ControlPlaneError('invalid', reason);
+  if (methods.includes('none') && methods.length > 1) throw fail('SCANPLANE_AUTH: none cannot go with another');
+  for (const [method, value, variable] of [
+    ['oidc', openidUrl, 'SCANPLANE_AUTH_OPENID_URL'],
+    ['tokens', tokensFile, 'SCANPLANE_AUTH_TOKENS_FILE'],
+  ] as const) {
+    if (methods.includes(method) && value === '') throw fail(`SCANPLANE_AUTH names ${method}, which needs ${variable}`);
+    if (!methods.includes(method) && value !== '') throw fail(`${variable} is set, but SCANPLANE_AUTH does not name ${method}`);
+  }
+  // Whoever can change what the provider says could make tokens.
+  if (openidUrl !== '' && !isTrustedUrl(openidUrl))
+    throw fail('SCANPLANE_AUTH_OPENID_URL must be an https address without a password (http on loopback only)');
 }
 
 /** Variables of this name space that others read: the test harness, the bootstrap and our own jobs. */
@@ -205,11 +294,26 @@ const TEXT_FIELDS: ReadonlySet<string> = new Set([
   'scannerAddress',
   'runDirectory',
   'imageDirectory',
+  'minImageTag',
+  'address',
+  'tokenUrl',
+  'clientId',
+  'clientSecret',
+  'namespace',
+  'applicationName',
+  'secretName',
+  'serviceAccount',
+  'skydriverImage',
+  'openidUrl',
+  'audience',
+  'tokensFile',
 ]);
+/** Fields whose text is a list, separated by commas. */
+const LIST_FIELDS: ReadonlySet<string> = new Set(['endpoints', 'images', 'methods', 'algorithms']);
 
 function fromText(field: string, value: string): unknown {
   if (TEXT_FIELDS.has(field)) return value;
-  if (field === 'endpoints') return value.split(',').map((each) => each.trim());
+  if (LIST_FIELDS.has(field)) return value.split(',').map((each) => each.trim());
   if (value === 'true' || value === 'false') return value === 'true';
   const number = Number(value);
   return Number.isNaN(number) ? value : number;
@@ -248,6 +352,17 @@ function deepFreeze<T>(value: T): T {
 /** The address under which clients reach the API, without a slash at the end. */
 export function publicAddress(api: ApiConfig): string {
   return api.publicAddress === '' ? `http://${api.host}:${api.port}` : api.publicAddress.replace(/\/$/, '');
+}
+
+/** The address that scanners report to. */
+export function scannerAddress(config: Pick<Config, 'api' | 'controllers'>): string {
+  return config.controllers.scannerAddress || publicAddress(config.api);
+}
+
+/** What the Kubernetes jobs of scans are made of; without our client's secret. */
+export function k8sJobSettings(config: Config): K8sJobSettings {
+  const {address, tokenUrl, clientId} = config.ewms;
+  return {kubernetes: config.kubernetes, skydriverAddress: scannerAddress(config), ewms: {address, tokenUrl, clientId}};
 }
 
 /** What every job of the process engine inherits. */

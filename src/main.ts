@@ -1,11 +1,14 @@
 import {join} from 'node:path';
+import {openAuthenticator} from './api/auth/open.ts';
+import {newToken} from './api/auth/token-entry.ts';
 import {serveApi} from './api/serve.ts';
-import {inheritedEnvironment, loadConfig, publicAddress} from './config.ts';
+import {inheritedEnvironment, k8sJobSettings, loadConfig, scannerAddress} from './config.ts';
 import type {Config} from './config.ts';
 import {ensureClusters} from './controllers/index.ts';
 import {runReplica} from './controllers/replica.ts';
 import type {Engine} from './engines/engine.ts';
 import {openProcessEngine} from './engines/process/process-engine.ts';
+import {openEwms} from './ewms/client.ts';
 import {systemClock} from './lib/clock.ts';
 import {hasCode, reasonOf} from './lib/errors.ts';
 import {createLog} from './lib/log.ts';
@@ -21,6 +24,8 @@ const USAGE = `scanplane COMMAND
   api          serves the REST API
   controllers  runs the controllers: scans, scheduler, janitor
   up           both in one process
+  token NAME ROLE…
+               makes a token for a tokens file, for roles user or system; the token is shown once
 
 Settings come from environment variables (SCANPLANE_…) and the file named by SCANPLANE_CONFIG; see the README.
 `;
@@ -33,6 +38,7 @@ const ROLES: Readonly<Record<string, {readonly api: boolean; readonly controller
 
 /** config → store → engines → controllers and API → wait for a signal. */
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'token' && argv.length >= 3) return showNewToken(argv[1] as string, argv.slice(2));
   const role = ROLES[argv[0] ?? ''];
   if (role === undefined || argv.length !== 1) {
     process.stderr.write(USAGE);
@@ -41,6 +47,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const config = loadConfig();
   const replica = randomHex(8);
   const log = createLog(config.logLevel, {replica, pid: process.pid});
+  // Before anything is waited for: a site without a lock on its door should hear of it at once.
+  const authenticator = role.api ? openAuthenticator(config.auth, config.api, systemClock, log) : undefined;
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
 
@@ -50,13 +58,13 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const meta = await untilStarted(database, config, log, stop.signal);
     if (meta === undefined) return 0;
-    const common = {database, clock: systemClock, log};
+    const ewms = openEwms(config.ewms, systemClock, stop.signal);
+    const common = {database, clock: systemClock, log, ...(ewms === undefined ? {} : {ewms})};
     const running: Promise<unknown>[] = [];
-    if (role.api) running.push(serveApi({...common, config: config.api}, stop.signal));
+    if (role.api) running.push(serveApi({...common, config: config.api, k8sJob: k8sJobSettings(config), authenticator}, stop.signal));
     if (role.controllers) {
       const engines = openEngines(config, meta, log);
-      const scannerAddress = config.controllers.scannerAddress || publicAddress(config.api);
-      running.push(runReplica({...common, replica, engines, scannerAddress, config}, stop.signal));
+      running.push(runReplica({...common, replica, engines, scannerAddress: scannerAddress(config), config}, stop.signal));
     }
     // One part that fails ends the other too: a process that does half its work is worse than none. The other finishes in its own way first.
     const ends = await Promise.allSettled(running.map((part) => part.finally(() => stop.abort())));
@@ -68,6 +76,13 @@ async function main(argv: readonly string[]): Promise<number> {
     await watching;
     database.members.close();
   }
+}
+
+/** `token`: what its bearer has to know, and what belongs into the tokens file. */
+function showNewToken(name: string, roles: readonly string[]): number {
+  const {token, entry} = newToken(name, roles);
+  process.stdout.write(`token  ${token}\nentry  ${JSON.stringify(entry)}\n`);
+  return 0;
 }
 
 /** Waits for etcd however long it takes to come, then writes what a first start has to write. `undefined` when told to stop before. */

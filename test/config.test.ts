@@ -29,6 +29,8 @@ test.each([
   [{SCANPLANE_TEXTS: 'v3'}, 'api.texts'],
   [{SCANPLANE_API_PROT: '1'}, 'SCANPLANE_API_PROT'],
   [{SCANPLANE_ETCD_PREFIX: 'no-slash'}, 'etcd.prefix'],
+  [{SCANPLANE_MIN_IMAGE_TAG: '4.x'}, 'api.minImageTag'],
+  [{SCANPLANE_EWMS_TOKEN_URL: 'keycloak'}, 'ewms.tokenUrl'],
   [{SCANPLANE_CLUSTERS: '{'}, 'SCANPLANE_CLUSTERS'],
   [{SCANPLANE_CLUSTERS: '{"local":{"engine":"process"}}'}, 'clusters.local'],
   [{SCANPLANE_CONFIG: '/nonexistent/config.json'}, 'config.json'],

@@ -9,9 +9,13 @@ import {v2Main} from './texts/v2-main.ts';
  * Everything else that is thrown stays inside: it is logged, and answered with the status' own phrase.
  */
 export class ApiError extends ControlPlaneError {
-  constructor(code: ErrorCode, detail: string, options: {readonly cause?: unknown} = {}) {
+  /** Whether its reason is in the log already: of what turns away many requests, not each is worth a line. */
+  readonly isLogged: boolean;
+
+  constructor(code: ErrorCode, detail: string, options: {readonly cause?: unknown; readonly isLogged?: true} = {}) {
     super(code, detail, options);
     this.name = 'ApiError';
+    this.isLogged = options.isLogged ?? false;
   }
 }
 

@@ -2,12 +2,14 @@ import Router from '@koa/router';
 import type {Layer} from '@koa/router';
 import Koa from 'koa';
 import type {Context, Middleware, Next} from 'koa';
+import {unreachable} from '../lib/assert.ts';
 import type {ApiDeps, RouteDeps} from './deps.ts';
 import {ewmsRoutes} from './ewms/routes.ts';
 import {generationOf, withoutPrefix} from './generation.ts';
 import type {Generation} from './generation.ts';
 import {healthRoutes} from './health/routes.ts';
 import {Idempotency} from './idempotency/idempotency.ts';
+import {k8sJobRoutes} from './k8s-job/routes.ts';
 import {manifestRoutes} from './manifest/routes.ts';
 import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
@@ -34,8 +36,23 @@ export function v2Routes(deps: RouteDeps): DescribedRoute[] {
     ...manifestRoutes(deps),
     ...resultRoutes(deps),
     ...ewmsRoutes(deps),
+    ...k8sJobRoutes(deps),
   ];
   return [...routes, ...openApiRoutes(deps, routes)];
+}
+
+/** Every route of one version; our own stand with version 2. */
+export function routeTable(deps: RouteDeps, generation: Generation): readonly Route[] {
+  switch (generation) {
+    case 'v2':
+      return v2Routes(deps);
+    case 'v1':
+      return v1Routes(deps);
+    case 'v0':
+      return v0Routes(deps);
+    default:
+      return unreachable(generation);
+  }
 }
 
 /**
@@ -57,9 +74,9 @@ export function createApp(deps: ApiDeps): Koa {
   const routeDeps: RouteDeps = {...deps, metrics, idempotency, texts, isCacheReady: () => isCacheReady};
 
   const tables: Readonly<Record<Generation, Router>> = {
-    v2: tableOf(v2Routes(routeDeps), routeDeps),
-    v1: tableOf(v1Routes(routeDeps), routeDeps, '/v1'),
-    v0: tableOf(v0Routes(routeDeps), routeDeps, '/v0'),
+    v2: routerOf('v2', routeDeps),
+    v1: routerOf('v1', routeDeps, '/v1'),
+    v0: routerOf('v0', routeDeps, '/v0'),
   };
 
   /** Outermost: every request is answered, counted and logged here, once. */
@@ -107,9 +124,8 @@ export function createApp(deps: ApiDeps): Koa {
   return app;
 }
 
-/** The routes of one version. */
-function tableOf(routes: readonly Route[], deps: RouteDeps, base = ''): Router {
+function routerOf(generation: Generation, deps: RouteDeps, base = ''): Router {
   const router = new Router({strict: true, sensitive: true});
-  for (const route of routes) addRoute(router, route, deps, base);
+  for (const route of routeTable(deps, generation)) addRoute(router, route, deps, base);
   return router;
 }

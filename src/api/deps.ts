@@ -1,10 +1,13 @@
 import type {TextSetName} from '../config.ts';
 import type {Clock} from '../lib/clock.ts';
+import type {EwmsViews} from '../ewms/views.ts';
 import type {Log} from '../lib/log.ts';
+import type {K8sJobSettings} from '../model/k8s-job.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
+import type {Authenticator} from './auth/authenticator.ts';
 import type {Generation} from './generation.ts';
 import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
@@ -23,6 +26,12 @@ export interface ApiConfig {
   readonly idempotencySeconds?: number;
   /** The words in which version 2 tells what is wrong; `v2-main` unless told. */
   readonly texts?: TextSetName;
+  /** Tags of the scanner's images, where they do not lie in a directory. */
+  readonly images?: readonly string[];
+  /** The oldest release that may be asked for, as X.Y.Z. */
+  readonly minImageTag?: string;
+  /** What Kubernetes jobs are made of. */
+  readonly k8sJob?: K8sJobSettings;
 }
 
 /** What the API works with; `main.ts` picks the implementations. */
@@ -34,6 +43,10 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly config: ApiConfig;
+  /** What the outside workload manager says; absent where none is configured. */
+  readonly ewms?: EwmsViews;
+  /** Who is believed to be whom. Without one nobody is asked: on loopback, or where that was asked for by name. */
+  readonly authenticator?: Authenticator | undefined;
 }
 
 /** {@link ApiDeps} with what {@link createApp} adds for its routes. */

@@ -4,8 +4,9 @@ import type {Context} from 'koa';
 import {looseJson} from '../lib/non-finite.ts';
 import type {RouteDeps} from './deps.ts';
 import {LargeAnswer} from './json/raw-json.ts';
-import {authenticate} from './middleware/principal.ts';
-import type {Principal, Role} from './middleware/principal.ts';
+import {authenticate} from './auth/authenticate.ts';
+import type {Principal} from './auth/authenticate.ts';
+import type {Role} from './auth/roles.ts';
 import {notFound} from './api-error.ts';
 import {redirected} from './redirect.ts';
 
@@ -38,7 +39,7 @@ export function addRoute(router: Router, route: Route, deps: RouteDeps, base = '
     ctx.state['route'] = base + route.path;
     const scanId = (ctx['params'] as {id?: string}).id;
     if (scanId !== undefined && (!SCAN_ID.test(scanId) || RESERVED.has(scanId))) throw notFound();
-    const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps.cache, ctx.req.headers.authorization, route.roles, scanId);
+    const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps, ctx, route.roles, scanId);
     const call: Call = {ctx, principal, scanId: scanId ?? ''};
     if (route.redirect === true && principal.role === 'user' && (await redirected(deps, call))) return;
     const answer = await route.handle(call);

@@ -25,6 +25,8 @@ import {ScanController} from './scan-controller.ts';
 import {Scheduler} from './scheduler.ts';
 import {Watchdog} from './watchdog.ts';
 import {WorkQueue} from './work-queue.ts';
+import {WorkflowEnder} from './workflow-ender.ts';
+import type {EndsWorkflows} from './workflow-ender.ts';
 
 /**
  * The controllers, with what they read and what they alone write:
@@ -48,6 +50,8 @@ export interface ControllersDeps {
   readonly config: ControllersConfig;
   /** The address that scanners report to. */
   readonly scannerAddress: string;
+  /** The outside workload manager, where one is configured. */
+  readonly ewms?: EndsWorkflows;
   compact(): Promise<void>;
 }
 
@@ -86,8 +90,10 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     return at === -1 ? 1 : at;
   };
 
+  const workflows = deps.ewms === undefined ? undefined : new WorkflowEnder({ewms: deps.ewms, clock, log, signal, onAnswer: (id) => queue.add(id)});
   const scans = new ScanController({
     ...{cache, launcher, clock, log, rank, replica: membership.self},
+    ...(workflows === undefined ? {} : {workflows}),
     policy: {
       teardownMs: config.teardownSeconds * 1000,
       retry: config.jobRetries,

@@ -1,9 +1,8 @@
-import {createHash} from 'node:crypto';
 import {ControlPlaneError} from '../lib/errors.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
 import {olderEnvironment} from '../model/older-environment.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
-import {randomHex} from '../schema/ids.ts';
+import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import type {FenceToken, JobTry, PlannedJob} from '../schema/job.ts';
@@ -52,15 +51,15 @@ export class Launcher {
 
   /** A launch intent: with a fresh token, of which only the digest is to be stored. */
   intend(ref: JobRef, planned: PlannedJob, nowText: string): Omit<JobTry, 'try'> {
-    const token = randomHex(32);
+    const token = newJobToken(ref.scanId);
     this.#tokens.set(nameOf(ref), token);
-    return {intent_at: nowText, token_digest: digestOf(token), place: this.engineOf(planned.cluster).place};
+    return {intent_at: nowText, token_digest: tokenDigest(token), place: this.engineOf(planned.cluster).place};
   }
 
   /** Whether the intent of this try is ours and not launched yet, so that asking the engine (again) is the way on. */
   canLaunch(ref: JobRef, recorded: JobTry): boolean {
     const token = this.#tokens.get(nameOf(ref));
-    return token !== undefined && digestOf(token) === recorded.token_digest;
+    return token !== undefined && tokenDigest(token) === recorded.token_digest;
   }
 
   /** Asks the engine. Safe to repeat: the engine launches a name at most once; who asks while an answer is awaited gets that one. */
@@ -118,9 +117,4 @@ export class Launcher {
 
 function nameOf(ref: JobRef): string {
   return `${ref.scanId}/${ref.job}/${ref.try}`;
-}
-
-/** What is stored of a token: its SHA-256 in hex. */
-export function digestOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }

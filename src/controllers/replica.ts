@@ -9,6 +9,7 @@ import {Membership} from '../store/membership.ts';
 import type {Database} from '../store/open.ts';
 import {EtcdOwnership} from '../store/ownership.ts';
 import {runControllers} from './index.ts';
+import type {EndsWorkflows} from './workflow-ender.ts';
 
 export interface ReplicaOptions {
   /** Random for each start of a process, so that no two are ever taken for one. */
@@ -17,6 +18,8 @@ export interface ReplicaOptions {
   readonly engines: ReadonlyMap<string, Engine>;
   /** The address that scanners report to. */
   readonly scannerAddress: string;
+  /** The outside workload manager, where one is configured. */
+  readonly ewms?: EndsWorkflows;
   readonly config: Pick<Config, 'controllers' | 'etcd'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -37,11 +40,9 @@ export async function runReplica(options: ReplicaOptions, signal: AbortSignal): 
   const kept = Promise.all([lease.run(last.signal), membership.run(last.signal), ownership.run(last.signal)]);
   try {
     const compact = async (): Promise<void> => void (await database.space.compact(config.etcd.keepHistorySeconds * 1000));
-    const {scannerAddress} = options;
-    await runControllers(
-      {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact},
-      signal,
-    );
+    const {scannerAddress, ewms} = options;
+    const deps = {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact};
+    await runControllers({...deps, ...(ewms === undefined ? {} : {ewms})}, signal);
   } finally {
     last.abort();
     await kept;

@@ -7,7 +7,7 @@ import {must, unreachable} from '../lib/assert.ts';
 import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
 import {needsOwner, openTry, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
-import {modRevisionOf} from '../model/scan-record.ts';
+import {isExternal, modRevisionOf} from '../model/scan-record.ts';
 import type {Entry, ScanRecord} from '../model/scan-record.ts';
 import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
@@ -23,6 +23,7 @@ import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
 import {logEntry} from './job-log.ts';
 import type {Launcher} from './launcher.ts';
+import type {WorkflowEnder} from './workflow-ender.ts';
 
 export interface ScanControllerDeps {
   readonly cache: Cache;
@@ -30,6 +31,8 @@ export interface ScanControllerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: PlanPolicy;
+  /** Tells an outside workload manager when a workflow is over; absent where none is configured. */
+  readonly workflows?: WorkflowEnder;
   rank(record: ScanRecord): number;
   /** Our replica's id, which every value we write carries. */
   readonly replica: string;
@@ -57,7 +60,19 @@ const LAUNCHES_PER_WRITE = 32;
 /** Leads sky scans: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
 export class ScanController implements ObjectController {
   readonly name = 'scan';
-  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'control', 'admission', 'state', 'owner', 'chain', 'job', 'result', 'cluster', 'replica'];
+  readonly inputs: readonly KeyRef['kind'][] = [
+    'scan',
+    'control',
+    'admission',
+    'state',
+    'owner',
+    'chain',
+    'job',
+    'result',
+    'ewms',
+    'cluster',
+    'replica',
+  ];
   readonly outputs = ['/scan/[id]/state', '/scan/[id]/owner', '/scan/[id]/chain', '/scan/[id]/job/[job]', '~log/[id]/[job]/[try]'];
   readonly #deps: ScanControllerDeps;
   readonly #held = new Map<string, Held>();
@@ -76,6 +91,7 @@ export class ScanController implements ObjectController {
       case 'chain':
       case 'job':
       case 'result':
+      case 'ewms':
         return ref.id;
       default:
         return undefined; // What scanners report (progress, reports) needs no step.
@@ -103,6 +119,7 @@ export class ScanController implements ObjectController {
   released(id: string): void {
     this.#held.delete(id);
     this.#deps.launcher.forget(id);
+    this.#deps.workflows?.forget(id);
   }
 
   /** Tries that run under our ownership, by the place they run in: what engines are to be told about from time to time. */
@@ -116,14 +133,18 @@ export class ScanController implements ObjectController {
   }
 
   async reconcile(id: string, writer: FencedWriter): Promise<Result> {
-    const {cache, clock} = this.#deps;
+    const {cache, clock, workflows} = this.#deps;
     const held = this.#hold(id, writer);
     if (cache.revision < held.lastRevision) await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
     const record = cache.scans.get(id) ?? {id};
     const {doomed} = held;
     const observed = await this.#observe(record, writer, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
-    const step = planScan({record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, ...(doomed === undefined ? {} : {doomed})});
+    const step = planScan({
+      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy},
+      ...(doomed === undefined ? {} : {doomed}),
+      ...(workflows === undefined ? {} : {workflowIsOver: workflows.isOver(id)}),
+    });
     return this.#take(step, record, writer);
   }
 
@@ -232,9 +253,17 @@ export class ScanController implements ObjectController {
       }
       case 'record': {
         const [compares, ops] = await this.#jobWrites(record, step.changes, writer);
-        const state: Op[] = step.state === undefined ? [] : [put(keys.stateKey(record.id), {...step.state, by: this.#by(writer)})];
-        await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], [...ops, ...state]);
+        if (step.state === undefined) await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], ops);
+        else {
+          const state = put(keys.stateKey(record.id), {...step.state, by: this.#by(writer)});
+          await this.#commit(writer, record, [...compares, ...this.#decisionCompares(record)], [...ops, state]);
+        }
         return AGAIN;
+      }
+      case 'end-workflow': {
+        const workflows = must(this.#deps.workflows, 'a workload manager to tell');
+        const afterMs = workflows.end(record.id, step.workflowId, step.ending, () => writer.isOwner());
+        return afterMs === undefined ? SETTLED : {kind: 'requeue', afterMs}; // Its answer wakes us.
       }
       case 'finish':
         await this.#finish(step.state, step.changes, record, writer);
@@ -312,6 +341,8 @@ export class ScanController implements ObjectController {
     }
     if (record.admission !== undefined || record.bad?.has('admission')) ops.push({delete: keys.admissionKey(id)});
     ops.push({delete: keys.ownerKey(id)});
+    // A workflow that is handed over right now would be left behind.
+    if (isExternal(record)) compares.push({key: keys.ewmsKey(id), modRevision: modRevisionOf(record, 'ewms')});
     await this.#commit(writer, record, [...compares, ...this.#decisionCompares(record)], ops);
     this.released(id);
     this.#deps.log.info({scanId: id, state: state.name, reason: state.reason}, 'scan ended');

@@ -5,7 +5,7 @@ import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import {grantFor, growthFor, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
-import type {FreeSlots, Grant} from '../model/admission-plan.ts';
+import type {ClusterFacts, FreeSlots, Grant} from '../model/admission-plan.ts';
 import {openTry} from '../model/scan-plan.ts';
 import {modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
@@ -14,7 +14,6 @@ import type {PacePolicy} from '../model/start-pace.ts';
 import type {Admission} from '../schema/admission.ts';
 import {backlogOrder} from '../schema/backlog.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
-import type {Cluster} from '../schema/cluster.ts';
 import {timeOfScanId} from '../schema/ids.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
@@ -83,6 +82,7 @@ class Round {
   readonly #inFlight = new Map<string, Promise<void>>();
   #isWoken = true;
   #wake: () => void = () => {};
+  readonly #engineOf = (cluster: string): string | undefined => this.#deps.cache.clusters.get(cluster)?.value.engine;
 
   constructor(deps: SchedulerDeps, writer: FencedWriter, signal: AbortSignal) {
     this.#deps = deps;
@@ -164,7 +164,7 @@ class Round {
     const isDamaged = record?.bad?.has('admission') === true;
     this.#slots.setGranted(id, isDamaged ? (this.#slots.granted(id) ?? workersOf(record)) : record?.admission?.value.slots);
     if (record !== undefined && this.#pace.isLimited) this.#pace.note(priorityOf(record), startOf(record));
-    if (record?.admission !== undefined && growthFor(record, EVERYTHING) !== undefined) this.#short.add(id);
+    if (record?.admission !== undefined && growthFor(record, EVERYTHING, this.#engineOf) !== undefined) this.#short.add(id);
     else this.#short.delete(id);
     if (record !== undefined && (record.backlog !== undefined || waitsForAdmission(record))) this.#dirty.add(id);
   }
@@ -223,7 +223,7 @@ class Round {
 
   #admit(): void {
     const {cache} = this.#deps;
-    const clusters = new Map<string, Pick<Cluster, 'capacity'>>([...cache.clusters].map(([name, entry]) => [name, entry.value]));
+    const clusters = new Map<string, ClusterFacts>([...cache.clusters].map(([name, entry]) => [name, entry.value]));
     // One whose key is damaged has no slots, but it is there: its scans wait for the repair.
     for (const key of cache.bad.keys()) {
       const ref = keys.parseKey(key);
@@ -265,8 +265,14 @@ class Round {
       slots: grant.slots,
       admitted_at: rfc3339(clock.now()),
       ...(grant.short === undefined ? {} : {short: grant.short}),
+      ...(grant.external === undefined ? {} : {external: true}),
     };
-    const compares: Compare[] = [...unchanged(record), {key: keys.admissionKey(id), modRevision: 0}];
+    const compares: Compare[] = [
+      ...unchanged(record),
+      {key: keys.admissionKey(id), modRevision: 0},
+      // A hand-over that comes meanwhile makes the scan one of those whose jobs are none of ours.
+      {key: keys.ewmsKey(id), modRevision: modRevisionOf(record, 'ewms')},
+    ];
     const ops: Op[] = [put(keys.admissionKey(id), admission)];
     if (backlog !== undefined) {
       const key = keys.backlogKey(backlog.order, id);
@@ -313,7 +319,7 @@ class Round {
       if (this.#inFlight.size >= this.#deps.concurrency) return;
       const record = cache.scans.get(id);
       if (record?.admission === undefined || this.#inFlight.has(id) || this.#slots.isReserved(id)) continue;
-      const slots = growthFor(record, free);
+      const slots = growthFor(record, free, this.#engineOf);
       if (slots === undefined) continue;
       const before = record.admission.value.slots;
       const more: Record<string, number> = {};

@@ -1,14 +1,20 @@
+import {EXTERNAL_ENGINE} from '../schema/cluster.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {isTerminal} from '../schema/state.ts';
 import {requestedWorkers} from './chain.ts';
+import {isExternal} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 
-/** Slots granted, by cluster; and in words why fewer than asked. */
+/** Slots granted, by cluster; in words why fewer than asked; and whether the scan's jobs are none of ours. */
 export interface Grant {
   readonly slots: Readonly<Record<string, number>>;
   readonly short?: string;
+  readonly external?: true;
 }
+
+/** What counts of a cluster here. One whose key is damaged has no engine that anybody knows. */
+export type ClusterFacts = Pick<Cluster, 'capacity'> & {readonly engine?: string};
 
 /** Worker slots still free, by cluster. */
 export type FreeSlots = Map<string, number>;
@@ -27,16 +33,31 @@ export function priorityOf(record: ScanRecord): number {
   return record.control?.value.priority ?? record.spec?.value.request.priority ?? 0;
 }
 
+/** Why clusters cannot serve one scan together: some are external and some are ours; `undefined` when they can. Names that are not known do not count. */
+export function mixtureOf(names: Iterable<string>, engineOf: (cluster: string) => string | undefined): string | undefined {
+  let outside: string | undefined;
+  let inside: string | undefined;
+  for (const name of names) {
+    const engine = engineOf(name);
+    if (engine === EXTERNAL_ENGINE) outside ??= name;
+    else if (engine !== undefined) inside ??= name;
+  }
+  return outside === undefined || inside === undefined ? undefined : `cannot mix external clusters (${outside}) with others (${inside})`;
+}
+
 /**
  * What a waiting scan gets now: as many of its workers as fit, at least one; `undefined` when it must wait.
  *
- * A scan that can never run (no cluster of that name) is granted nothing, with the reason: its owner then writes FAIL.
+ * A scan that can never run (no cluster of that name, or clusters that do not go together) is granted nothing, with the reason: its owner then writes FAIL.
  */
-export function grantFor(record: ScanRecord, free: FreeSlots, clusters: ReadonlyMap<string, Pick<Cluster, 'capacity'>>): Grant | undefined {
+export function grantFor(record: ScanRecord, free: FreeSlots, clusters: ReadonlyMap<string, ClusterFacts>): Grant | undefined {
   if (record.spec === undefined) return undefined;
   const wanted = requestedWorkers(record.spec.value, record.control?.value.extra_workers ?? []);
   const unknown = [...wanted.keys()].filter((cluster) => !clusters.has(cluster));
   if (unknown.length === wanted.size) return {slots: {}, short: `no cluster is called ${unknown.join(', ')}`};
+  const engineOf = (cluster: string): string | undefined => clusters.get(cluster)?.engine;
+  const mixture = mixtureOf(wanted.keys(), engineOf);
+  if (mixture !== undefined) return {slots: {}, short: mixture};
   const slots: Record<string, number> = {};
   const notes = unknown.map((cluster) => `no cluster is called ${cluster}`);
   let total = 0;
@@ -48,19 +69,32 @@ export function grantFor(record: ScanRecord, free: FreeSlots, clusters: Readonly
     if (clusters.has(cluster) && capacity < count) notes.push(`${cluster} has ${capacity} slots for the ${count} workers asked`);
   }
   if (total === 0) return undefined;
-  return notes.length === 0 ? {slots} : {slots, short: notes.join('; ')};
+  // Whoever took the workflow over before admission runs the workers, whatever the clusters are.
+  const isOutside = record.ewms !== undefined || [...wanted.keys()].some((cluster) => engineOf(cluster) === EXTERNAL_ENGINE);
+  return {slots, ...(notes.length === 0 ? {} : {short: notes.join('; ')}), ...(isOutside ? {external: true} : {})};
 }
 
-/** Further slots for a scan that runs with fewer than it asked; `undefined` when there are none. */
-export function growthFor(record: ScanRecord, free: FreeSlots): Readonly<Record<string, number>> | undefined {
+/** Further slots for a scan that runs with fewer than it asked; `undefined` when there are none. Never where another kind of workforce is. */
+export function growthFor(
+  record: ScanRecord,
+  free: FreeSlots,
+  engineOf: (cluster: string) => string | undefined = () => undefined,
+): Readonly<Record<string, number>> | undefined {
   if (record.spec === undefined || record.admission === undefined || record.result?.value.is_final === true) return undefined;
   const control = record.control?.value ?? DEFAULT_CONTROL;
   if (control.is_deleted || control.desired !== 'run') return undefined;
   const granted = record.admission.value.slots;
+  let isEmpty = true; // Then it can never run; its owner says so.
+  for (const _ in granted) isEmpty = false;
+  if (isEmpty) return undefined;
   let slots: Record<string, number> | undefined;
   for (const [cluster, count] of requestedWorkers(record.spec.value, control.extra_workers)) {
     const more = Math.min(count - (granted[cluster] ?? 0), Math.max(0, free.get(cluster) ?? 0));
-    if (more > 0) (slots ??= {...granted})[cluster] = (granted[cluster] ?? 0) + more;
+    if (more <= 0) continue;
+    const engine = engineOf(cluster);
+    // One that was handed over while it waited keeps the clusters it asked for.
+    if (engine !== undefined && (engine === EXTERNAL_ENGINE) !== isExternal(record) && record.ewms === undefined) continue;
+    (slots ??= {...granted})[cluster] = (granted[cluster] ?? 0) + more;
   }
   return slots;
 }

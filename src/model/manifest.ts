@@ -3,6 +3,7 @@ import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {timeOfScanId} from '../schema/ids.ts';
 import type {EventMetadata, ScannerProgress} from '../schema/progress.ts';
 import type {Scalar, SkymapRequest} from '../schema/scan.ts';
+import {isExternal} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 import {scannerServerArguments} from './scanner-command.ts';
 
@@ -143,16 +144,15 @@ function lastUpdatedOf(scan: Scan): number {
   );
 }
 
-/** Whether the scan has left the backlog, be it for our own engines or for an outside workload manager. The admission itself goes away with the end. */
+/**
+ * Whether the scan has left the backlog for a workflow: an outside workload manager's from its hand-over on, our own engines' from admission on. The
+ * admission itself goes away with the end.
+ */
 export function wasAdmitted(scan: ScanRecord): boolean {
+  if (scan.ewms !== undefined) return true;
+  if (isExternal(scan)) return false;
   const state = scan.state?.value;
-  return (
-    scan.ewms !== undefined ||
-    scan.admission !== undefined ||
-    state?.started_at !== undefined ||
-    state?.name === 'RUNNING' ||
-    state?.name === 'COMPLETE'
-  );
+  return scan.admission !== undefined || state?.started_at !== undefined || state?.name === 'RUNNING' || state?.name === 'COMPLETE';
 }
 
 /** The workflow that runs the scan: an outside one's id, else the scan's own from admission on. */

@@ -35,20 +35,24 @@ function isEmpty(rate: unknown): boolean {
   return rate === undefined || rate === null || (typeof rate === 'object' && Object.keys(rate).length === 0);
 }
 
-/** The state code of a scan. One that failed shows as `STOPPED__…`: SkyDriver has no code for failure. */
-export function scanCode(scan: ScanRecord): string {
+/**
+ * The state code of a scan. One that failed shows as `STOPPED__…`: SkyDriver has no code for failure.
+ *
+ * @param deactivated how its workflow ended, in whatever case an outside workload manager writes it
+ */
+export function scanCode(scan: ScanRecord, deactivated: string | null = deactivationOf(scan)): string {
   return scanCodeFrom({
     hasFinalResult: scan.result?.value.is_final ?? false,
     isAdmitted: wasAdmitted(scan) || (scan.spec?.value.generation !== undefined && hasWorkers(scan)),
     progress: scan.progress?.value.progress ?? null,
-    ending: endingOf(scan),
+    ending: endingOf(scan, deactivated),
   });
 }
 
 /** Of a scan asked through an older version only one end is known; its scanner looks for that word. */
-function endingOf(scan: ScanRecord): string | null {
+function endingOf(scan: ScanRecord, deactivated: string | null): string | null {
   if (scan.state?.value.name === 'FAIL') return 'STOPPED';
-  if (scan.spec?.value.generation === undefined) return deactivationOf(scan);
+  if (scan.spec?.value.generation === undefined) return deactivated?.toUpperCase() ?? null;
   return workersAreDone(scan) ? 'STOPPED' : null;
 }
 

@@ -4,8 +4,9 @@ import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {Chain, Job, JobExit, JobTry, PlannedJob} from '../schema/job.ts';
 import {isTerminal} from '../schema/state.ts';
-import type {ScanState} from '../schema/state.ts';
+import type {ScanState, WorkflowEnding} from '../schema/state.ts';
 import {SERVER_JOB, buildSkymapChain} from './chain.ts';
+import {isExternal} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 /** What the engine says of the newest try of a job. The same shape as the engines' JobObservation, which this layer must not import. */
@@ -37,6 +38,8 @@ export interface PlanInput {
   readonly policy: PlanPolicy;
   /** Why the scan must end in FAIL: an error that no retry can mend. */
   readonly doomed?: string;
+  /** Whether the workflow that was handed over is known to be over. Absent: nobody is to be told, since no workload manager is configured. */
+  readonly workflowIsOver?: boolean;
 }
 
 /** Jobs as they should be stored next, by name; only those that change. */
@@ -48,6 +51,7 @@ export type JobChanges = ReadonlyMap<string, Job>;
  * - `launch`: record a launch intent for these jobs, then ask the engine.
  * - `quiet`: ask the engine to end (`stop`) or never begin (`close`) these tries, then look again.
  * - `record`: write what was learnt.
+ * - `end-workflow`: tell the outside workload manager, until it answers.
  * - `finish`: write the terminal state (or SUSPENDED), give the admission back, resign.
  * - `wait`: nothing to do before `afterMs` or the next change.
  * - `resign`: not ours to lead now.
@@ -62,6 +66,7 @@ export type ScanStep =
     }
   | {readonly kind: 'quiet'; readonly stop: readonly string[]; readonly close: readonly string[]; readonly changes: JobChanges}
   | {readonly kind: 'record'; readonly changes: JobChanges; readonly state?: ScanState}
+  | {readonly kind: 'end-workflow'; readonly ending: WorkflowEnding; readonly workflowId: string}
   | {readonly kind: 'finish'; readonly changes: JobChanges; readonly state: ScanState}
   | {readonly kind: 'wait'; readonly afterMs?: number}
   | {readonly kind: 'resign'};
@@ -86,6 +91,7 @@ export function needsOwner(record: ScanRecord): boolean {
   // Whatever else is said of the scan: a job that may run is looked after, or ended.
   for (const {value} of record.jobs?.values() ?? []) if (openTry(value) !== undefined) return true;
   if (isGone(record)) return false;
+  if (record.state?.value.workflow_ending !== undefined && !isTerminal(record.state.value.name)) return true;
   const control = record.control?.value ?? DEFAULT_CONTROL;
   if (record.state !== undefined && isTerminal(record.state.value.name)) return false;
   if (record.state?.value.name === 'SUSPENDED' && control.desired === 'suspend') return control.is_deleted;
@@ -113,13 +119,21 @@ export function planScan(input: PlanInput): ScanStep {
   if (isGone(record)) return leave();
 
   const attempt = state?.attempt ?? 1;
-  const base = {attempt, ...(state?.started_at === undefined ? {} : {started_at: state.started_at})};
+  const base = {
+    attempt,
+    ...(state?.started_at === undefined ? {} : {started_at: state.started_at}),
+    ...(isExternal(record) ? {external: true as const} : {}),
+    ...(state?.workflow_ending === undefined ? {} : {workflow_ending: state.workflow_ending}),
+  };
   const isFinal = record.result?.value.is_final === true;
 
   if (isFinal) return tearDown();
   if (control.is_deleted) return endAs(ended('STOPPED', 'deleted by the user'));
   if (control.desired === 'stop') return endAs(ended('STOPPED', 'stopped by the user'));
-  if (control.desired === 'suspend') {
+  // It may have been told already, so there is no way back.
+  if (state?.workflow_ending !== undefined) return endAs(ended('STOPPED', 'its workflow was ended'));
+  // What runs outside cannot be suspended: it goes on, and so do we.
+  if (control.desired === 'suspend' && !(isExternal(record) && isAdmitted(record))) {
     if (state?.name === 'SUSPENDED' && !isAdmitted(record)) return leave();
     return endAs({...base, name: 'SUSPENDED', reason: 'suspended by the user'});
   }
@@ -134,6 +148,12 @@ export function planScan(input: PlanInput): ScanStep {
   if (admission === undefined) return leave();
   if (Object.values(admission.slots).every((slots) => slots === 0)) {
     return endAs(ended('FAIL', admission.short ?? 'no slots were granted'));
+  }
+
+  if (isExternal(record)) {
+    if (changes.size > 0) return {kind: 'record', changes};
+    if (state?.name === 'RUNNING') return {kind: 'wait'}; // For the final result, or for a stop.
+    return {kind: 'record', changes, state: {...base, name: 'RUNNING', started_at: base.started_at ?? rfc3339(nowMs)}};
   }
 
   const chain = record.chain?.value ?? buildSkymapChain(record.spec.value, policy.retry);
@@ -157,12 +177,25 @@ export function planScan(input: PlanInput): ScanStep {
   /** Ends everything that runs; when nothing does, writes `target`. */
   function endAs(target: ScanState): ScanStep {
     if (open.length > 0) return quiet(open);
+    const first = endWorkflow(target);
+    if (first !== undefined) return first;
     const settled = new Map(changes);
     for (const [name, job] of jobs) {
       if (job.state === 'RUNNING' || job.state === 'PENDING')
         settled.set(name, {...job, state: target.name === 'COMPLETE' ? 'COMPLETE' : target.name === 'SUSPENDED' ? 'PENDING' : 'STOPPED'});
     }
     return {kind: 'finish', changes: settled, state: target};
+  }
+
+  /** The workflow outside ends before the scan does: first what it is to be told is written down, then it is told until it answers. */
+  function endWorkflow(target: ScanState): ScanStep | undefined {
+    if (record.ewms === undefined || input.workflowIsOver !== false || target.name === 'SUSPENDED') return undefined;
+    const ending = state?.workflow_ending ?? (target.name === 'COMPLETE' ? 'finished' : 'abort');
+    if (state?.workflow_ending === undefined && target !== state) {
+      return {kind: 'record', changes, state: {...(state ?? {...base, name: 'PENDING'}), workflow_ending: ending}};
+    }
+    if (changes.size > 0) return {kind: 'record', changes};
+    return {kind: 'end-workflow', ending, workflowId: record.ewms.value.workflow_id};
   }
 
   /** Lets go of a scan that is not to be led now: when nothing of it runs, and that is written down. */
@@ -180,10 +213,10 @@ export function planScan(input: PlanInput): ScanStep {
     return {kind: 'wait', afterMs: Math.max(100, foreignLeftMs(input))};
   }
 
-  /** The final result is in: when the server has exited, or its time is up, the workers are stopped and the scan is COMPLETE. */
+  /** The final result is in: when the server has exited, or its time is up, the workers are stopped and the scan is COMPLETE. Of a server outside only its time is known. */
   function tearDown(): ScanStep {
-    const current = must(state ?? {name: 'RUNNING', attempt}, 'a state') as ScanState;
-    const serverOpen = open.includes(SERVER_JOB);
+    const current = must(state ?? {...base, name: 'RUNNING'}, 'a state') as ScanState;
+    const serverOpen = open.includes(SERVER_JOB) || isExternal(record);
     if (current.teardown_due_at === undefined && serverOpen) {
       return {kind: 'record', changes, state: {...current, name: 'RUNNING', teardown_due_at: rfc3339(nowMs + policy.teardownMs)}};
     }

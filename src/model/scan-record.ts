@@ -61,3 +61,8 @@ export function modRevisionOf(record: ScanRecord, part: Part | `job/${string}`):
   const entry = part.startsWith('job/') ? record.jobs?.get(part.slice(4)) : record[part as Part];
   return (entry ?? record.bad?.get(part))?.modRevision ?? 0;
 }
+
+/** Whether the scan's jobs are none of ours. What its admission says is carried on by its state, since the admission goes away with the end. */
+export function isExternal(record: ScanRecord): boolean {
+  return record.admission?.value.external ?? record.state?.value.external ?? false;
+}

@@ -10,7 +10,15 @@ export function pythonText(value: Scalar): string {
   if (value === null) return 'None';
   if (value === true) return 'True';
   if (value === false) return 'False';
-  return String(value);
+  return typeof value === 'number' && !Number.isInteger(value) ? pythonFloat(value) : String(value);
+}
+
+/** A fractional number as Python's `repr()` writes a float: `1.0`, `0.1`, `1e-05`. */
+export function pythonFloat(value: number): string {
+  if (Number.isInteger(value)) return `${value}.0`;
+  // Python changes to an exponent earlier than JavaScript, and gives it two digits.
+  const text = Math.abs(value) < 1e-4 ? value.toExponential() : String(value);
+  return text.replace(/e([+-])(\d)$/, 'e$10$2');
 }
 
 const REAL = new Set(['real', 'real_event']);
@@ -22,7 +30,7 @@ export function scannerServerArguments(request: SkymapRequest, cacheDir: string,
   const args = ['--reco-algo', request.reco_algo, '--cache-dir', cacheDir, '--client-startup-json', startupJson, '--nsides'];
   for (const [nside, extension] of request.nsides) args.push(`${nside}:${String(extension)}`);
   args.push(REAL.has(request.real_or_simulated_event) ? '--real-event' : '--simulated-event');
-  args.push('--predictive-scanning-threshold', Number.isInteger(threshold) ? `${threshold}.0` : String(threshold));
+  args.push('--predictive-scanning-threshold', pythonFloat(threshold));
   return args;
 }
 

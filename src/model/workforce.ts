@@ -4,22 +4,71 @@ import {workflowIdOf} from './manifest.ts';
 import {describeExit, openTry} from './scan-plan.ts';
 import type {ScanRecord} from './scan-record.ts';
 
+/** Counts of worker processes by HTCondor status, then by pilot status. A pilot that has not reported has the name `null`. */
+export type CompoundStatuses = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
 /**
- * The workers of a scan as SkyDriver's workload manager would report them: counts of worker processes by HTCondor status and pilot status.
- * A pilot that has not reported has the name `null`.
+ * The workers of a scan as SkyDriver's workload manager would report them.
+ *
+ * @see SkyDriver 2.x, GET /scan/ID/ewms/workforce
  */
 export interface Workforce {
   readonly workflow_id: string;
-  readonly statuses: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** Worker processes that run. A scanner server waits until there is one. */
+  readonly statuses: CompoundStatuses;
+  /** Worker processes that run and have not given up. A scanner server waits until there is one. */
   readonly n_running: number;
-  /** How often each error ended a workers job. */
+  /** How often each error ended a worker. */
   readonly top_errors: Readonly<Record<string, number>>;
 }
 
-/** What a workers job adds to the counts: `[HTCondor status, pilot status]`. */
+/** What a taskforce adds to the workforce. An outside workload manager's may lack them, or hold what is no count. */
+export interface TaskforceFacts {
+  readonly compound_statuses?: CompoundStatuses | null;
+  readonly top_task_errors?: Readonly<Record<string, number>> | null;
+}
+
+/** Pilots in these states run no task any more, whatever HTCondor says of them. */
+const ENDED_PILOTS: ReadonlySet<string> = new Set(['FatalError', 'Done']);
+
+/** The sum over taskforces. What is no number counts as nothing. */
+export function workforceOf(workflowId: string, taskforces: Iterable<TaskforceFacts>): Workforce {
+  // Names come from outside: one that an object has of its own must not be found there.
+  const statuses = Object.create(null) as Record<string, Record<string, number>>;
+  const errors = Object.create(null) as Record<string, number>;
+  let running = 0;
+  for (const {compound_statuses, top_task_errors} of taskforces) {
+    for (const [condor, pilots] of Object.entries(compound_statuses ?? {})) {
+      const group = (statuses[condor] ??= Object.create(null) as Record<string, number>);
+      for (const [pilot, count] of Object.entries(pilots ?? {})) {
+        if (typeof count !== 'number') continue;
+        group[pilot] = (group[pilot] ?? 0) + count;
+        if (condor === 'RUNNING' && !ENDED_PILOTS.has(pilot)) running += count;
+      }
+    }
+    for (const [error, count] of Object.entries(top_task_errors ?? {})) if (typeof count === 'number') errors[error] = (errors[error] ?? 0) + count;
+  }
+  return {workflow_id: workflowId, statuses, n_running: running, top_errors: errors};
+}
+
+/** The workforce of a scan, from its jobs. */
+export function presentWorkforce(scan: ScanRecord): Workforce {
+  return workforceOf(workflowIdOf(scan), ownTaskforces(scan));
+}
+
+function* ownTaskforces(scan: ScanRecord): Iterable<TaskforceFacts> {
+  for (const {value: job} of scan.jobs?.values() ?? []) if (job.type === 'workers') yield taskforceFacts(job);
+}
+
+/** What one workers job of ours adds to the workforce. */
+export function taskforceFacts(job: Job): {readonly compound_statuses: CompoundStatuses; readonly top_task_errors: Readonly<Record<string, number>>} {
+  const [condor, pilot] = statusOf(job);
+  return {compound_statuses: {[condor]: {[pilot]: job.count}}, top_task_errors: job.failures > 0 ? {[describeExit(job)]: job.failures} : {}};
+}
+
+/** Of all workers of a job: `[HTCondor status, pilot status]`. */
 function statusOf(job: Job): readonly [string, string] {
-  if (openTry(job) !== undefined) return openTry(job)?.handle === undefined ? ['IDLE', 'null'] : ['RUNNING', 'Tasking'];
+  const current = openTry(job);
+  if (current !== undefined) return current.handle === undefined ? ['IDLE', 'null'] : ['RUNNING', 'Tasking'];
   switch (job.state) {
     case 'COMPLETE':
       return ['COMPLETED', 'Done'];
@@ -36,20 +85,4 @@ function statusOf(job: Job): readonly [string, string] {
     default:
       return unreachable(job.state);
   }
-}
-
-/** The workforce of a scan, from its jobs. */
-export function presentWorkforce(scan: ScanRecord): Workforce {
-  const statuses: Record<string, Record<string, number>> = {};
-  const errors: Record<string, number> = {};
-  let running = 0;
-  for (const {value: job} of scan.jobs?.values() ?? []) {
-    if (job.type !== 'workers') continue;
-    const [condor, pilot] = statusOf(job);
-    const group = (statuses[condor] ??= {});
-    group[pilot] = (group[pilot] ?? 0) + job.count;
-    if (condor === 'RUNNING') running += job.count;
-    if (job.failures > 0) errors[describeExit(job)] = (errors[describeExit(job)] ?? 0) + job.failures;
-  }
-  return {workflow_id: workflowIdOf(scan), statuses, n_running: running, top_errors: errors};
 }

@@ -8,6 +8,8 @@ export interface Admission {
   readonly admitted_at: string;
   /** Why fewer were granted than asked, in words. */
   readonly short?: string;
+  /** Its jobs are none of ours: its clusters are external, or its workflow was handed over before. */
+  readonly external?: true;
 }
 
 export const admissionSchema = {
@@ -18,6 +20,7 @@ export const admissionSchema = {
     slots: {type: 'object', additionalProperties: {type: 'integer', minimum: 0}},
     admitted_at: {type: 'string', default: ''},
     short: {type: 'string'},
+    external: {const: true},
   },
 } as const;
 

@@ -3,6 +3,9 @@ import {parserFor} from './validate.ts';
 export const ENGINE_NAMES = ['process'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
+/** The engine of clusters whose jobs are none of ours: a foreign init container hands the scan over to an outside workload manager (EWMS). */
+export const EXTERNAL_ENGINE = 'external';
+
 /**
  * `/cluster/[name]`: where jobs run. `capacity` is worker slots. `settings` belongs to the engine; for `process`: `scanner_server` and `worker` are
  * command lines, `env` what they get besides what the controller gives. `collector` and `schedd`, or `host` and `namespace`, are the names that older

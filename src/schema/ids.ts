@@ -24,7 +24,7 @@ export function uuidHex(): string {
   return randomUUID().replaceAll('-', '');
 }
 
-/** `bytes` of chance as hex: replica ids, nonces, job tokens. */
+/** `bytes` of chance as hex: replica ids, nonces, tokens. */
 export function randomHex(bytes: number): string {
   return randomBytes(bytes).toString('hex');
 }

@@ -41,11 +41,16 @@ export const writerSchema = {
   properties: {replica: {type: 'string'}, fence: {type: 'integer'}},
 } as const;
 
+/** How an outside workload manager is told that a workflow is over. */
+export const WORKFLOW_ENDINGS = ['abort', 'finished'] as const;
+export type WorkflowEnding = (typeof WORKFLOW_ENDINGS)[number];
+
 /**
  * `/scan/[id]/state`: what is so. An absent key means PENDING.
  *
  * Times are RFC 3339 in UTC. `attempt` counts from 1. `teardown_due_at` is set when the final result is in: at that time the workers are stopped
- * even if the server still runs.
+ * even if the server still runs. `external` says that its jobs are none of ours. `workflow_ending` is what the outside workload manager is to be told,
+ * written before it is told, so that whoever leads the scan next goes on with it; it is never taken back.
  */
 export interface ScanState {
   readonly name: ScanStateName;
@@ -56,6 +61,8 @@ export interface ScanState {
   readonly teardown_due_at?: string;
   readonly jobs_total?: number;
   readonly jobs_finished?: number;
+  readonly external?: true;
+  readonly workflow_ending?: WorkflowEnding;
   readonly by?: Writer;
 }
 
@@ -71,6 +78,8 @@ export const scanStateSchema = {
     teardown_due_at: {type: 'string'},
     jobs_total: {type: 'integer', minimum: 0},
     jobs_finished: {type: 'integer', minimum: 0},
+    external: {const: true},
+    workflow_ending: {enum: WORKFLOW_ENDINGS},
     by: writerSchema,
   },
 } as const;

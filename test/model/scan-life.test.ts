@@ -2,6 +2,8 @@ import {expect, test} from 'vitest';
 import {waitsForAdmission} from '../../src/model/admission-plan.ts';
 import {needsOwner, openTry, planScan, withNewTry} from '../../src/model/scan-plan.ts';
 import type {Observed, ScanStep} from '../../src/model/scan-plan.ts';
+import {wasAdmitted} from '../../src/model/manifest.ts';
+import {isExternal} from '../../src/model/scan-record.ts';
 import type {BadEntry, ScanRecord} from '../../src/model/scan-record.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import type {Control} from '../../src/schema/control.ts';
@@ -28,6 +30,10 @@ class World {
   readonly engine = new Map<string, TryAtEngine>();
   /** Where the owner's engine works. Another host's jobs cannot be seen from here; they end by themselves when nobody renews them. */
   place = 'here';
+  /** Whether its clusters are external. */
+  isOutside = false;
+  /** Whether the workflow outside, where there is one, has been ended. */
+  workflowIsOver = false;
   readonly history: string[] = [];
   readonly #random: () => number;
 
@@ -73,7 +79,14 @@ class World {
   lead(): ScanStep {
     this.record.owner ??= entry({command: [], hostname: 'h', pid: 1, replica: 'r', since: ''});
     const record: ScanRecord = {...this.record};
-    const step = planScan({record, observed: this.observe(), nowMs: this.nowMs, ownedForMs: this.nowMs - this.sinceMs, policy: POLICY});
+    const step = planScan({
+      record,
+      observed: this.observe(),
+      nowMs: this.nowMs,
+      ownedForMs: this.nowMs - this.sinceMs,
+      policy: POLICY,
+      workflowIsOver: this.workflowIsOver,
+    });
     this.history.push(`${step.kind}`);
     if ('changes' in step) for (const [name, job] of step.changes) this.setJob(name, job);
     switch (step.kind) {
@@ -110,7 +123,14 @@ class World {
         if (step.state !== undefined) this.record.state = entry(step.state);
         expect(step.changes.size > 0 || step.state !== undefined, 'an empty record step').toBe(true);
         break;
+      case 'end-workflow':
+        expect(this.running(), 'a workflow is ended while jobs run').toEqual([]);
+        expect(record.state?.value.workflow_ending ?? record.state?.value.name, 'an ending that nobody wrote down').toBeDefined();
+        if (this.chance(0.5)) this.workflowIsOver = true;
+        this.nowMs += 500;
+        break;
       case 'finish':
+        expect(record.ewms === undefined || this.workflowIsOver || step.state.name === 'SUSPENDED', 'a workflow is left behind').toBe(true);
         expect(this.running(), 'a scan is ended while something of it runs').toEqual([]);
         for (const [name, {value}] of this.record.jobs ?? []) expect(openTry(value), `${name} is open at the end`).toBeUndefined();
         if (this.record.state === undefined || !isTerminal(this.record.state.value.name)) this.record.state = entry(step.state);
@@ -155,7 +175,8 @@ class World {
   schedule(): void {
     if (!waitsForAdmission(this.record)) return;
     const count = 1 + Math.floor(this.#random() * CAPACITY);
-    this.record.admission = entry({attempt: 1, slots: {local: count}, admitted_at: ''});
+    const external = this.isOutside || this.record.ewms !== undefined;
+    this.record.admission = entry({attempt: 1, slots: {local: count}, admitted_at: '', ...(external ? {external: true} : {})});
   }
 
   /** Jobs go on: what was asked to end does; others end now and then, well or badly; a server that ends well has brought the final result. */
@@ -197,6 +218,7 @@ class World {
         this.sinceMs = this.nowMs;
       },
       () => void delete this.record.chain,
+      () => (wasAdmitted(this.record) ? undefined : (this.record.ewms = entry({workflow_id: 'W', ewms_address: 'a'}))),
       () => void delete this.record.state,
       () => (this.chance(0.2) ? void delete this.record.spec : undefined),
       () => (this.record.state = entry({name: 'SUSPENDED', attempt: 1})),
@@ -233,6 +255,7 @@ class World {
 test('whatever is done to a scan, it comes to its end or is justly at rest; no try is launched beside an open one, none is left behind', () => {
   for (let seed = 1; seed <= 1500; seed++) {
     const world = new World(seededRandom(seed));
+    world.isOutside = seed % 5 === 0;
     let round = 0;
     try {
       for (; round < 400; round++) {
@@ -247,6 +270,8 @@ test('whatever is done to a scan, it comes to its end or is justly at rest; no t
         }
         world.nowMs += 300;
         world.jobsGoOn(round < 100 ? 0.05 : 0.2);
+        if (isExternal(world.record) && world.chance(round < 100 ? 0.02 : 0.1))
+          world.record.result = entry({is_final: true, blob: BLOB, updated_at: 1});
         if (round > 60 && world.isOver()) break;
       }
       expect(round, 'it never comes to an end').toBeLessThan(400);

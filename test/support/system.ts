@@ -2,13 +2,16 @@ import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import type {Authenticator} from '../../src/api/auth/authenticator.ts';
 import {serveApi} from '../../src/api/serve.ts';
-import {inheritedEnvironment, loadConfig} from '../../src/config.ts';
+import {inheritedEnvironment, k8sJobSettings, loadConfig} from '../../src/config.ts';
 import {ensureClusters} from '../../src/controllers/index.ts';
 import {runReplica} from '../../src/controllers/replica.ts';
 import type {Engine} from '../../src/engines/engine.ts';
 import {endLeftovers} from '../../src/engines/process/leftovers.ts';
 import {openProcessEngine} from '../../src/engines/process/process-engine.ts';
+import {openEwms} from '../../src/ewms/client.ts';
+import type {EwmsClient} from '../../src/ewms/client.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {silentLog} from '../../src/lib/log.ts';
 import type {Log} from '../../src/lib/log.ts';
@@ -27,6 +30,10 @@ export interface TestSystemOptions {
   /** Further settings, as environment variables. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly settingsOfCluster?: Cluster['settings'];
+  /** Further clusters besides `local`. */
+  readonly clusters?: Readonly<Record<string, Cluster>>;
+  /** Who may call the API; without it anybody. */
+  readonly authenticator?: Authenticator;
 }
 
 export interface TestReplica {
@@ -69,7 +76,7 @@ export class TestSystem {
     const engine = openProcessEngine({root: runDirectory, baseEnv: inheritedEnvironment(), log, clock: systemClock});
     const id = randomHex(8);
     const engines = new Map<string, Engine>([['process', engine]]);
-    const options = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log};
+    const options = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log, ...this.#ewms(config)};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);
@@ -116,10 +123,15 @@ export class TestSystem {
       worker: [process.execPath, scanner('worker.ts')],
       env,
     };
-    await ensureClusters(this.database.store, {local: {engine: 'process', capacity: this.#options.capacity ?? 8, settings}});
+    await ensureClusters(this.database.store, {
+      local: {engine: 'process', capacity: this.#options.capacity ?? 8, settings},
+      ...this.#options.clusters,
+    });
     await this.database.cache.ready(AbortSignal.timeout(10_000));
     const listening = Promise.withResolvers<number>();
-    const api = serveApi({config: config.api, database: this.database, clock: systemClock, log, onListening: listening.resolve}, this.#stop.signal);
+    const {authenticator} = this.#options;
+    const parts = {database: this.database, clock: systemClock, log, authenticator, onListening: listening.resolve, ...this.#ewms(config)};
+    const api = serveApi({config: config.api, k8sJob: k8sJobSettings(config), ...parts}, this.#stop.signal);
     api.catch(listening.reject);
     this.#running.push(api);
     this.address = `http://127.0.0.1:${await listening.promise}`;
@@ -137,6 +149,11 @@ export class TestSystem {
       ...this.#options.settings,
       ...more,
     });
+  }
+
+  #ewms(config: ReturnType<typeof loadConfig>): {readonly ewms?: EwmsClient} {
+    const ewms = openEwms(config.ewms, systemClock);
+    return ewms === undefined ? {} : {ewms};
   }
 
   #log(): Log {

@@ -1,22 +1,24 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {NOT_YET_REQUESTED, presentManifest, workflowIdOf} from '../../model/manifest.ts';
-import {FINAL_RESULT_CODE, deactivationOf, scanCode} from '../../model/scan-codes.ts';
-import {presentWorkforce} from '../../model/workforce.ts';
+import type {Scan} from '../../model/manifest.ts';
+import {FINAL_RESULT_CODE} from '../../model/scan-codes.ts';
 import type {Ewms} from '../../schema/ewms.ts';
 import {admissionKey, controlKey, ewmsKey, scanKey} from '../../schema/keys.ts';
+import {isTerminal} from '../../schema/state.ts';
 import {notFound} from '../api-error.ts';
 import {changeScan, childRevision, findScan} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readJsonBytes} from '../middleware/body.ts';
+import {viewTaskforces, viewWorkflow, viewWorkforce} from './outside.ts';
 import type {DescribedRoute} from '../openapi/described-route.ts';
 import {manifestSchema} from '../manifest/schema.ts';
-import {checkWorkflowId, logsAnswer, statusAnswer, workflowIdAnswer, workforceSchema} from './schema.ts';
+import {checkWorkflowId, logsAnswer, statusAnswer, taskforcesAnswer, workflowIdAnswer, workforceSchema} from './schema.ts';
 
 /**
  * How a scan and its workers are doing.
  *
- * Answered from the cache alone, so that a scanner, which ends at the first failed answer, gets one quickly even while something else is away.
+ * Answered from memory, so that a scanner, which ends at the first failed answer, gets one quickly even while something else is away.
  */
 export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
   const logsOf = (scanId: string): {url: string} => ({url: `${deps.config.publicAddress}/v2/scan/${scanId}/logs`});
@@ -31,14 +33,14 @@ export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
-        const code = scanCode(scan);
+        const {code, deactivated, workforce} = await viewWorkflow(deps, ctx, scan);
         return {
           scan_state: code,
           is_deleted: scan.control?.value.is_deleted ?? false,
-          ewms_deactivated: deactivationOf(scan),
+          ewms_deactivated: deactivated,
           scan_complete: code === FINAL_RESULT_CODE,
           scanner_server_logs: logsOf(scanId),
-          ewms_workforce: presentWorkforce(scan),
+          ewms_workforce: workforce,
         };
       },
     },
@@ -64,7 +66,19 @@ export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
       answer: workforceSchema,
       handle: async ({ctx, scanId}) => {
         await freshForRead(deps, ctx);
-        return presentWorkforce(findScan(deps, scanId));
+        return viewWorkforce(deps, ctx, findScan(deps, scanId));
+      },
+    },
+    {
+      method: 'get',
+      path: '/scan/:id/ewms/taskforces',
+      redirect: true,
+      roles: ['user', 'system'],
+      summary: 'The taskforces of a scan: one for each workers job, or what EWMS says of its workflow.',
+      answer: taskforcesAnswer,
+      handle: async ({ctx, scanId}) => {
+        await freshForRead(deps, ctx);
+        return {taskforces: await viewTaskforces(deps, ctx, findScan(deps, scanId))};
       },
     },
     {
@@ -99,8 +113,7 @@ export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
         const body = checkWorkflowId(parseJson(bytes));
         await freshForWrite(deps);
         return changeScan(deps, scanId, (scan) => {
-          // Once, only while nobody runs it, and never for a deleted scan.
-          if (workflowIdOf(scan) !== NOT_YET_REQUESTED || scan.control?.value.is_deleted === true) throw notFound();
+          if (!mayHandOver(scan)) throw notFound();
           const value: Ewms = {workflow_id: body.workflow_id, ewms_address: body.ewms_address, updated_at: deps.clock.now() / 1000};
           return {
             commit: {
@@ -108,7 +121,8 @@ export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
                 {key: scanKey(scanId), exists: true},
                 {key: ewmsKey(scanId), modRevision: childRevision(scan, 'ewms')},
                 {key: controlKey(scanId), modRevision: childRevision(scan, 'control')},
-                {key: admissionKey(scanId), modRevision: 0},
+                // Admitted to our own engines it is handed over to nobody; and what has ended has no admission any more.
+                {key: admissionKey(scanId), modRevision: childRevision(scan, 'admission')},
               ],
               ops: [{put: ewmsKey(scanId), value: canonicalJson(value)}],
             },
@@ -118,4 +132,11 @@ export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
       },
     },
   ];
+}
+
+/** A workflow is handed over once, only while our own engines do not run the scan, and never for one that is not to run any more. */
+function mayHandOver(scan: Scan): boolean {
+  const control = scan.control?.value;
+  if (control?.is_deleted === true || control?.desired === 'stop') return false;
+  return workflowIdOf(scan) === NOT_YET_REQUESTED && (scan.state === undefined || !isTerminal(scan.state.value.name));
 }

@@ -1,3 +1,4 @@
+import {freeFormObject} from '../openapi/common.ts';
 import {bodyCheck} from '../validation/body-check.ts';
 
 /** Body of POST /scan/ID/ewms/workflow-id. */
@@ -57,6 +58,13 @@ export const statusAnswer = {
     scanner_server_logs: logUrlLinkSchema,
     ewms_workforce: workforceSchema,
   },
+} as const;
+
+export const taskforcesAnswer = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['taskforces'],
+  properties: {taskforces: {type: 'array', items: freeFormObject}},
 } as const;
 
 export const workflowIdAnswer = {

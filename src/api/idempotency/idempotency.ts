@@ -10,7 +10,7 @@ import {idempotencyKey} from '../../schema/keys.ts';
 import type {CommitResult, Compare, LeaseId, Op} from '../../store/store.ts';
 import {ApiError, badRequest, notFound, wrongState} from '../api-error.ts';
 import type {ApiDeps} from '../deps.ts';
-import type {Principal} from '../middleware/principal.ts';
+import type {Principal} from '../auth/authenticate.ts';
 import {SharedLease} from './shared-lease.ts';
 
 const DEFAULT_KEEP_SECONDS = 86_400;

@@ -66,10 +66,11 @@ export function answerThrown(ctx: Context, thrown: unknown, log: Log): void {
   if (status === 503) ctx.set('Retry-After', RETRY_AFTER_SECONDS);
   if (status === 413) ctx.set('Connection', 'close'); // The rest of the body is not read.
   const fields = {method: ctx.method, path: ctx.path, code: error.code, key: error.key};
-  if (status === 503) log.warn({...fields, reason: error.detail}, 'request refused for now');
+  if (isForCaller && error.isLogged) log.debug({...fields, reason: error.detail}, 'request refused for now');
+  else if (status === 503) log.warn({...fields, reason: error.detail}, 'request refused for now');
   else if (status >= 500) log.error({...fields, err: thrown}, 'request failed');
   const phrase = status === 413 ? 'Request Entity Too Large' : (STATUS_CODES[status] ?? 'Unknown');
-  answerError(ctx, status, isForCaller && status < 500 ? detailFor(ctx, error) : phrase);
+  answerError(ctx, status, isForCaller ? detailFor(ctx, error) : phrase);
 }
 
 function detailFor(ctx: Context, error: ApiError): string {

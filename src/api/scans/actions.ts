@@ -5,7 +5,6 @@ import {freshForWrite} from '../freshness.ts';
 import {requestDigest} from '../idempotency/idempotency.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readJsonBytes} from '../middleware/body.ts';
-import {answerError} from '../middleware/errors.ts';
 import {projectedManifestSchema} from '../manifest/schema.ts';
 import type {DescribedRoute} from '../openapi/described-route.ts';
 import {IDEMPOTENCY_KEY, flag} from '../openapi/parameters.ts';
@@ -60,8 +59,7 @@ export function scanActionRoutes(deps: RouteDeps): DescribedRoute[] {
         await freshForWrite(deps, ctx);
         // Of a repeated request the id is the same: nothing else need be remembered.
         const id = requestDigest(ctx, principal)?.slice(0, 32) ?? uuidHex();
-        const added = await addWorkers(deps, scanId, id, body);
-        return added ?? answerError(ctx, 500, 'failed to request additional workers on EWMS--contact admins');
+        return addWorkers(deps, scanId, id, body);
       },
     },
   ];

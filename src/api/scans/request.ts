@@ -1,3 +1,4 @@
+import {mixtureOf} from '../../model/admission-plan.ts';
 import type {SkymapRequest} from '../../schema/scan.ts';
 import {WordedError, badArgument} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
@@ -36,11 +37,10 @@ export async function normaliseRequest(deps: RouteDeps, tags: DockerTags, body: 
   const request_clusters = Array.isArray(asked)
     ? (asked as readonly (readonly [string, number])[])
     : orderedEntries(asked as Readonly<Record<string, number>>, clusterField, bytes);
-  await requireKnownClusters(
-    deps,
-    clusterField,
-    request_clusters.map(([name]) => name),
-  );
+  const names = request_clusters.map(([name]) => name);
+  await requireKnownClusters(deps, clusterField, names);
+  const mixture = mixtureOf(names, (name) => deps.cache.clusters.get(name)?.value.engine);
+  if (mixture !== undefined) throw badArgument(clusterField, `'${clusterField}': ${mixture}`);
   // Members in the order of their names, in which they are stored.
   return {
     classifiers,

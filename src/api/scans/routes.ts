@@ -35,7 +35,7 @@ import {
 
 /** Asking for scans, finding them, and taking them back. */
 export function scanRoutes(deps: RouteDeps): DescribedRoute[] {
-  const tags = new DockerTags(deps.config.imageDirectory, deps.clock);
+  const tags = new DockerTags(deps.config, deps.clock);
   const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
   return [
     {method: 'get', path: '/', roles: ['user'], summary: 'Answers, and does nothing else.', answer: emptyObject, handle: async () => ({})},

@@ -19,7 +19,8 @@ import type {FindV0Arguments} from './schema.ts';
 
 /** Asking for scans, and finding those of an event. */
 export function v0ScanRoutes(deps: RouteDeps): Route[] {
-  const tags = new DockerTags(deps.config.imageDirectory, deps.clock);
+  // A minimum is of releases that speak version 2.
+  const tags = new DockerTags({...deps.config, minImageTag: ''}, deps.clock);
   const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
   return [
     {method: 'get', path: '/', roles: ['user'], handle: async () => ({})},

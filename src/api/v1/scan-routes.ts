@@ -31,7 +31,8 @@ const FIND_FIELDS: ReadonlySet<string> = new Set(V1_FIELDS.filter((field) => !LA
 
 /** Asking for scans, finding them, and taking them back. */
 export function v1ScanRoutes(deps: RouteDeps): Route[] {
-  const tags = new DockerTags(deps.config.imageDirectory, deps.clock);
+  // A minimum is of releases that speak version 2.
+  const tags = new DockerTags({...deps.config, minImageTag: ''}, deps.clock);
   const limitBytes = deps.config.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
   return [
     {method: 'get', path: '/', roles: ['user'], handle: async () => ({})},

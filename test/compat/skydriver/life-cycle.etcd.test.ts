@@ -353,14 +353,14 @@ describe('K. more cases', () => {
 
   test('case 73: status, event and workforce of a deleted scan can still be asked for', async () => {
     await remove();
-    for (const path of ['/status', '/logs', '/i3-event', '/ewms/workflow-id', '/ewms/workforce']) {
+    for (const path of ['/status', '/logs', '/i3-event', '/ewms/workflow-id', '/ewms/workforce', '/ewms/taskforces']) {
       expect([path, (await get(path)).status]).toEqual([path, 200]);
     }
   });
 
   test('an unknown scan is not found, whatever is asked', async () => {
     id = '0123';
-    for (const path of ['', '/manifest', '/result', '/status', '/logs', '/i3-event', '/ewms/workflow-id', '/ewms/workforce']) {
+    for (const path of ['', '/manifest', '/result', '/status', '/logs', '/i3-event', '/ewms/workflow-id', '/ewms/workforce', '/ewms/taskforces']) {
       expect([path, refusal(await get(path))]).toEqual([path, '404 Not Found']);
     }
     expect(refusal(await patch({scan_metadata: {a: 1}}))).toBe('404 Not Found');

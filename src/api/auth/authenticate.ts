@@ -1,0 +1,78 @@
+import type {Context} from 'koa';
+import {scanOfJobToken, tokenDigest} from '../../schema/job-token.ts';
+import type {Cache} from '../../store/cache.ts';
+import {authenticationFailed, authorizationFailed} from '../api-error.ts';
+import {generationOf} from '../generation.ts';
+import type {Authenticator, Bearer} from './authenticator.ts';
+import type {Role} from './roles.ts';
+import {standingOf} from './scanner-token.ts';
+
+/** Who calls, and as what. */
+export interface Principal {
+  readonly role: Role;
+  /** A person's or service's name, where the authentication tells one. */
+  readonly name?: string;
+}
+
+export interface AuthenticateDeps {
+  readonly cache: Cache;
+  /** Without one, callers need not say who they are. */
+  readonly authenticator?: Authenticator | undefined;
+}
+
+/**
+ * Finds out who calls.
+ *
+ * - The token of the newest try of the scan's server makes its bearer `system` on that scan alone. One of an older try is refused everywhere, since its
+ *   process has been replaced; so is the token of another scan.
+ * - Any other token is the authenticator's: its bearer acts with the first of the sorted roles that the route allows.
+ * - Without an authenticator, who brings no token, or one we never gave, gets the first role that the route lists, as with SkyDriver's CI mode; but a
+ *   token we never gave never makes anybody `system`.
+ *
+ * @param roles those that the route allows; at least one
+ * @throws ApiError `forbidden`; `unavailable`: nobody can tell now
+ */
+export async function authenticate(deps: AuthenticateDeps, ctx: Context, roles: readonly Role[], scanId: string | undefined): Promise<Principal> {
+  const {cache, authenticator} = deps;
+  const {authorization} = ctx.req.headers;
+  const first = roles[0] as Role;
+  if (authenticator === undefined && (authorization === undefined || authorization === '')) return {role: first};
+  const token = bearerOf(authorization);
+  if (token === undefined) return withoutToken(authenticator, first);
+
+  let standing = standingOf(cache, token, scanId);
+  if (standing === 'unknown') {
+    const identity = await authenticator?.identify(token);
+    if (identity !== undefined) {
+      const role = identity.roles[generationOf(ctx.path)].find((each) => roles.includes(each));
+      if (role === undefined) throw authorizationFailed();
+      return {role, name: identity.name};
+    }
+    if (scanId !== undefined && roles.includes('system')) standing = await standingNow(cache, token, scanId);
+  }
+  if (standing === 'unknown') return withoutToken(authenticator, first);
+  if (standing !== 'newest' || !roles.includes('system')) throw authorizationFailed();
+  return {role: 'system'};
+}
+
+/** As {@link standingOf}; the try that the token belongs to may be newer than what we have seen. */
+async function standingNow(cache: Cache, token: Bearer, scanId: string): Promise<ReturnType<typeof standingOf>> {
+  try {
+    await cache.catchUp();
+  } catch (err) {
+    // A scanner ends when it is refused, and waits when it is told that nobody can tell.
+    if (scanOfJobToken(token.text) === scanId) throw err;
+  }
+  return standingOf(cache, token, scanId);
+}
+
+/** @throws ApiError `forbidden` */
+function withoutToken(authenticator: Authenticator | undefined, first: Role): Principal {
+  if (authenticator !== undefined || first === 'system') throw authenticationFailed();
+  return {role: first};
+}
+
+function bearerOf(authorization: string | undefined): Bearer | undefined {
+  const text = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization.trim())?.[1];
+  return text === undefined ? undefined : {text, digest: tokenDigest(text)};
+}
