@@ -181,6 +181,8 @@ describe('the check of answers', () => {
     ],
     ['get', '/no/such/route', 404, {message: 'Not Found'}],
     ['get', '/readyz', 503, {code: 503, error: 'x'}],
+    ['get', '/scan/x/new', 200, {}],
+    ['get', '/scan/x/k8s-job', 200, {}],
   ])('finds what is wrong: %s %s %i %j', (method, path, status, body) => {
     expect(answerViolations(method, path, status, body)).toEqual(expect.any(String));
   });
@@ -191,6 +193,7 @@ describe('the check of answers', () => {
     ['GET', '/scan/x/result', 200, {}],
     ['GET', '/no/such/route', 404, {code: 404, error: 'Not Found'}],
     ['GET', '/v1/scan/x/status', 200, {pods: 1}],
+    ['GET', '/scan/manifest/x?include_deleted=true', 200, {complete: 1}],
   ])('finds nothing where there is nothing: %s %s %i %j', (method, path, status, body) => {
     expect(answerViolations(method, path, status, body)).toBe(undefined);
   });
