@@ -187,3 +187,9 @@ test('a provider whose keys lie at an address in the clear is not believed', asy
   provider.keysAddress = 'http://keys.example/certs';
   await expect(identify(await userToken())).rejects.toMatchObject({code: 'unavailable'});
 });
+
+test('a provider that sends us elsewhere for its keys is not followed', async () => {
+  provider.keysAddress = `${provider.url}/moved`;
+  await expect(identify(await userToken())).rejects.toMatchObject({code: 'unavailable'});
+  expect(provider.fetches).toBe(0);
+});

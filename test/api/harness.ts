@@ -134,6 +134,7 @@ export async function startApi(endpoint: string, config: Partial<ApiConfig> = {}
 async function send(url: string, method: string, headers: Record<string, string>, body: string | Buffer | undefined): Promise<Answer> {
   const length = body === undefined ? {} : {'content-length': String(Buffer.byteLength(body))};
   const outgoing = httpRequest(url, {method, headers: {...headers, ...length}});
+  outgoing.on('error', () => {}); // An answer may come before all of the body has been taken; any other failure rejects below.
   const answered = once(outgoing, 'response');
   outgoing.end(body);
   const [incoming] = (await answered) as [IncomingMessage];

@@ -92,7 +92,8 @@ export class OidcProvider {
       else if (path === '/certs') {
         this.fetches++;
         response.end(JSON.stringify({keys: this.#published.map(({publicJwk}) => publicJwk)}));
-      } else response.writeHead(404).end('{}');
+      } else if (path === '/moved') response.writeHead(302, {location: `${this.url}/certs`}).end();
+      else response.writeHead(404).end('{}');
     });
   }
 }

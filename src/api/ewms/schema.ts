@@ -51,7 +51,7 @@ export const statusAnswer = {
   additionalProperties: false,
   required: ['scan_state', 'is_deleted', 'ewms_deactivated', 'scan_complete', 'scanner_server_logs', 'ewms_workforce'],
   properties: {
-    scan_state: {type: 'string', pattern: '^(SCAN_HAS_FINAL_RESULT|[A-Z]+__[A-Z_]+)$'},
+    scan_state: {type: 'string', pattern: '^(SCAN_HAS_FINAL_RESULT|[A-Z_]+__[A-Z_]+)$'},
     is_deleted: {type: 'boolean'},
     ewms_deactivated: textOrNull,
     scan_complete: {type: 'boolean', description: 'Whether the final result is there.'},
