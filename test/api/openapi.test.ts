@@ -172,8 +172,17 @@ describe('the check of answers', () => {
     ['get', '/v2/scan/x/logs?a=b', 200, {scanner_server: {url: 'u', more: 1}}],
     ['post', '/scans/find', 200, {manifests: [{scan_id: 1}]}],
     ['get', '/scan/x/status', 404, {error: 'Not Found'}],
+    ['get', '/scan/x/status', 404, {code: 404, error: 'Not Found', stack: 'at'}],
+    [
+      'get',
+      '/scans/backlog',
+      200,
+      {entries: [{scan_id: 'x', timestamp: 1, priority: 0, pending_timestamp: 0, next_attempt: 0, pickled_k8s_job: 'aGk='}]},
+    ],
     ['get', '/no/such/route', 404, {message: 'Not Found'}],
     ['get', '/readyz', 503, {code: 503, error: 'x'}],
+    ['get', '/scan/x/new', 200, {}],
+    ['get', '/scan/x/k8s-job', 200, {}],
   ])('finds what is wrong: %s %s %i %j', (method, path, status, body) => {
     expect(answerViolations(method, path, status, body)).toEqual(expect.any(String));
   });
@@ -184,6 +193,7 @@ describe('the check of answers', () => {
     ['GET', '/scan/x/result', 200, {}],
     ['GET', '/no/such/route', 404, {code: 404, error: 'Not Found'}],
     ['GET', '/v1/scan/x/status', 200, {pods: 1}],
+    ['GET', '/scan/manifest/x?include_deleted=true', 200, {complete: 1}],
   ])('finds nothing where there is nothing: %s %s %i %j', (method, path, status, body) => {
     expect(answerViolations(method, path, status, body)).toBe(undefined);
   });

@@ -1,6 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
+import {checkedFetch} from '../support/checked-fetch.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
 import {eventually} from '../support/eventually.ts';
@@ -23,7 +24,7 @@ afterAll(async () => {
 
 // oxlint-disable-next-line typescript/no-explicit-any
 async function ask(method: string, path: string, body: unknown = {}): Promise<any> {
-  const answer = await fetch(`${system.address}${path}`, {
+  const answer = await checkedFetch(`${system.address}${path}`, {
     method,
     headers: {'content-type': 'application/json'},
     ...(method === 'GET' ? {} : {body: JSON.stringify(body)}),

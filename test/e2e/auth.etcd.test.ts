@@ -6,6 +6,7 @@ import {TokenFile} from '../../src/api/auth/token-file.ts';
 import {newToken} from '../../src/api/auth/token-entry.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {silentLog} from '../../src/lib/log.ts';
+import {checkedFetch} from '../support/checked-fetch.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
 import {eventually} from '../support/eventually.ts';
@@ -34,7 +35,7 @@ afterAll(async () => {
 
 test('where everybody has to say who they are a scan runs to its end by the token it was given, which is nowhere stored', async () => {
   const headers = {authorization: `Bearer ${ADA.token}`, 'content-type': 'application/json'};
-  const posted = await fetch(`${system.address}/scan`, {
+  const posted = await checkedFetch(`${system.address}/scan`, {
     method: 'POST',
     headers,
     body: JSON.stringify({
@@ -48,6 +49,6 @@ test('where everybody has to say who they are a scan runs to its end by the toke
   const everything = await etcd.etcdctl(['get', '--prefix', '']);
   expect(everything).toMatch(/"token_digest":\s*"[0-9a-f]{64}"/);
   expect(everything).not.toMatch(new RegExp(`${id}\\.[0-9a-f]{64}`));
-  expect((await fetch(`${system.address}/scan/${id}/result`)).status).toBe(403);
-  expect((await fetch(`${system.address}/scan/${id}/result`, {headers})).status).toBe(200);
+  expect((await checkedFetch(`${system.address}/scan/${id}/result`)).status).toBe(403);
+  expect((await checkedFetch(`${system.address}/scan/${id}/result`, {headers})).status).toBe(200);
 });

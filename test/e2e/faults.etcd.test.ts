@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
 import {endLeftovers} from '../../src/engines/process/leftovers.ts';
+import {checkedFetch} from '../support/checked-fetch.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
 import {eventually} from '../support/eventually.ts';
@@ -26,7 +27,7 @@ afterEach(async () => {
 });
 
 async function postScan(nsides: Record<string, number>, workers = 2): Promise<string> {
-  const answer = await fetch(`${system.address}/v2/scan`, {
+  const answer = await checkedFetch(`${system.address}/v2/scan`, {
     method: 'POST',
     headers: {'content-type': 'application/json'},
     body: JSON.stringify({
@@ -80,7 +81,7 @@ test('a worker that is killed loses no pixel', async () => {
   const [worker] = await running(id, 'workers-1', 1, 2);
   process.kill(worker as number, 'SIGKILL');
   await untilComplete(id);
-  const result = (await (await fetch(`${system.address}/scan/${id}/result`)).json()) as {skyscan_result: Record<string, {data: unknown[]}>};
+  const result = (await (await checkedFetch(`${system.address}/scan/${id}/result`)).json()) as {skyscan_result: Record<string, {data: unknown[]}>};
   expect(result.skyscan_result['nside-32']?.data).toHaveLength(12 * 32 * 32);
   expect(triesOf(id, 'server')).toBe(1);
 });
@@ -101,9 +102,9 @@ test('etcd killed and started again loses no scan and launches nothing twice', a
   const id = await postScan({'32': 0});
   await untilInWork(id);
   await etcd.kill();
-  const refused = await fetch(`${system.address}/v2/scan`, {method: 'POST', headers: {'content-type': 'application/json'}, body: '{}'});
+  const refused = await checkedFetch(`${system.address}/v2/scan`, {method: 'POST', headers: {'content-type': 'application/json'}, body: '{}'});
   expect([400, 503]).toContain(refused.status); // A bad body is a bad body, with or without etcd.
-  const stale = await fetch(`${system.address}/scan/${id}/manifest`);
+  const stale = await checkedFetch(`${system.address}/scan/${id}/manifest`);
   expect(stale.status).toBe(200);
   expect(Number(stale.headers.get('x-scanplane-cache-age-seconds'))).toBeGreaterThan(0);
   await etcd.restart();
@@ -139,7 +140,7 @@ test('a replica with another run directory starts a new try only when the old on
     expect(jobProcesses(id, 'server', 1)).toEqual([]);
     expect(old).toHaveLength(1);
     expect(record(id)?.jobs?.get('server')?.value).toMatchObject({failures: 0, tries_total: 2});
-    await fetch(`${system.address}/scan/${id}`, {method: 'DELETE'});
+    await checkedFetch(`${system.address}/scan/${id}`, {method: 'DELETE'});
     await eventually(() => expect(record(id)?.state?.value.name).toBe('STOPPED'), {timeoutMs: 10_000});
     expect([...jobProcesses(id, 'server', 2), ...jobProcesses(id, 'workers-1', 2)]).toEqual([]);
   } finally {

@@ -1,5 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, expect, test} from 'vitest';
+import {checkedFetch} from '../support/checked-fetch.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
 import {eventually} from '../support/eventually.ts';
@@ -24,7 +25,7 @@ afterAll(async () => {
 
 async function ask(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
   const sent = body === undefined ? {} : {body: JSON.stringify(body)};
-  const answer = await fetch(`${system.address}${path}`, {method, headers: {'content-type': 'application/json'}, ...sent});
+  const answer = await checkedFetch(`${system.address}${path}`, {method, headers: {'content-type': 'application/json'}, ...sent});
   const value = (await answer.json()) as Record<string, unknown>;
   if (!answer.ok) expect.fail(`${method} ${path}: ${answer.status} ${String(value['error'])}`);
   return value;

@@ -2,6 +2,7 @@ import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import * as keys from '../../src/schema/keys.ts';
 import {newScanId} from '../../src/schema/ids.ts';
+import {checkedFetch} from '../support/checked-fetch.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
 import {eventually} from '../support/eventually.ts';
@@ -35,7 +36,7 @@ async function untilState(id: string, name: string, timeoutMs = 25_000): Promise
 }
 
 async function postScan(more: Record<string, unknown> = {}): Promise<string> {
-  const answer = await fetch(`${system.address}/v2/scan`, {
+  const answer = await checkedFetch(`${system.address}/v2/scan`, {
     method: 'POST',
     headers: {'content-type': 'application/json'},
     body: JSON.stringify({
@@ -51,13 +52,13 @@ async function postScan(more: Record<string, unknown> = {}): Promise<string> {
 test('a posted scan runs to COMPLETE and leaves nothing behind but what it is', async () => {
   const id = await postScan();
   await untilState(id, 'COMPLETE');
-  const result = (await (await fetch(`${system.address}/scan/${id}/result`)).json()) as {
+  const result = (await (await checkedFetch(`${system.address}/scan/${id}/result`)).json()) as {
     is_final: boolean;
     skyscan_result: Record<string, {data: unknown[]}>;
   };
   expect(result.is_final).toBe(true);
   expect(result.skyscan_result['nside-1']?.data).toHaveLength(12);
-  const status = (await (await fetch(`${system.address}/scan/${id}/status`)).json()) as Record<string, unknown>;
+  const status = (await (await checkedFetch(`${system.address}/scan/${id}/status`)).json()) as Record<string, unknown>;
   expect(status).toMatchObject({scan_state: 'SCAN_HAS_FINAL_RESULT', scan_complete: true});
   await eventually(async () => {
     const left = (await etcd.etcdctl(['get', '--prefix', '--keys-only', '/'])).split('\n').filter((key) => key.includes(id));
@@ -114,7 +115,7 @@ test('a value that is no JSON marks that one key and stops nothing else', async 
   await etcd.etcdctl(['put', keys.scanKey(bad), 'no json at all']);
   const id = await postScan();
   await untilState(id, 'COMPLETE');
-  const ready = (await (await fetch(`${system.address}/readyz`)).json()) as unknown;
+  const ready = (await (await checkedFetch(`${system.address}/readyz`)).json()) as unknown;
   expect(JSON.stringify(ready)).toContain(keys.scanKey(bad));
   await etcd.etcdctl(['del', keys.scanKey(bad)]);
 });

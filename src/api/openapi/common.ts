@@ -8,6 +8,7 @@ export const emptyObject = {type: 'object', additionalProperties: false} as cons
 /** Every refusal and failure. The reason stands in the status line too. SkyDriver's own document declares `reason` and `message`, which nobody sends. */
 export const errorSchema = {
   type: 'object',
+  additionalProperties: false,
   required: ['code', 'error'],
   properties: {
     code: {type: 'integer', description: 'The HTTP status.'},

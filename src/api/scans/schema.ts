@@ -203,7 +203,7 @@ export const backlogEntrySchema = {
     priority: {type: 'integer'},
     pending_timestamp: {type: 'number', description: 'When it was tried last, in seconds since 1970; 0: never.'},
     next_attempt: {type: 'integer', minimum: 0},
-    pickled_k8s_job: {description: 'Never sent.'},
+    pickled_k8s_job: {type: 'null', description: 'Never sent.'},
   },
 } as const;
 
@@ -239,6 +239,7 @@ const scanRequestFields = {
 /** What a scan and all its rescans were asked with. Without `scan_id` and `rescan_ids` it can be sent again. @see SkyDriver 2.x ScanRequestObj */
 export const scanRequestSchema = {
   type: 'object',
+  additionalProperties: false,
   required: Object.keys(scanRequestFields),
   properties: scanRequestFields,
 } as const;

@@ -2,6 +2,7 @@ import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import type {Job} from '../../../src/schema/job.ts';
 import type {ScanState} from '../../../src/schema/state.ts';
 import * as keys from '../../../src/schema/keys.ts';
+import {checkedFetch} from '../../support/checked-fetch.ts';
 import {startEtcd} from '../../support/etcd.ts';
 import type {TestEtcd} from '../../support/etcd.ts';
 import {eventually} from '../../support/eventually.ts';
@@ -31,7 +32,7 @@ async function begin(options: Partial<TestSystemOptions> = {}): Promise<void> {
 
 async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   const text = body === undefined ? {} : {body: JSON.stringify(body), headers: {'content-type': 'application/json'}};
-  const answer = await fetch(system.address + path, {method, ...text});
+  const answer = await checkedFetch(system.address + path, {method, ...text});
   expect(answer.status, `${method} ${path}: ${answer.statusText}`).toBe(200);
   return (await answer.json()) as T;
 }

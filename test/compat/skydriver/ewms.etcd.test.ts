@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
+import {checkedFetch} from '../../support/checked-fetch.ts';
 import {DummyEwms} from '../../support/dummy-ewms.ts';
 import {startEtcd} from '../../support/etcd.ts';
 import type {TestEtcd} from '../../support/etcd.ts';
@@ -42,7 +43,7 @@ interface Answer {
 
 async function ask(method: string, path: string, body?: unknown): Promise<Answer> {
   const init = body === undefined ? {method} : {method, headers: {'content-type': 'application/json'}, body: JSON.stringify(body)};
-  const answer = await fetch(system.address + path, init);
+  const answer = await checkedFetch(system.address + path, init);
   return {status: answer.status, reason: answer.statusText, warning: answer.headers.get('warning'), body: await answer.json()};
 }
 
