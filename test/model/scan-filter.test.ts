@@ -2,7 +2,11 @@ import {describe, expect, test} from 'vitest';
 import {ControlPlaneError} from '../../src/lib/errors.ts';
 import {compileScanFilter} from '../../src/model/scan-filter.ts';
 import type {Scan} from '../../src/model/manifest.ts';
+import {compileFilter} from '../../src/model/filter/filter.ts';
 import {aScan, aSpec, entry} from '../support/builders.ts';
+import {RandomFilters} from '../support/random-filters.ts';
+import type {Document} from '../support/random-filters.ts';
+import {seededRandom} from '../support/seeded-random.ts';
 
 const scan = aScan({
   spec: entry(aSpec({classifiers: {foo: 1, bar: 'x', none: null}, priority: 5})),
@@ -136,6 +140,53 @@ describe('a filter', () => {
     expect(refusalOf(() => filter.matches(long))).toBe('filter takes more than 2000000 steps on one document');
     expect(compileScanFilter({'classifiers.text': {$regex: 'a{3}$'}}).matches(long)).toBe(true);
   });
+});
+
+test('a filter with anything in any place is answered or refused, never more', () => {
+  const filters = new RandomFilters(11);
+  const random = seededRandom(12);
+  const ODD = [
+    null,
+    true,
+    0,
+    -1,
+    1.5,
+    1e300,
+    '',
+    '$',
+    '.',
+    'a..b',
+    '$gt',
+    '(',
+    '[',
+    [],
+    {},
+    [null],
+    {'': 1},
+    {$gt: {$gt: 1}},
+    {$not: []},
+    {$regex: '\\'},
+  ];
+  const spoilt = (value: unknown): unknown => {
+    if (random() < 0.12) return ODD[Math.floor(random() * ODD.length)];
+    if (Array.isArray(value)) return value.map(spoilt);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, each]) => [random() < 0.03 ? '$regex' : name, spoilt(each)]));
+  };
+  const outcomes = {matched: 0, not: 0, refused: 0};
+  for (let n = 0; n < 20_000; n++) {
+    const document = filters.document();
+    const filter = spoilt(filters.filter(document));
+    try {
+      const read = (each: Document, name: string): unknown => (Object.hasOwn(each, name) ? each[name] : undefined);
+      outcomes[compileFilter((filter ?? {}) as Document, read).matches(document) ? 'matched' : 'not']++;
+    } catch (err) {
+      expect([filter, err]).toEqual([filter, expect.any(ControlPlaneError)]);
+      expect((err as ControlPlaneError).detail).toMatch(/^filter operator \$\w* /);
+      outcomes.refused++;
+    }
+  }
+  expect(Math.min(...Object.values(outcomes))).toBeGreaterThan(1000);
 });
 
 function refusalOf(step: () => unknown): string {
