@@ -2,7 +2,7 @@ import {projectManifest} from '../../src/api/projection.ts';
 import {DEFAULT_FIND_LIMITS} from '../../src/api/scans/find-answer.ts';
 import {findScans} from '../../src/api/scans/find.ts';
 import {systemClock} from '../../src/lib/clock.ts';
-import {Pace, Turns} from '../../src/lib/turns.ts';
+import {Pace} from '../../src/lib/pace.ts';
 import {SCAN_INDEXES} from '../../src/model/scan-indexes.ts';
 import {newEventId, newScanId} from '../../src/schema/ids.ts';
 import {parseKey} from '../../src/schema/keys.ts';
@@ -46,11 +46,9 @@ function fill(count: number): void {
 
 type Found = readonly {readonly scan_id?: string}[];
 
-const turns = new Turns();
-
 async function find(eventId: string): Promise<Found> {
   const body = {filter: {i3_event_id: eventId}, manifest_projection: ['scan_id']};
-  const found = await findScans(scans, body, new Pace(turns, systemClock), DEFAULT_FIND_LIMITS);
+  const found = await findScans(scans, body, new Pace(systemClock), DEFAULT_FIND_LIMITS);
   return found.scans.map((scan) => projectManifest(scan, found.projection));
 }
 

@@ -128,7 +128,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {pattern: '/event/[id]', holds: 'an i3 event, or the header of its blob', writer: 'API or operator'},
   {pattern: '/cluster/[name]', holds: 'where jobs run: engine, capacity, settings', writer: 'operator, or the configuration at start'},
   {pattern: '/replica/[id]', holds: 'a live process; leased', writer: 'that process'},
-  {pattern: '/leader/[controller]', holds: 'who leads scheduler or janitor; leased', writer: 'that process'},
+  {pattern: '/leader/[controller]', holds: 'who leads scheduler, janitor or watchdog; leased', writer: 'that process'},
   {pattern: '~blob/[kind]/[referrer]/[digest]/[n]', holds: 'compressed chunks of anything large', writer: 'whoever writes the header'},
   {pattern: '~log/[id]/[job]/[try]', holds: 'log entry of one try', writer: 'the owner, fenced'},
   {pattern: '~idempotency/[digest]', holds: 'which scan a request with an Idempotency-Key made; leased', writer: 'API, with the scan'},

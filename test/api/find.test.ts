@@ -4,7 +4,7 @@ import type {FindLimits, Found} from '../../src/api/scans/find.ts';
 import type {FindScansBody} from '../../src/api/scans/schema.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {mergeSort} from '../../src/lib/merge-sort.ts';
-import {Pace, Turns} from '../../src/lib/turns.ts';
+import {Pace} from '../../src/lib/pace.ts';
 import {SCAN_INDEXES} from '../../src/model/scan-indexes.ts';
 import {IndexedScans} from '../../src/store/indexed-scans.ts';
 import {aScan, aSpec, entry} from '../support/builders.ts';
@@ -25,10 +25,9 @@ function manyScans(count: number): IndexedScans {
 }
 
 const scans = manyScans(SCANS);
-const turns = new Turns();
 
 function find(body: FindScansBody, limits: Partial<FindLimits> = {}, isWanted = (): boolean => true): Promise<Found> {
-  return findScans(scans, body, new Pace(turns, systemClock, isWanted), {...LIMITS, ...limits});
+  return findScans(scans, body, new Pace(systemClock, isWanted), {...LIMITS, ...limits});
 }
 
 function threadMs(): number {
@@ -108,19 +107,10 @@ describe('a search among 100,000 scans', () => {
   test('judges each scan by what it was when the search began', async () => {
     const few = manyScans(20_000);
     const before = [...few.values()];
-    const searching = findScans(few, {filter: {priority: {$gte: 0}}}, new Pace(turns, systemClock), LIMITS);
+    const searching = findScans(few, {filter: {priority: {$gte: 0}}}, new Pace(systemClock), LIMITS);
     for (const scan of before) few.replace(scan.id, scan, undefined);
     expect((await searching).scans).toHaveLength(20_000);
   });
-});
-
-test('turns are taken one per turn of the event loop, in the order of asking', async () => {
-  const taken: string[] = [];
-  const all = Promise.all(['a', 'b', 'c'].map((name) => turns.next().then(() => taken.push(name))));
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(taken).toEqual(['a']);
-  await all;
-  expect(taken).toEqual(['a', 'b', 'c']);
 });
 
 test('sorting in steps sorts', async () => {

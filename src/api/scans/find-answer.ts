@@ -1,6 +1,6 @@
 import {Readable} from 'node:stream';
 import type {Context} from 'koa';
-import {Pace, Turns} from '../../lib/turns.ts';
+import {Pace} from '../../lib/pace.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {badRequest} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
@@ -24,7 +24,6 @@ const SINGLE_PART_BYTES = 1024 * 1024;
 export class FindAnswers {
   readonly #deps: RouteDeps;
   readonly #limits: FindLimits;
-  readonly #turns = new Turns();
 
   constructor(deps: RouteDeps) {
     this.#deps = deps;
@@ -37,7 +36,7 @@ export class FindAnswers {
    */
   async answer(ctx: Context, body: FindScansBody, present?: (scan: Scan) => unknown): Promise<void> {
     await freshForRead(this.#deps, ctx);
-    const pace = new Pace(this.#turns, this.#deps.clock, () => !ctx.req.socket.destroyed);
+    const pace = new Pace(this.#deps.clock, () => !ctx.req.socket.destroyed);
     const {scans, projection, isPaged, nextAfter} = await findScans(this.#deps.cache.scans, body, pace, this.#limits);
     const {parts, bytes, count, isWhole} = await encodeList(
       'manifests',

@@ -1,6 +1,6 @@
 import {hasCode} from '../../lib/errors.ts';
 import {mergeSort} from '../../lib/merge-sort.ts';
-import type {Pace} from '../../lib/turns.ts';
+import type {Pace} from '../../lib/pace.ts';
 import {MANIFEST_FIELDS, isScan} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {compileScanFilter} from '../../model/scan-filter.ts';

@@ -1,28 +1,5 @@
 import type {Clock} from './clock.ts';
-
-/** Shares the event loop among long computations: of all that wait, one goes on per turn of the loop, first come, first served. */
-export class Turns {
-  readonly #waiting: (() => void)[] = [];
-  #isScheduled = false;
-
-  /** Resolves in a turn that no other of them has. */
-  next(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.#schedule();
-    });
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled || this.#waiting.length === 0) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#waiting.shift()?.();
-      this.#schedule();
-    });
-  }
-}
+import {ownTurn} from './turn.ts';
 
 /** The first slice is short, since requests that arrive together begin in one turn of the loop. */
 const FIRST_SLICE_MS = 1;
@@ -30,7 +7,6 @@ const SLICE_MS = 8;
 
 /** How one long computation spends its time: slices of some milliseconds, and other requests between them. */
 export class Pace {
-  readonly #turns: Turns;
   readonly #clock: Clock;
   readonly #isWanted: () => boolean;
   #until: number;
@@ -38,8 +14,7 @@ export class Pace {
   #usedMs = 0;
 
   /** @param isWanted whether somebody still waits for the outcome */
-  constructor(turns: Turns, clock: Clock, isWanted: () => boolean = () => true) {
-    this.#turns = turns;
+  constructor(clock: Clock, isWanted: () => boolean = () => true) {
     this.#clock = clock;
     this.#isWanted = isWanted;
     this.#startedAt = clock.monotonicMs();
@@ -59,7 +34,7 @@ export class Pace {
   /** Lets others run. @returns whether to go on: somebody still waits for the outcome */
   async rest(): Promise<boolean> {
     this.#usedMs += this.#clock.monotonicMs() - this.#startedAt;
-    await this.#turns.next();
+    await ownTurn();
     this.#startedAt = this.#clock.monotonicMs();
     this.#until = this.#startedAt + SLICE_MS;
     return this.#isWanted();
