@@ -7,7 +7,7 @@ import {peekBody} from './middleware/body.ts';
 import type {Call} from './route.ts';
 
 /** An address as it was asked for: prefix of the generation, scan id, and all that follows. */
-const SCAN_ADDRESS = /^(?:https?:\/\/[^/]+)?((?:\/v\d+)?\/scan\/)[^/?]+(.*)$/is;
+const SCAN_ADDRESS = /^((?:\/v\d+)?\/scan\/)[^/?]+(.*)$/s;
 /** Ids that SkyDriver's addresses can carry. What was put by hand may be anything. */
 const SCAN_ID = /^\w{1,128}$/;
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
@@ -30,7 +30,7 @@ export async function redirected(deps: RouteDeps, {ctx, principal, scanId}: Call
   if (await isDeclined(ctx)) return false;
   // It may be the very request that replaced the scan, come again because its answer was lost: that is for the handler to answer.
   if (await deps.idempotency.isRepeated(ctx, principal)) return false;
-  const [, before, after] = must(SCAN_ADDRESS.exec(ctx.originalUrl) ?? undefined, 'a scan’s address');
+  const [, before, after] = must(SCAN_ADDRESS.exec(ctx.path + ctx.search) ?? undefined, 'a scan’s address');
   ctx.status = ctx.method === 'GET' ? 302 : 307;
   ctx.set('Location', `${originOf(ctx, deps.config.publicAddress)}${before}${next}${after}`);
   ctx.body = '';
