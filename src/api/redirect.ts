@@ -4,10 +4,11 @@ import {findScan} from './compare-and-set.ts';
 import type {RouteDeps} from './deps.ts';
 import {freshForRead, freshForWrite} from './freshness.ts';
 import {peekBody} from './middleware/body.ts';
+import {askedWorkersId} from './idempotency/idempotency.ts';
 import type {Call} from './route.ts';
 
 /** An address as it was asked for: prefix of the generation, scan id, and all that follows. */
-const SCAN_ADDRESS = /^(?:https?:\/\/[^/]+)?((?:\/v\d+)?\/scan\/)[^/?]+(.*)$/is;
+const SCAN_ADDRESS = /^((?:\/v\d+)?\/scan\/)[^/?]+(.*)$/s;
 /** Ids that SkyDriver's addresses can carry. What was put by hand may be anything. */
 const SCAN_ID = /^\w{1,128}$/;
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
@@ -24,13 +25,17 @@ const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
 export async function redirected(deps: RouteDeps, {ctx, principal, scanId}: Call): Promise<boolean> {
   if (ctx.method === 'GET') await freshForRead(deps, ctx);
   else await freshForWrite(deps, ctx);
-  const next = findScan(deps, scanId).control?.value.replaced_by_scan_id;
+  const control = findScan(deps, scanId).control?.value;
+  const next = control?.replaced_by_scan_id;
   // What we write never points to itself; what was put by hand might.
   if (next === undefined || next === scanId || !SCAN_ID.test(next)) return false;
   if (await isDeclined(ctx)) return false;
   // It may be the very request that replaced the scan, come again because its answer was lost: that is for the handler to answer.
   if (await deps.idempotency.isRepeated(ctx, principal)) return false;
-  const [, before, after] = must(SCAN_ADDRESS.exec(ctx.originalUrl) ?? undefined, 'a scan’s address');
+  // Or one that gave the scan more workers before it was replaced: on the new one it would do so again.
+  const workersId = askedWorkersId(ctx, principal);
+  if (workersId !== undefined && control?.extra_workers.some(({id}) => id === workersId) === true) return false;
+  const [, before, after] = must(SCAN_ADDRESS.exec(ctx.path + ctx.search) ?? undefined, 'a scan’s address');
   ctx.status = ctx.method === 'GET' ? 302 : 307;
   ctx.set('Location', `${originOf(ctx, deps.config.publicAddress)}${before}${next}${after}`);
   ctx.body = '';

@@ -163,7 +163,7 @@ class Round {
     // What a damaged admission granted is in use all the same.
     const isDamaged = record?.bad?.has('admission') === true;
     this.#slots.setGranted(id, isDamaged ? (this.#slots.granted(id) ?? workersOf(record)) : record?.admission?.value.slots);
-    if (record !== undefined && this.#pace.isLimited) this.#pace.note(priorityOf(record), startOf(record));
+    if (record !== undefined && this.#pace.isLimited) this.#pace.note(priorityOf(record), startOf(record), this.#deps.clock.now());
     if (record?.admission !== undefined && growthFor(record, EVERYTHING, this.#engineOf) !== undefined) this.#short.add(id);
     else this.#short.delete(id);
     if (record !== undefined && (record.backlog !== undefined || waitsForAdmission(record))) this.#dirty.add(id);
@@ -251,7 +251,7 @@ class Round {
       }
       for (const [cluster, count] of Object.entries(grant.slots)) free.set(cluster, (free.get(cluster) ?? 0) - count);
       this.#slots.reserve(id, grant.slots);
-      this.#pace.note(priorityOf(record), nowMs);
+      this.#pace.note(priorityOf(record), nowMs, nowMs);
       this.#start(id, () => this.#admitOne(record, grant));
     }
   }

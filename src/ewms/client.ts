@@ -104,9 +104,13 @@ export class EwmsClient {
   }
 }
 
-/** An id as one level of a path. Ids come from whoever handed the workflow over. @throws ControlPlaneError `invalid`: it would mean another path */
+/**
+ * An id as one level of a path. Ids come from whoever handed the workflow over.
+ *
+ * @throws ControlPlaneError `not_found`: it would mean another path, or is no text. Nothing can be called so, and to say it again would not help.
+ */
 function segment(id: string): string {
-  if (id === '' || id === '.' || id === '..') throw new ControlPlaneError('invalid', 'EWMS: not an id');
+  if (id === '' || id === '.' || id === '..' || !id.isWellFormed()) throw new ControlPlaneError('not_found', 'EWMS: not an id');
   return encodeURIComponent(id);
 }
 

@@ -23,17 +23,20 @@ export class StartPace {
     return this.#everyMs.asap > 0 || this.#everyMs.other > 0;
   }
 
-  /** A scan of this priority was started, on the wall clock; one that is not known does not count. */
-  note(priority: number, startedMs: number): void {
+  /**
+   * A scan of this priority was started, on the wall clock. A time that is not known does not count, nor one further ahead than clocks of replicas
+   * that go together: it would hold its class up until then.
+   */
+  note(priority: number, startedMs: number, nowMs: number): void {
     const name = classOf(priority);
-    if (startedMs > this.#lastMs[name]) this.#lastMs[name] = startedMs;
+    if (startedMs > this.#lastMs[name] && startedMs <= nowMs + this.#everyMs[name]) this.#lastMs[name] = startedMs;
   }
 
-  /** How long a scan of this priority must wait still. Never longer than its class' pause, even if the clock was set back. */
+  /** How long a scan of this priority must wait still. Never longer than its class' pause from the first look after the clock was set back. */
   waitMs(priority: number, nowMs: number): number {
     const name = classOf(priority);
-    const everyMs = this.#everyMs[name];
-    return Math.max(0, Math.min(everyMs, this.#lastMs[name] + everyMs - nowMs));
+    this.#lastMs[name] = Math.min(this.#lastMs[name], nowMs);
+    return Math.max(0, this.#lastMs[name] + this.#everyMs[name] - nowMs);
   }
 }
 

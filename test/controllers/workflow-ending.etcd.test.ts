@@ -67,3 +67,14 @@ test('an owner that is killed after it has decided to end a workflow, and before
     owner.kill('SIGKILL');
   }
 });
+
+test.each(['..', '\ud800'])('a scan handed over under an id that no workflow can have (%j) ends when it is stopped', async (workflow_id) => {
+  const id = `odd${workflow_id.charCodeAt(0)}`;
+  const record = () => system.database.cache.scans.get(id);
+  const request = {reco_algo: 'a', nsides: [['1', 0]], request_clusters: [['osg', 1]], i3_event_id: 'e'};
+  await etcd.etcdctl(['put', `/scan/${id}`, canonicalJson({request})]);
+  await eventually(() => record()?.state?.value.name === 'RUNNING', {timeoutMs: 20_000});
+  await etcd.etcdctl(['put', ewmsKey(id), canonicalJson({workflow_id, ewms_address: 'a'})]);
+  await etcd.etcdctl(['put', `/scan/${id}/control`, '{"desired": "stop"}']);
+  await eventually(() => record()?.state?.value.name === 'STOPPED', {timeoutMs: 8000});
+});

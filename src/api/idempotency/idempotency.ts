@@ -88,7 +88,7 @@ export class Idempotency {
  *
  * @throws ApiError `invalid`: no key that can be taken
  */
-export function requestDigest(ctx: Context, principal: Principal): string | undefined {
+function requestDigest(ctx: Context, principal: Principal): string | undefined {
   const name = ctx.req.headers['idempotency-key'];
   if (name === undefined) return undefined;
   // Node reads headers as Latin-1: one character is one byte. Sent twice, the values come joined, as one.
@@ -96,6 +96,11 @@ export function requestDigest(ctx: Context, principal: Principal): string | unde
     throw badRequest(`Idempotency-Key must have 1 to ${MAX_KEY_BYTES} bytes`);
   }
   return sha256(JSON.stringify([principal.role, principal.name ?? null, ctx.method, ctx.path, name]));
+}
+
+/** The id of the workers that a request with an `Idempotency-Key` asks for: the same when it is repeated, so nothing else need be remembered. */
+export function askedWorkersId(ctx: Context, principal: Principal): string | undefined {
+  return requestDigest(ctx, principal)?.slice(0, 32);
 }
 
 function rememberer(key: string, bodyDigest: string, lease: LeaseId): Remember {

@@ -2,7 +2,7 @@ import type {Scan} from '../../model/manifest.ts';
 import {uuidHex} from '../../schema/ids.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForWrite} from '../freshness.ts';
-import {requestDigest} from '../idempotency/idempotency.ts';
+import {askedWorkersId} from '../idempotency/idempotency.ts';
 import type {Remember} from '../idempotency/idempotency.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readJsonBytes} from '../middleware/body.ts';
 import {projectedManifestSchema} from '../manifest/schema.ts';
@@ -57,8 +57,7 @@ export function scanActionRoutes(deps: RouteDeps): DescribedRoute[] {
         if (bytes === undefined) throw missingBody();
         const body = checkAddWorkers(parseJson(bytes));
         await freshForWrite(deps, ctx);
-        // Of a repeated request the id is the same: nothing else need be remembered.
-        const id = requestDigest(ctx, principal)?.slice(0, 32) ?? uuidHex();
+        const id = askedWorkersId(ctx, principal) ?? uuidHex();
         return addWorkers(deps, scanId, id, body);
       },
     },

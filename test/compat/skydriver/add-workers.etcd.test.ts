@@ -124,6 +124,16 @@ describe('K. add-workers', () => {
     expect((await add(GOOD, {'idempotency-key': 'k2'})).body.taskforce_uuid).not.toBe(first.body.taskforce_uuid);
   });
 
+  test('a request that is repeated after its scan was replaced is answered alike, and not sent on to the new scan', async () => {
+    await admit();
+    const headers = {'idempotency-key': 'k1'};
+    const first = await add(GOOD, headers);
+    expect((await api.ask('POST', `/scan/${id}/actions/rescan`, {body: {replace_scan: true}})).status).toBe(200);
+    const again = await add(GOOD, headers);
+    expect([again.status, again.body]).toEqual([200, first.body]);
+    expect((await add(GOOD, {'idempotency-key': 'k2'})).status).toBe(307);
+  });
+
   test('an unknown scan is not found', async () => {
     expect(refusal(await api.ask('POST', '/scan/nobody/actions/add-workers', {body: GOOD}))).toBe('404 Not Found');
   });

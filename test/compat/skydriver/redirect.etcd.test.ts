@@ -1,3 +1,6 @@
+import {once} from 'node:events';
+import {request} from 'node:http';
+import type {IncomingMessage} from 'node:http';
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {startApi} from '../../api/harness.ts';
 import type {Answer, AskOptions, TestApi} from '../../api/harness.ts';
@@ -190,4 +193,21 @@ describe('the address in a redirect', () => {
       expect({host, to: await locationFrom(api, {host})}).toEqual({host, to: `http://api.example/scan/${next}/status`});
     }
   });
+
+  test('is made from the path alone, however the request line names the host', async () => {
+    for (const before of ['http://other.example', 'HTTP://other.example:1', 'ftp://other.example', 'http://']) {
+      const target = `${before}/v2/scan/${old}/status?a=/scan/b`;
+      const answer = await rawGet(target);
+      expect({target, ...answer}).toEqual({target, status: 302, location: `http://sky.example/v2/scan/${next}/status?a=/scan/b`});
+    }
+  });
 });
+
+/** A GET whose request line says `target` as it is. */
+async function rawGet(target: string): Promise<{readonly status: number | undefined; readonly location: string | undefined}> {
+  const {hostname, port} = new URL(api.url);
+  const outgoing = request({hostname, port, path: target, headers: {host: 'sky.example'}}).end();
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+  incoming.resume();
+  return {status: incoming.statusCode, location: incoming.headers.location};
+}
