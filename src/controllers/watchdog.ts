@@ -5,12 +5,15 @@ import {sleep} from '../lib/sleep.ts';
 import {isScan, timestampOf} from '../model/manifest.ts';
 import type {Scan} from '../model/manifest.ts';
 import {planRescan, rootIdOf} from '../model/rescan.ts';
+import {modRevisionOf} from '../model/scan-record.ts';
 import {WATCHDOG_POLICY, toBeReplaced} from '../model/watchdog.ts';
 import type {Suspect} from '../model/watchdog.ts';
 import {newScanId} from '../schema/ids.ts';
+import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
 import type {Cache} from '../store/cache.ts';
 import type {FencedWriter} from '../store/contracts.ts';
+import type {Compare} from '../store/store.ts';
 import type {LoneController} from './controller.ts';
 
 export interface WatchdogDeps {
@@ -40,11 +43,20 @@ export class Watchdog implements LoneController {
     while (!signal.aborted) {
       await sleep(this.#deps.intervalMs, signal);
       if (signal.aborted) return;
+      if (!(await this.#isCurrent(signal))) continue;
       for (const {scan} of toBeReplaced(this.#suspects(), this.#deps.clock.now(), WATCHDOG_POLICY)) {
         if (signal.aborted) return;
         await this.#replace(scan, writer);
       }
     }
+  }
+
+  /** A final result, or a rescan by a user, that is stored and not seen yet would be passed over. */
+  async #isCurrent(signal: AbortSignal): Promise<boolean> {
+    return this.#deps.cache.catchUp(signal).then(
+      () => true,
+      () => false, // The next look tries again.
+    );
   }
 
   #suspects(): Suspect[] {
@@ -74,7 +86,7 @@ export class Watchdog implements LoneController {
     const newId = newScanId(nowMs);
     const {compares, ops} = planRescan({origin, root, options: {abortFirst: true, replaceScan: true}, newId, nowMs});
     try {
-      await writer.commit(compares, ops);
+      await writer.commit([...compares, ...decidedOn(origin)], ops);
       log.warn({scanId: origin.id, rescanId: newId}, 'its server was killed from outside; rescanned');
     } catch (err) {
       if (hasCode(err, 'not_owner')) throw err;
@@ -82,4 +94,12 @@ export class Watchdog implements LoneController {
       log.error({err, scanId: origin.id}, 'could not be rescanned; trying again');
     }
   }
+}
+
+/** What made us replace it, beside its control, which the rescan compares itself. */
+function decidedOn(scan: Scan): Compare[] {
+  return [
+    {key: keys.stateKey(scan.id), modRevision: modRevisionOf(scan, 'state')},
+    {key: keys.resultKey(scan.id), modRevision: modRevisionOf(scan, 'result')},
+  ];
 }

@@ -94,7 +94,9 @@ export class WorkflowEnder {
       await ewms.endWorkflow(workflowId, ending);
     } catch (err) {
       if (this.#deps.signal.aborted) return;
-      if (!hasCode(err, 'not_found')) failure = err;
+      // A call that it does not take will not be taken the next time either, and a scan must not wait for ever.
+      if (hasCode(err, 'invalid', 'wrong_state')) log.error({err, scanId, workflowId, ending}, 'the workload manager does not end this workflow');
+      else if (!hasCode(err, 'not_found')) failure = err;
     }
     // Forgotten meanwhile, and perhaps asked anew: then this answer is for nobody.
     if (this.#asking.get(scanId) === asked) {

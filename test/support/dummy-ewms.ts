@@ -15,10 +15,10 @@ export interface EwmsCall {
 /**
  * A workload manager of the tests, over HTTP on loopback: workflows come into being when they are first spoken of.
  *
- * `mode`: `well` answers; `hangs` takes calls and never answers them; `broken` answers 500. {@link DummyEwms.goAway} stops listening.
+ * `mode`: `well` answers; `hangs` takes calls and never answers them; `broken` answers 500; `refuses` ends no workflow (422). {@link DummyEwms.goAway} stops listening.
  */
 export class DummyEwms {
-  mode: 'well' | 'hangs' | 'broken' = 'well';
+  mode: 'well' | 'hangs' | 'broken' | 'refuses' = 'well';
   readonly calls: EwmsCall[] = [];
   /** How workflows were deactivated, by id. */
   readonly deactivated = new Map<string, string>();
@@ -90,6 +90,7 @@ export class DummyEwms {
       return body['cluster_location'] === 'osg' ? [200, {taskforce_uuid: 'TF9', n_workers: body['n_workers']}] : [400, {error: 'unknown location'}];
     }
     if (action === undefined) return [200, {workflow_id: id, deactivated: this.deactivated.get(id) ?? null}];
+    if (this.mode === 'refuses') return [422, {error: 'not now, not ever'}];
     if (this.deactivated.has(id)) return [404, {error: 'already deactivated'}];
     this.deactivated.set(id, action === 'abort' ? 'ABORTED' : 'FINISHED');
     return [200, {workflow_id: id, n_taskforces: 1}];

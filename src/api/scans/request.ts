@@ -31,6 +31,7 @@ export async function normaliseRequest(deps: RouteDeps, tags: DockerTags, body: 
     if (Object.hasOwn(classifiers, name)) throw badArgument('classifiers', `classifier cannot contain '${name}' sub-field`);
   }
   refuseTwoNames(deps, body);
+  refuseInfinite(body.nsides, 'nsides');
   const clusterField = body.request_clusters === undefined ? 'cluster' : 'request_clusters';
   const asked = body[clusterField];
   if (asked === undefined) throw noClusters();
@@ -72,6 +73,13 @@ function refuseTwoNames(deps: RouteDeps, body: CreateScanBody): void {
 function sizeOf(body: CreateScanBody, alias: 'scanner_server_memory' | 'worker_disk' | 'worker_memory', fallback: number): number {
   const given = body[`${alias}_bytes`] ?? body[alias];
   return (given === undefined ? 0 : parseDataSize(given, alias)) || fallback;
+}
+
+/** `1e400` is more than any number here can be, and would be stored as null. @throws ApiError `invalid` */
+function refuseInfinite(object: Readonly<Record<string, unknown>>, field: string): void {
+  for (const [name, value] of Object.entries(object)) {
+    if (typeof value === 'number' && !Number.isFinite(value)) throw badArgument(field, `'${field}.${name}': must be type 'number' (float or int)`);
+  }
 }
 
 /** The members of the body's object `field` in the order in which they were written. */

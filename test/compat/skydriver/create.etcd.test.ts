@@ -277,6 +277,11 @@ describe('K. more cases', () => {
     expect(answer.body.scanner_server_args).toMatch(/--predictive-scanning-threshold 0\.5$/);
   });
 
+  test('case 66: a number that is none is refused', async () => {
+    const body = JSON.stringify({...SCAN_BODY, nsides: {'8': '@'}}).replace('"@"', '1e400');
+    expect(refusal(await api.ask('POST', '/scan', {body}))).toBe("400 'nsides.8': must be type 'number' (float or int)");
+  });
+
   test('case 67: classifiers', async () => {
     const many = (n: number): Record<string, number> => Object.fromEntries(Array.from({length: n}, (_, i) => [`c${i}`, i]));
     expect(refusal(await post({classifiers: many(26)}))).toBe("400 'classifiers': must have no more than 25 entries");

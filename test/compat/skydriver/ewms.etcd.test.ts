@@ -114,6 +114,14 @@ describe('B. the hand-over', () => {
     expect(system.database.cache.scans.get(id)?.control).toBeUndefined();
   });
 
+  test('a scan ends although its workload manager refuses to end the workflow', async () => {
+    const id = await aRunningScan();
+    ewms.mode = 'refuses';
+    expect((await ask('DELETE', `/scan/${id}`, {})).status).toBe(200);
+    await eventually(() => stateOf(id) === 'STOPPED');
+    expect(endings()).toEqual(['abort']);
+  });
+
   test('case 11: of two hand-overs at the same moment one is taken', async () => {
     const id = await newScan();
     await eventually(() => stateOf(id) === 'RUNNING');
