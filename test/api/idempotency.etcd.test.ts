@@ -1,4 +1,8 @@
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
+import {anyOf} from '../../src/api/auth/authenticator.ts';
+import type {Authenticator} from '../../src/api/auth/authenticator.ts';
+import {everywhere} from '../../src/api/auth/roles.ts';
+import {tokenDigest} from '../../src/schema/job-token.ts';
 import type {IdempotencyRecord} from '../../src/schema/idempotency.ts';
 import {scanKey} from '../../src/schema/keys.ts';
 import {BatchingGroupCommit} from '../../src/store/group-commit.ts';
@@ -201,4 +205,19 @@ describe('POST /scan/ID/actions/rescan', () => {
     id = await api.newScan();
     expect((await rescan(api, {})).body.scan_id).not.toBe(first.body.scan_id);
   });
+});
+
+test('two people of one name, whom two authenticators know, do not get each other’s scan', async () => {
+  const roles = everywhere(['user']);
+  const knows = (digest: string): Authenticator => ({identify: async (token) => (token.digest === digest ? {name: 'alice', roles} : undefined)});
+  const authenticator = anyOf([knows(tokenDigest('one')), knows(tokenDigest('two'))]);
+  const both = await startApi(etcd.endpoint, {}, {authenticator});
+  const ask = (token: string): Promise<Answer> => both.ask('POST', '/scan', {body: SCAN_BODY, token, headers: {'idempotency-key': key}});
+  try {
+    const first = await ask('one');
+    expect((await ask('one')).body.scan_id).toBe(first.body.scan_id);
+    expect((await ask('two')).body.scan_id).not.toBe(first.body.scan_id);
+  } finally {
+    await both.stop();
+  }
 });

@@ -1,5 +1,5 @@
 import {afterAll, beforeAll, beforeEach, expect, test} from 'vitest';
-import {startApi} from './harness.ts';
+import {SCAN_BODY, startApi} from './harness.ts';
 import type {Answer, TestApi} from './harness.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
@@ -72,4 +72,14 @@ test('without authentication configured, who says nothing may do what the routeâ
   expect((await patch(undefined)).status).toBe(200);
   expect((await api.ask('GET', `/scan/${id}/manifest`)).body.event_i3live_json_dict).toBe("use 'i3_event_id'");
   expect((await api.ask('GET', `/scan/${id}`, {token: 'a-users-own'})).status).toBe(200);
+});
+
+test('without authentication, the page of another site changes nothing, whatever its browser sends along', async () => {
+  const body = JSON.stringify({...SCAN_BODY, debug_mode: undefined});
+  const from = (origin: string): Promise<Answer> => api.ask('POST', '/v1/scan', {body, headers: {origin, 'content-type': 'text/plain'}});
+  for (const origin of ['http://evil.example', 'null', `${api.url}.evil.example`]) {
+    expect((await from(origin)).reason).toBe('authorization failed');
+  }
+  expect((await from(api.url)).status).toBe(200);
+  expect((await api.ask('GET', '/', {headers: {origin: 'http://evil.example'}})).status).toBe(200);
 });

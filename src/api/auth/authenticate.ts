@@ -3,7 +3,7 @@ import {scanOfJobToken, tokenDigest} from '../../schema/job-token.ts';
 import type {Cache} from '../../store/cache.ts';
 import {authenticationFailed, authorizationFailed} from '../api-error.ts';
 import {generationOf} from '../generation.ts';
-import type {Authenticator, Bearer} from './authenticator.ts';
+import type {Authenticator, Bearer, Identity} from './authenticator.ts';
 import type {Role} from './roles.ts';
 import {standingOf} from './scanner-token.ts';
 
@@ -12,6 +12,8 @@ export interface Principal {
   readonly role: Role;
   /** A person's or service's name, where the authentication tells one. */
   readonly name?: string;
+  /** See {@link Identity.by}. */
+  readonly by?: number;
 }
 
 export interface AuthenticateDeps {
@@ -27,7 +29,7 @@ export interface AuthenticateDeps {
  *   process has been replaced; so is the token of another scan.
  * - Any other token is the authenticator's: its bearer acts with the first of the sorted roles that the route allows.
  * - Without an authenticator, who brings no token, or one we never gave, gets the first role that the route lists, as with SkyDriver's CI mode; but a
- *   token we never gave never makes anybody `system`.
+ *   token we never gave never makes anybody `system`. The page of another site, which a browser opened on this machine, may change nothing.
  *
  * @param roles those that the route allows; at least one
  * @throws ApiError `forbidden`; `unavailable`: nobody can tell now
@@ -36,6 +38,7 @@ export async function authenticate(deps: AuthenticateDeps, ctx: Context, roles: 
   const {cache, authenticator} = deps;
   const {authorization} = ctx.req.headers;
   const first = roles[0] as Role;
+  if (authenticator === undefined && isForeignPage(ctx)) throw authorizationFailed();
   if (authenticator === undefined && (authorization === undefined || authorization === '')) return {role: first};
   const token = bearerOf(authorization);
   if (token === undefined) return withoutToken(authenticator, first);
@@ -46,7 +49,7 @@ export async function authenticate(deps: AuthenticateDeps, ctx: Context, roles: 
     if (identity !== undefined) {
       const role = identity.roles[generationOf(ctx.path)].find((each) => roles.includes(each));
       if (role === undefined) throw authorizationFailed();
-      return {role, name: identity.name};
+      return {role, name: identity.name, ...(identity.by === undefined ? {} : {by: identity.by})};
     }
     if (scanId !== undefined && roles.includes('system')) standing = await standingNow(cache, token, scanId);
   }
@@ -70,6 +73,12 @@ async function standingNow(cache: Cache, token: Bearer, scanId: string): Promise
 function withoutToken(authenticator: Authenticator | undefined, first: Role): Principal {
   if (authenticator !== undefined || first === 'system') throw authenticationFailed();
   return {role: first};
+}
+
+/** Whether a browser says that a page of another site wants something changed. */
+function isForeignPage({method, headers, host}: Context): boolean {
+  const {origin} = headers;
+  return origin !== undefined && method !== 'GET' && URL.parse(origin)?.host !== host;
 }
 
 function bearerOf(authorization: string | undefined): Bearer | undefined {

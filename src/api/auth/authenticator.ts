@@ -10,6 +10,8 @@ export interface Bearer {
 export interface Identity {
   readonly name: string;
   readonly roles: RolesByGeneration;
+  /** Which of several authenticators says so: two of them may know different people by one name. */
+  readonly by?: number;
 }
 
 /** One way to find out who calls. */
@@ -26,9 +28,9 @@ export interface Authenticator {
 export function anyOf(authenticators: readonly Authenticator[]): Authenticator {
   return {
     identify: async (token) => {
-      for (const each of authenticators) {
+      for (const [by, each] of authenticators.entries()) {
         const identity = await each.identify(token);
-        if (identity !== undefined) return identity;
+        if (identity !== undefined) return {...identity, by};
       }
       return undefined;
     },

@@ -95,7 +95,7 @@ function requestDigest(ctx: Context, principal: Principal): string | undefined {
   if (typeof name !== 'string' || name === '' || name.length > MAX_KEY_BYTES) {
     throw badRequest(`Idempotency-Key must have 1 to ${MAX_KEY_BYTES} bytes`);
   }
-  return sha256(JSON.stringify([principal.role, principal.name ?? null, ctx.method, ctx.path, name]));
+  return sha256(JSON.stringify([principal.role, principal.name ?? null, principal.by ?? null, ctx.method, ctx.path, name]));
 }
 
 /** The id of the workers that a request with an `Idempotency-Key` asks for: the same when it is repeated, so nothing else need be remembered. */
