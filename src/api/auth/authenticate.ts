@@ -3,7 +3,7 @@ import {scanOfJobToken, tokenDigest} from '../../schema/job-token.ts';
 import type {Cache} from '../../store/cache.ts';
 import {authenticationFailed, authorizationFailed} from '../api-error.ts';
 import {generationOf} from '../generation.ts';
-import type {Authenticator, Bearer, Identity} from './authenticator.ts';
+import type {Authenticator, Bearer} from './authenticator.ts';
 import type {Role} from './roles.ts';
 import {standingOf} from './scanner-token.ts';
 
@@ -12,7 +12,7 @@ export interface Principal {
   readonly role: Role;
   /** A person's or service's name, where the authentication tells one. */
   readonly name?: string;
-  /** See {@link Identity.by}. */
+  /** Which of several authenticators knows that name. */
   readonly by?: number;
 }
 
