@@ -5,6 +5,7 @@ import type {Admission} from '../../src/schema/admission.ts';
 import {backlogOrder} from '../../src/schema/backlog.ts';
 import type {BacklogEntry} from '../../src/schema/backlog.ts';
 import {newEventId, newScanId, randomHex} from '../../src/schema/ids.ts';
+import type {JobFacts} from '../../src/schema/chain.ts';
 import type {Job} from '../../src/schema/job.ts';
 import {admissionKey, backlogKey, chainKey, jobKey, ownerKey, progressKey, scanKey, stateKey} from '../../src/schema/keys.ts';
 import type {Owner} from '../../src/schema/owner.ts';
@@ -77,8 +78,8 @@ export function runningScan(nowMs: number): Template {
   const nowText = rfc3339(nowMs);
   const spec = specOf(nowMs, newEventId());
   const chain = buildSkymapChain(spec, 2);
-  const job = (name: string): Job => ({
-    ...(chain.jobs[name] ?? {type: 'workers', cluster: CLUSTER, count: 1, retry: 2}),
+  const job = (name: string, {type, cluster, count, retry}: JobFacts = chain.jobs[name] as JobFacts): Job => ({
+    ...{type, cluster, count, retry},
     state: 'RUNNING',
     tries_total: 1,
     failures: 0,

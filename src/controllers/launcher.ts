@@ -5,7 +5,8 @@ import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
 import type {Cluster} from '../schema/cluster.ts';
-import type {FenceToken, JobTry, PlannedJob} from '../schema/job.ts';
+import type {JobFacts} from '../schema/chain.ts';
+import type {FenceToken, JobTry} from '../schema/job.ts';
 import type {ScanSpec} from '../schema/scan.ts';
 import type {Cache} from '../store/cache.ts';
 
@@ -50,7 +51,7 @@ export class Launcher {
   }
 
   /** A launch intent: with a fresh token, of which only the digest is to be stored. */
-  intend(ref: JobRef, planned: PlannedJob, nowText: string): Omit<JobTry, 'try'> {
+  intend(ref: JobRef, planned: JobFacts, nowText: string): Omit<JobTry, 'try'> {
     const token = newJobToken(ref.scanId);
     this.#tokens.set(nameOf(ref), token);
     return {intent_at: nowText, token_digest: tokenDigest(token), place: this.engineOf(planned.cluster).place};
@@ -63,7 +64,7 @@ export class Launcher {
   }
 
   /** Asks the engine. Safe to repeat: the engine launches a name at most once; who asks while an answer is awaited gets that one. */
-  launch(ref: JobRef, planned: PlannedJob, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+  launch(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
     const name = nameOf(ref);
     const underWay = this.#launching.get(name);
     if (underWay !== undefined) return underWay;
@@ -72,7 +73,7 @@ export class Launcher {
     return launch;
   }
 
-  async #launch(ref: JobRef, planned: PlannedJob, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+  async #launch(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
     const token = this.#tokens.get(nameOf(ref));
     if (token === undefined) throw new ControlPlaneError('not_owner', `the intent of ${nameOf(ref)} is not ours any more`);
     const observed = await this.engineOf(planned.cluster).ensure(this.#jobSpec(ref, planned, spec, fence, token));
@@ -93,7 +94,7 @@ export class Launcher {
     return entry.value;
   }
 
-  #jobSpec(ref: JobRef, planned: PlannedJob, spec: ScanSpec, fence: FenceToken, token: string): JobSpec {
+  #jobSpec(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken, token: string): JobSpec {
     const {settings} = this.#clusterOf(planned.cluster);
     const isServer = planned.type === 'scanner-server';
     const base = isServer ? settings.scanner_server : settings.worker;

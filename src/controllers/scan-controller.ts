@@ -11,7 +11,8 @@ import {isExternal, modRevisionOf} from '../model/scan-record.ts';
 import type {Entry, ScanRecord} from '../model/scan-record.ts';
 import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
-import type {FenceToken, Job, PlannedJob} from '../schema/job.ts';
+import type {JobFacts} from '../schema/chain.ts';
+import type {FenceToken, Job} from '../schema/job.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
 import {isTerminal, mayBecome} from '../schema/state.ts';
@@ -40,7 +41,7 @@ export interface ScanControllerDeps {
 
 /** A launch intent that is written in one transaction with something else: what to compare and write, and what to launch then. */
 export interface PreparedLaunch extends ClaimExtra {
-  readonly jobs: ReadonlyMap<string, {readonly planned: PlannedJob; readonly try: number}>;
+  readonly jobs: ReadonlyMap<string, {readonly planned: JobFacts; readonly try: number}>;
 }
 
 /** What we remember of a scan while we own it. */
@@ -288,7 +289,7 @@ export class ScanController implements ObjectController {
     const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
     const ops: Op[] = [put(keys.stateKey(id), {...step.state, by})];
     if (record.chain === undefined) ops.push(put(keys.chainKey(id), step.chain));
-    const jobs = new Map<string, {planned: PlannedJob; try: number}>();
+    const jobs = new Map<string, {planned: JobFacts; try: number}>();
     const written = new Map<string, Job>();
     for (const [name, planned] of launches) {
       const previous = record.jobs?.get(name)?.value;
@@ -304,7 +305,7 @@ export class ScanController implements ObjectController {
   }
 
   /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */
-  async #forgetEarlier(id: string, launches: readonly (readonly [string, PlannedJob])[]): Promise<void> {
+  async #forgetEarlier(id: string, launches: readonly (readonly [string, JobFacts])[]): Promise<void> {
     const {launcher, log} = this.#deps;
     for (const engine of new Set(launches.map(([, planned]) => launcher.engineOf(planned.cluster)))) {
       await engine.forget(id).catch((err: unknown) => {

@@ -1,4 +1,4 @@
-import type {Chain, PlannedJob} from '../schema/job.ts';
+import type {Chain, PlannedJob} from '../schema/chain.ts';
 import type {ScanSpec} from '../schema/scan.ts';
 
 export const SERVER_JOB = 'server';

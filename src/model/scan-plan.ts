@@ -2,7 +2,9 @@ import {must, unreachable} from '../lib/assert.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
-import type {Chain, Job, JobExit, JobTry, PlannedJob} from '../schema/job.ts';
+import {isStoredChain} from '../schema/chain.ts';
+import type {Chain, JobFacts} from '../schema/chain.ts';
+import type {Job, JobExit, JobTry} from '../schema/job.ts';
 import {isTerminal} from '../schema/state.ts';
 import type {ScanState, WorkflowEnding} from '../schema/state.ts';
 import {SERVER_JOB, buildSkymapChain} from './chain.ts';
@@ -60,7 +62,7 @@ export type ScanStep =
   | {
       readonly kind: 'launch';
       readonly chain: Chain;
-      readonly jobs: ReadonlyMap<string, PlannedJob>;
+      readonly jobs: ReadonlyMap<string, JobFacts>;
       readonly changes: JobChanges;
       readonly state: ScanState;
     }
@@ -156,7 +158,8 @@ export function planScan(input: PlanInput): ScanStep {
     return {kind: 'record', changes, state: {...base, name: 'RUNNING', started_at: base.started_at ?? rfc3339(nowMs)}};
   }
 
-  const chain = record.chain?.value ?? buildSkymapChain(record.spec.value, policy.retry);
+  const stored = record.chain?.value;
+  const chain = stored === undefined || isStoredChain(stored) ? buildSkymapChain(record.spec.value, policy.retry) : stored;
   const failure = failureOf(jobs);
   if (failure !== undefined) return endAs(ended('FAIL', failure));
 
@@ -316,12 +319,12 @@ function launchable(
   jobs: ReadonlyMap<string, Job>,
   admission: Admission,
   input: PlanInput,
-): {ready: Map<string, PlannedJob>; waitMs: number | undefined} {
-  const ready = new Map<string, PlannedJob>();
+): {ready: Map<string, JobFacts>; waitMs: number | undefined} {
+  const ready = new Map<string, JobFacts>();
   let waitMs: number | undefined;
   const server = jobs.get(SERVER_JOB);
   const serverIsOpen = server !== undefined && openTry(server) !== undefined;
-  const consider = (name: string, {type, cluster, retry, count}: PlannedJob): void => {
+  const consider = (name: string, {type, cluster, retry, count}: JobFacts): void => {
     const job = jobs.get(name);
     const left = job === undefined ? 0 : pauseLeftMs(job, ready.has(SERVER_JOB), input);
     if (left <= 0) ready.set(name, {type, cluster, retry, count});
@@ -339,7 +342,7 @@ function launchable(
   };
   for (const job of jobs.values()) if (job.type === 'workers' && openTry(job) !== undefined) take(job.cluster, job.count);
 
-  const startable: [string, PlannedJob][] = [];
+  const startable: [string, JobFacts][] = [];
   for (const [name, job] of jobs) if (job.type === 'workers' && openTry(job) === undefined && job.state !== 'FAIL') startable.push([name, job]);
   for (const [name, planned] of Object.entries(chain.jobs)) if (planned.type === 'workers' && !jobs.has(name)) startable.push([name, planned]);
   for (const [name, planned] of startable) {
@@ -359,7 +362,7 @@ function launchable(
 }
 
 /** Where the server runs: beside workers of its. The cluster that was asked first may not exist, or have no slot now. */
-function homeOf(planned: PlannedJob, {slots}: Admission): string {
+function homeOf(planned: JobFacts, {slots}: Admission): string {
   if ((slots[planned.cluster] ?? 0) > 0) return planned.cluster;
   return Object.keys(slots).find((cluster) => (slots[cluster] ?? 0) > 0) ?? planned.cluster;
 }
@@ -377,7 +380,7 @@ function pauseLeftMs(job: Job, serverStarts: boolean, input: PlanInput): number 
 }
 
 /** The job with a new try: what is written as the launch intent. */
-export function withNewTry(previous: Job | undefined, planned: PlannedJob, intent: Omit<JobTry, 'try'>): Job {
+export function withNewTry(previous: Job | undefined, planned: JobFacts, intent: Omit<JobTry, 'try'>): Job {
   const number = (previous?.tries_total ?? 0) + 1;
   const tries = [...(previous?.tries ?? []), {try: number, ...intent}].slice(-TRIES_KEPT);
   return {...planned, state: 'RUNNING', tries_total: number, failures: previous?.failures ?? 0, tries};

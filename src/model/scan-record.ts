@@ -3,7 +3,8 @@ import type {BacklogEntry} from '../schema/backlog.ts';
 import type {ResultHeader} from '../schema/blob.ts';
 import type {Control} from '../schema/control.ts';
 import type {Ewms} from '../schema/ewms.ts';
-import type {Chain, Job} from '../schema/job.ts';
+import type {Chain, StoredChain} from '../schema/chain.ts';
+import type {Job} from '../schema/job.ts';
 import type {Legacy} from '../schema/legacy.ts';
 import type {Owner} from '../schema/owner.ts';
 import type {Progress} from '../schema/progress.ts';
@@ -40,7 +41,7 @@ export interface ScanRecord {
   readonly admission?: Entry<Admission>;
   readonly state?: Entry<ScanState>;
   readonly owner?: Entry<Owner>;
-  readonly chain?: Entry<Chain>;
+  readonly chain?: Entry<Chain | StoredChain>;
   readonly progress?: Entry<Progress>;
   readonly result?: Entry<ResultHeader>;
   readonly ewms?: Entry<Ewms>;

@@ -1,24 +1,7 @@
+import type {JobFacts} from './chain.ts';
 import {STATE_NAMES, writerSchema} from './state.ts';
 import type {StateName, Writer} from './state.ts';
 import {parserFor} from './validate.ts';
-
-/** What a job does in a sky scan. */
-export const JOB_TYPES = ['scanner-server', 'workers'] as const;
-export type JobType = (typeof JOB_TYPES)[number];
-
-/** One job as it was planned. `count` is how many processes of it run side by side; `retry` how many further tries a failure gets. */
-export interface PlannedJob {
-  readonly type: JobType;
-  readonly cluster: string;
-  readonly count: number;
-  readonly retry: number;
-}
-
-/** `/scan/[id]/chain`: the jobs to run and their order, a pure function of the scan. `adjacency` names each job's successors. */
-export interface Chain {
-  readonly jobs: Readonly<Record<string, PlannedJob>>;
-  readonly adjacency: Readonly<Record<string, readonly string[]>>;
-}
 
 /** The proof that a launch was decided by the owner: etcd's epoch and the create revision of the owner key. Larger is newer. */
 export interface FenceToken {
@@ -32,6 +15,8 @@ export interface JobExit {
   readonly code: number | null;
   readonly signal?: string;
   readonly reason?: string;
+  /** What the job says became of it; absent: its exit code says. */
+  readonly state?: StateName;
   readonly ended_at: string;
 }
 
@@ -53,38 +38,43 @@ export interface JobTry {
   readonly exit?: JobExit;
 }
 
+/** How often a sequence was tried again; in the record of its first job. The number of its try is `rolled_back` + 1, plus that of the sequence around it less 1. */
+export interface SequenceRecord {
+  /** Roll-backs, ever. */
+  readonly rolled_back: number;
+  /** The try of the sequence around it at the last roll-back: retries count anew in each. */
+  readonly parent_try: number;
+  /** Retries used within that try. */
+  readonly used: number;
+  /** Not begun again before. RFC 3339. */
+  readonly retry_at?: string;
+}
+
 /**
- * `/scan/[id]/job/[job]`: one job as it is.
+ * `/scan/[id]/job/[job]`: one job as it is. Written when its first try is; a `noop` has none.
  *
  * `tries` holds the last tries, newest last; `tries_total` counts all, `failures` those that used up the retry budget (a try that never began, or that
- * a stop ended, does not).
+ * a stop ended, does not). `state` and `failures` hold for the sequence try and the attempt named: under later ones the job is PENDING without failures,
+ * unless it was COMPLETE in an earlier attempt of the same sequence try.
  */
-export interface Job extends PlannedJob {
+export interface Job extends JobFacts {
   readonly state: StateName;
   readonly tries_total: number;
   readonly failures: number;
   readonly tries: readonly JobTry[];
+  /** Absent: 1. */
+  readonly sequence_try?: number;
+  /** Absent: 1. */
+  readonly attempt?: number;
+  /** The how-manieth of the chain to complete, from 1; noops count. Parents' data is handed on in this order. */
+  readonly completed?: number;
+  /** The keys that its tries have set, for its children and for its own further tries. */
+  readonly data?: Readonly<Record<string, unknown>>;
+  /** What it said of itself last, where it says so in a file. */
+  readonly status?: string;
+  readonly sequence?: SequenceRecord;
   readonly by?: Writer;
 }
-
-const plannedProperties = {
-  type: {enum: JOB_TYPES},
-  cluster: {type: 'string'},
-  count: {type: 'integer', minimum: 1},
-  retry: {type: 'integer', minimum: 0},
-} as const;
-
-export const chainSchema = {
-  type: 'object',
-  required: ['jobs', 'adjacency'],
-  properties: {
-    jobs: {
-      type: 'object',
-      additionalProperties: {type: 'object', required: ['type', 'cluster', 'count', 'retry'], properties: plannedProperties},
-    },
-    adjacency: {type: 'object', additionalProperties: {type: 'array', items: {type: 'string'}}},
-  },
-} as const;
 
 const exitSchema = {
   type: 'object',
@@ -93,6 +83,7 @@ const exitSchema = {
     code: {type: ['integer', 'null']},
     signal: {type: 'string'},
     reason: {type: 'string'},
+    state: {enum: STATE_NAMES},
     ended_at: {type: 'string'},
   },
 } as const;
@@ -101,7 +92,26 @@ export const jobSchema = {
   type: 'object',
   required: ['type', 'cluster', 'count', 'retry', 'state', 'tries_total', 'failures', 'tries'],
   properties: {
-    ...plannedProperties,
+    name: {type: 'string'},
+    type: {type: 'string', minLength: 1},
+    cluster: {type: 'string'},
+    count: {type: 'integer', minimum: 1},
+    retry: {type: 'integer', minimum: 0},
+    sequence_try: {type: 'integer', minimum: 1},
+    attempt: {type: 'integer', minimum: 1},
+    completed: {type: 'integer', minimum: 1},
+    data: {type: 'object'},
+    status: {type: 'string'},
+    sequence: {
+      type: 'object',
+      required: ['rolled_back', 'parent_try', 'used'],
+      properties: {
+        rolled_back: {type: 'integer', minimum: 0},
+        parent_try: {type: 'integer', minimum: 1},
+        used: {type: 'integer', minimum: 0},
+        retry_at: {type: 'string'},
+      },
+    },
     state: {enum: STATE_NAMES},
     tries_total: {type: 'integer', minimum: 0},
     failures: {type: 'integer', minimum: 0},
@@ -125,5 +135,4 @@ export const jobSchema = {
   },
 } as const;
 
-export const parseChain = parserFor<Chain>('chain', chainSchema);
 export const parseJob = parserFor<Job>('job', jobSchema);

@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {Launcher} from '../../src/controllers/launcher.ts';
 import type {JobObservation, JobSpec} from '../../src/engines/engine.ts';
-import type {PlannedJob} from '../../src/schema/job.ts';
+import type {PlannedJob} from '../../src/schema/chain.ts';
 import type {ScanSpec} from '../../src/schema/scan.ts';
 import type {Cache} from '../../src/store/cache.ts';
 import {aSpec, entry} from '../support/builders.ts';
