@@ -10,7 +10,7 @@ import type {Job} from '../../src/schema/job.ts';
 import {admissionKey, backlogKey, chainKey, jobKey, ownerKey, progressKey, scanKey, stateKey} from '../../src/schema/keys.ts';
 import type {Owner} from '../../src/schema/owner.ts';
 import type {Progress} from '../../src/schema/progress.ts';
-import type {ScanSpec} from '../../src/schema/scan.ts';
+import type {SkymapSpec} from '../../src/schema/scan.ts';
 import type {ScanState} from '../../src/schema/state.ts';
 import type {Template} from './template.ts';
 
@@ -32,7 +32,7 @@ export function requestBody(eventId: string): string {
 }
 
 /** What a user asked for at `nowMs`. */
-function specOf(nowMs: number, eventId: string): ScanSpec {
+function specOf(nowMs: number, eventId: string): SkymapSpec {
   return {
     type: 'skymap-scan',
     created_at: nowMs / 1000,

@@ -5,9 +5,10 @@ import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
 import type {Cluster} from '../schema/cluster.ts';
-import type {JobFacts} from '../schema/chain.ts';
+import type {JobFacts, PlannedJob} from '../schema/chain.ts';
+import type {JobType} from '../schema/job-type.ts';
 import type {FenceToken, JobTry} from '../schema/job.ts';
-import type {ScanSpec} from '../schema/scan.ts';
+import type {SkymapSpec} from '../schema/scan.ts';
 import type {Cache} from '../store/cache.ts';
 
 export interface LauncherConfig {
@@ -17,6 +18,18 @@ export interface LauncherConfig {
   readonly stopGraceMs: number;
   readonly orphanAfterMs: number;
 }
+
+/** What a launch takes besides the job itself: a sky scan's request, or what its chain says of the job. */
+export type LaunchContext =
+  | {readonly kind: 'skymap'; readonly spec: SkymapSpec}
+  | {
+      readonly kind: 'chain';
+      readonly requestType: string;
+      readonly planned: PlannedJob;
+      readonly types: Readonly<Record<string, JobType>>;
+      /** What its parents hand on, and what its earlier tries have set. */
+      readonly data: Readonly<Record<string, unknown>>;
+    };
 
 /** From a planned job to a running one: which engine, which command, which token. */
 export class Launcher {
@@ -64,19 +77,19 @@ export class Launcher {
   }
 
   /** Asks the engine. Safe to repeat: the engine launches a name at most once; who asks while an answer is awaited gets that one. */
-  launch(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+  launch(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken): Promise<JobObservation> {
     const name = nameOf(ref);
     const underWay = this.#launching.get(name);
     if (underWay !== undefined) return underWay;
-    const launch = this.#launch(ref, planned, spec, fence).finally(() => this.#launching.delete(name));
+    const launch = this.#launch(ref, planned, context, fence).finally(() => this.#launching.delete(name));
     this.#launching.set(name, launch);
     return launch;
   }
 
-  async #launch(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+  async #launch(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken): Promise<JobObservation> {
     const token = this.#tokens.get(nameOf(ref));
     if (token === undefined) throw new ControlPlaneError('not_owner', `the intent of ${nameOf(ref)} is not ours any more`);
-    const observed = await this.engineOf(planned.cluster).ensure(this.#jobSpec(ref, planned, spec, fence, token));
+    const observed = await this.engineOf(planned.cluster).ensure(this.#jobSpec(ref, planned, context, fence, token));
     this.#tokens.delete(nameOf(ref));
     return observed;
   }
@@ -94,7 +107,9 @@ export class Launcher {
     return entry.value;
   }
 
-  #jobSpec(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken, token: string): JobSpec {
+  #jobSpec(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken, token: string): JobSpec {
+    if (context.kind === 'chain') throw new ControlPlaneError('unsupported', 'jobs of chains are launched from the next step on');
+    const {spec} = context;
     const {settings} = this.#clusterOf(planned.cluster);
     const isServer = planned.type === 'scanner-server';
     const base = isServer ? settings.scanner_server : settings.worker;

@@ -4,18 +4,22 @@ import type {Clock} from '../lib/clock.ts';
 import {hasCode, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {must, unreachable} from '../lib/assert.ts';
-import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
-import {needsOwner, openTry, planScan, withNewTry} from '../model/scan-plan.ts';
+import type {Engine, JobRef} from '../engines/engine.ts';
+import {ChainRun} from '../model/chain-run.ts';
+import {withChainTry} from '../model/chain-work.ts';
+import {JobTable, openTry} from '../model/job-table.ts';
+import {needsOwner, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
-import {isExternal, modRevisionOf} from '../model/scan-record.ts';
+import {isChained, isExternal, isOver, modRevisionOf} from '../model/scan-record.ts';
 import type {Entry, ScanRecord} from '../model/scan-record.ts';
+import type {Observed} from '../model/try-learning.ts';
 import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {JobFacts} from '../schema/chain.ts';
 import type {FenceToken, Job} from '../schema/job.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
-import {isTerminal, mayBecome} from '../schema/state.ts';
+import {mayBecome} from '../schema/state.ts';
 import type {ScanState, Writer} from '../schema/state.ts';
 import type {Cache} from '../store/cache.ts';
 import type {ClaimExtra, FencedWriter} from '../store/contracts.ts';
@@ -23,7 +27,8 @@ import type {Compare, Op, Revision} from '../store/store.ts';
 import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
 import {logEntry} from './job-log.ts';
-import type {Launcher} from './launcher.ts';
+import type {ChainSource} from './chain-source.ts';
+import type {LaunchContext, Launcher} from './launcher.ts';
 import type {WorkflowEnder} from './workflow-ender.ts';
 
 export interface ScanControllerDeps {
@@ -35,6 +40,8 @@ export interface ScanControllerDeps {
   /** Tells an outside workload manager when a workflow is over; absent where none is configured. */
   readonly workflows?: WorkflowEnder;
   rank(record: ScanRecord): number;
+  /** Builds the chain of a request that was put by hand. */
+  readonly chains: ChainSource;
   /** Our replica's id, which every value we write carries. */
   readonly replica: string;
 }
@@ -49,16 +56,37 @@ interface Held {
   readonly createRevision: Revision;
   readonly sinceMs: number;
   lastRevision: Revision;
+  /** Of a request that is no sky scan: its chain as far as it has come, and the records that it follows. */
+  run?: FollowedRun;
   /** Why the scan must end, found out by an error that no retry can mend. */
   doomed?: string;
 }
 
-/** Changed jobs per transaction: each may bring a log entry of some 200 kB. What is left over is met again at the next look. */
-const CHANGES_PER_WRITE = 4;
+interface FollowedRun {
+  readonly run: ChainRun;
+  readonly chainRevision: Revision;
+  readonly attempt: number;
+  jobs: JobTable;
+}
+
+/** Bytes of changed jobs and their log entries per transaction, well below etcd's 1.5 MiB. What is left over is met again at the next look. */
+const BYTES_PER_WRITE = 512 * 1024;
+/** Changed jobs per transaction: each is one compare and up to two writes, of the 128 that there is room for. */
+const CHANGES_PER_WRITE = 24;
 /** Jobs launched per transaction, well below the operations that it has room for. */
 const LAUNCHES_PER_WRITE = 32;
 
-/** Leads sky scans: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
+/** Writes that say what became of jobs. */
+interface JobWrites {
+  readonly compares: readonly Compare[];
+  readonly ops: readonly Op[];
+  /** They do not say all. */
+  readonly hasMore: boolean;
+}
+
+const NOTHING: JobWrites = {compares: [], ops: [], hasMore: false};
+
+/** Leads requests, sky scans and others: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
 export class ScanController implements ObjectController {
   readonly name = 'scan';
   readonly inputs: readonly KeyRef['kind'][] = [
@@ -126,7 +154,7 @@ export class ScanController implements ObjectController {
   /** Tries that run under our ownership, by the place they run in: what engines are to be told about from time to time. */
   *runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}> {
     for (const id of this.#held.keys()) {
-      for (const [name, entry] of this.#deps.cache.scans.get(id)?.jobs ?? []) {
+      for (const [name, entry] of this.#deps.cache.scans.get(id)?.jobs?.open ?? []) {
         const current = openTry(entry.value);
         if (current !== undefined) yield {ref: {scanId: id, job: name, try: current.try}, place: current.place};
       }
@@ -138,15 +166,22 @@ export class ScanController implements ObjectController {
     const held = this.#hold(id, writer);
     if (cache.revision < held.lastRevision) await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
     const record = cache.scans.get(id) ?? {id};
+    const run = isChained(record) ? await this.#follow(record, held) : undefined;
     const {doomed} = held;
-    const observed = await this.#observe(record, writer, doomed === undefined);
+    const observed = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
     const step = planScan({
-      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy},
+      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => cache.clusters.has(name)},
       ...(doomed === undefined ? {} : {doomed}),
+      ...(run === undefined ? {} : {run}),
       ...(workflows === undefined ? {} : {workflowIsOver: workflows.isOver(id)}),
     });
-    return this.#take(step, record, writer);
+    try {
+      return await this.#take(step, record, run, writer);
+    } catch (err) {
+      delete held.run; // It has followed what may not have been written.
+      throw err;
+    }
   }
 
   /** The next looks end what runs, then write FAIL with this reason. Should this process die before, the next owner meets the same error. */
@@ -162,10 +197,11 @@ export class ScanController implements ObjectController {
   async prepareLaunch(record: ScanRecord, admission: Admission): Promise<PreparedLaunch | undefined> {
     const {clock, policy} = this.#deps;
     const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
+    if (isChained(record)) return undefined; // Its owner reads the chain first.
     const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy});
     if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
     try {
-      return await this.#prepare(step, record, this.#by());
+      return await this.#prepare(step, record, undefined, this.#by());
     } catch (err) {
       this.#deps.log.warn({err, scanId: record.id}, 'a launch could not be prepared; the scan’s owner will meet the reason');
       return undefined;
@@ -180,7 +216,7 @@ export class ScanController implements ObjectController {
   /** Goes on after a prepared launch was written together with our claim. */
   async launchPrepared(id: string, writer: FencedWriter, revision: Revision, prepared: PreparedLaunch, record: ScanRecord): Promise<void> {
     this.#hold(id, writer).lastRevision = revision;
-    await this.#launch(record, writer, prepared);
+    await this.#launch(record, undefined, writer, prepared);
   }
 
   #hold(id: string, writer: FencedWriter): Held {
@@ -193,14 +229,33 @@ export class ScanController implements ObjectController {
     return held;
   }
 
-  async #observe(record: ScanRecord, writer: FencedWriter, mayLaunch: boolean): Promise<Map<string, JobObservation>> {
+  /** The run of a chain, with all that was stored since the last look. `undefined` while there is no chain, or none that can be read. */
+  async #follow(record: ScanRecord, held: Held): Promise<ChainRun | undefined> {
+    const {chain, id} = record;
+    if (chain === undefined) return undefined;
+    const attempt = attemptOf(record);
+    const jobs = record.jobs ?? JobTable.EMPTY;
+    const followed = held.run;
+    if (followed !== undefined && followed.chainRevision === chain.modRevision && followed.attempt === attempt) {
+      for (const [name, entry] of jobs.changesSince(followed.jobs)) followed.run.update(name, entry?.value);
+      followed.jobs = jobs;
+      return followed.run;
+    }
+    const whole = await this.#deps.chains.read(id, chain.value);
+    const records = [...jobs].map(([name, {value}]): [string, Job] => [name, value]);
+    const run = new ChainRun(whole, attempt, records);
+    held.run = {run, chainRevision: chain.modRevision, attempt, jobs};
+    return run;
+  }
+
+  async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Map<string, Observed>> {
     const {launcher} = this.#deps;
-    const observed = new Map<string, JobObservation>();
+    const observed = new Map<string, Observed>();
     const look = async (name: string, job: Job): Promise<void> => {
       const current = openTry(job);
       if (current === undefined) return;
       const ref: JobRef = {scanId: record.id, job: name, try: current.try};
-      let seen = await launcher.engineAt(current.place).observe(ref, current.place);
+      let seen: Observed = await launcher.engineAt(current.place).observe(ref, current.place);
       // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
       if (
         mayLaunch &&
@@ -210,11 +265,11 @@ export class ScanController implements ObjectController {
         launcher.canLaunch(ref, current) &&
         writer.isOwner()
       ) {
-        seen = await launcher.launch(ref, job, record.spec.value, this.#fence(writer));
+        seen = await launcher.launch(ref, job, launchContext(record, run, name), this.#fence(writer));
       }
       observed.set(name, seen);
     };
-    await Promise.all([...(record.jobs ?? [])].map(([name, entry]) => look(name, entry.value)));
+    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));
     return observed;
   }
 
@@ -231,29 +286,36 @@ export class ScanController implements ObjectController {
     return {epoch: this.#deps.cache.meta?.value.epoch ?? 1, revision: writer.createRevision};
   }
 
-  async #take(step: ScanStep, record: ScanRecord, writer: FencedWriter): Promise<Result> {
+  async #take(step: ScanStep, record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter): Promise<Result> {
+    const learnt = 'changes' in step ? await this.#jobWrites(record, step.changes, writer) : NOTHING;
     // What was learnt is written before it is acted on, where it does not fit beside that.
-    if ('changes' in step && step.changes.size > (step.kind === 'launch' ? 0 : CHANGES_PER_WRITE)) {
-      const [compares, ops] = await this.#jobWrites(record, new Map([...step.changes].slice(0, CHANGES_PER_WRITE)), writer);
-      await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], ops);
+    if (learnt.hasMore) {
+      await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], learnt.ops);
+      delete this.#hold(record.id, writer).run; // It has followed the rest too.
       return AGAIN;
     }
     switch (step.kind) {
       case 'launch': {
-        const prepared = await this.#prepare(step, record, this.#by(writer));
-        await this.#commit(writer, record, prepared.compares, prepared.ops);
-        await this.#launch(record, writer, prepared);
+        const prepared = await this.#prepare(step, record, run, this.#by(writer));
+        // One that is launched again at once: what was learnt of it is in the record that says so.
+        const written = new Set(prepared.ops.map((op) => ('put' in op ? op.put : '')));
+        const others = learnt.ops.filter((op) => !('put' in op) || !written.has(op.put));
+        await this.#commit(writer, record, [...prepared.compares, ...learnt.compares], [...prepared.ops, ...others]);
+        await this.#launch(record, run, writer, prepared);
         return AGAIN;
       }
+      case 'build':
+        await this.#build(record, writer);
+        return AGAIN;
       case 'quiet': {
         for (const name of step.stop) await this.#onTry(record, name, (engine, ref, place) => engine.stop(ref, place));
         for (const name of step.close)
           await this.#onTry(record, name, async (engine, ref, place) => void (await engine.close(ref, place, this.#fence(writer))));
-        if (step.changes.size > 0) await this.#commit(writer, record, ...(await this.#jobWrites(record, step.changes, writer)));
+        if (learnt.ops.length > 0) await this.#commit(writer, record, learnt.compares, learnt.ops);
         return step.close.length > 0 ? AGAIN : {kind: 'requeue', afterMs: 250}; // The engine's hint wakes us earlier.
       }
       case 'record': {
-        const [compares, ops] = await this.#jobWrites(record, step.changes, writer);
+        const {compares, ops} = learnt;
         if (step.state === undefined) await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], ops);
         else {
           const state = put(keys.stateKey(record.id), {...step.state, by: this.#by(writer)});
@@ -267,7 +329,7 @@ export class ScanController implements ObjectController {
         return afterMs === undefined ? SETTLED : {kind: 'requeue', afterMs}; // Its answer wakes us.
       }
       case 'finish':
-        await this.#finish(step.state, step.changes, record, writer);
+        await this.#finish(step.state, learnt, record, writer);
         return SETTLED;
       case 'wait':
         return step.afterMs === undefined ? SETTLED : {kind: 'requeue', afterMs: step.afterMs};
@@ -280,7 +342,7 @@ export class ScanController implements ObjectController {
   }
 
   /** The transaction of a launch intent, and what to ask the engine for once it is in. */
-  async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, by: Writer): Promise<PreparedLaunch> {
+  async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, run: ChainRun | undefined, by: Writer): Promise<PreparedLaunch> {
     const {launcher, clock} = this.#deps;
     const {id} = record;
     const launches = [...step.jobs].slice(0, LAUNCHES_PER_WRITE);
@@ -292,9 +354,13 @@ export class ScanController implements ObjectController {
     const jobs = new Map<string, {planned: JobFacts; try: number}>();
     const written = new Map<string, Job>();
     for (const [name, planned] of launches) {
-      const previous = record.jobs?.get(name)?.value;
+      // A job that is both learnt of and launched in one step has its newest record with the run.
+      const previous = run === undefined ? record.jobs?.get(name)?.value : run.record(name);
       const number = (previous?.tries_total ?? 0) + 1;
-      written.set(name, withNewTry(previous, planned, launcher.intend({scanId: id, job: name, try: number}, planned, nowText)));
+      const intent = launcher.intend({scanId: id, job: name, try: number}, planned, nowText);
+      const job = run === undefined ? withNewTry(previous, planned, intent) : withChainTry(run, name, attemptOf(record), intent);
+      written.set(name, job);
+      run?.update(name, job);
       jobs.set(name, {planned, try: number});
     }
     for (const [name, job] of written) {
@@ -316,13 +382,12 @@ export class ScanController implements ObjectController {
     }
   }
 
-  async #launch(record: ScanRecord, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
+  async #launch(record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
     const {launcher, log} = this.#deps;
-    const spec = must(record.spec, 'a scan that is launched has a spec').value;
     const fence = this.#fence(writer);
     const launches = [...prepared.jobs].map(async ([name, {planned, try: number}]) => {
       if (!writer.isOwner()) return; // The intent stands; whoever leads now closes it.
-      const seen = await launcher.launch({scanId: record.id, job: name, try: number}, planned, spec, fence);
+      const seen = await launcher.launch({scanId: record.id, job: name, try: number}, planned, launchContext(record, run, name), fence);
       log.info({scanId: record.id, job: name, try: number, cluster: planned.cluster, seen: seen.kind}, 'launched');
     });
     const outcomes = await Promise.allSettled(launches);
@@ -330,11 +395,21 @@ export class ScanController implements ObjectController {
     if (failed !== undefined) throw failed.reason;
   }
 
-  async #finish(state: ScanState, changes: ReadonlyMap<string, Job>, record: ScanRecord, writer: FencedWriter): Promise<void> {
+  /** Makes the chain of a request that was put by hand. What is wrong with the request dooms it. */
+  async #build(record: ScanRecord, writer: FencedWriter): Promise<void> {
+    const spec = must(record.spec, 'a request whose chain is built has a spec').value;
+    if (spec.request !== undefined) return;
+    const staged = await this.#deps.chains.build(record.id, spec);
+    const compares: Compare[] = [...this.#decisionCompares(record), ...staged.compares];
+    await this.#commit(writer, record, compares, staged.ops);
+  }
+
+  async #finish(state: ScanState, learnt: JobWrites, record: ScanRecord, writer: FencedWriter): Promise<void> {
     const {id} = record;
     const previous = record.state?.value;
-    const [compares, ops] = await this.#jobWrites(record, changes, writer);
-    if (previous === undefined || !isTerminal(previous.name)) {
+    const compares = [...learnt.compares];
+    const ops = [...learnt.ops];
+    if (previous === undefined || !isOver(record)) {
       if (!mayBecome(previous?.name ?? 'PENDING', state.name)) {
         this.#deps.log.warn({scanId: id, from: previous?.name ?? 'PENDING', to: state.name}, 'unusual transition');
       }
@@ -349,28 +424,34 @@ export class ScanController implements ObjectController {
     this.#deps.log.info({scanId: id, state: state.name, reason: state.reason}, 'scan ended');
   }
 
-  /** Writes of changed jobs, with a log entry for each try that has ended. */
-  async #jobWrites(record: ScanRecord, changes: ReadonlyMap<string, Job>, writer: FencedWriter): Promise<[Compare[], Op[]]> {
+  /** Writes of changed jobs, with a log entry for each try that has ended: as many as fit into one transaction. */
+  async #jobWrites(record: ScanRecord, changes: ReadonlyMap<string, Job>, writer: FencedWriter): Promise<JobWrites> {
     const {launcher} = this.#deps;
     const compares: Compare[] = [];
     const ops: Op[] = [];
+    let count = 0;
+    let bytes = 0;
     for (const [name, job] of changes) {
+      if (count++ >= CHANGES_PER_WRITE || bytes >= BYTES_PER_WRITE) return {compares, ops, hasMore: true};
       const before = record.jobs?.get(name);
       compares.push({key: keys.jobKey(record.id, name), modRevision: modRevisionOf(record, `job/${name}`)});
-      ops.push(put(keys.jobKey(record.id, name), {...job, by: this.#by(writer)}));
+      const writes = [put(keys.jobKey(record.id, name), {...job, by: this.#by(writer)})];
       const last = job.tries.at(-1);
       const wasOpen = before !== undefined && openTry(before.value) !== undefined;
-      if (last?.exit === undefined || !wasOpen) continue;
-      const ref: JobRef = {scanId: record.id, job: name, try: last.try};
-      const entry = await logEntry(ref, job, last, (index, stream) =>
-        launcher
-          .engineAt(last.place)
-          .output(ref, last.place, index, stream)
-          .catch((err: unknown) => `(${reasonOf(err)})`),
-      );
-      ops.push(put(keys.logKey(record.id, name, last.try), entry));
+      if (last?.exit !== undefined && wasOpen) {
+        const ref: JobRef = {scanId: record.id, job: name, try: last.try};
+        const entry = await logEntry(ref, job, last, (index, stream) =>
+          launcher
+            .engineAt(last.place)
+            .output(ref, last.place, index, stream)
+            .catch((err: unknown) => `(${reasonOf(err)})`),
+        );
+        writes.push(put(keys.logKey(record.id, name, last.try), entry));
+      }
+      ops.push(...writes);
+      for (const {value} of writes) bytes += Buffer.byteLength(value);
     }
-    return [compares, ops];
+    return {compares, ops, hasMore: false};
   }
 
   /** What every decision rests on: the transaction is refused when one of them has changed. */
@@ -402,6 +483,20 @@ export class ScanController implements ObjectController {
   }
 }
 
-function put(key: string, value: unknown): Op {
+/** What the launcher has to know besides the job. */
+function launchContext(record: ScanRecord, run: ChainRun | undefined, name: string): LaunchContext {
+  const spec = must(record.spec, 'a scan that is launched has a spec').value;
+  if (spec.request !== undefined) return {kind: 'skymap', spec};
+  const followed = must(run, 'the run of a chain that is launched');
+  const planned = must(followed.planned(name), 'a job of the chain');
+  return {kind: 'chain', requestType: spec.type, planned, types: followed.chain.types ?? {}, data: followed.dataFor(name)};
+}
+
+/** The attempt that a request is in, or is to begin. */
+function attemptOf(record: ScanRecord): number {
+  return Math.max(record.state?.value.attempt ?? 1, record.control?.value.attempt ?? 1);
+}
+
+function put(key: string, value: unknown): {readonly put: string; readonly value: string} {
   return {put: key, value: canonicalJson(value)};
 }

@@ -4,9 +4,9 @@ import type {Clock} from '../lib/clock.ts';
 import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
+import {clustersOf} from '../model/demand.ts';
 import {grantFor, growthFor, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
 import type {ClusterFacts, FreeSlots, Grant} from '../model/admission-plan.ts';
-import {openTry} from '../model/scan-plan.ts';
 import {modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import {StartPace} from '../model/start-pace.ts';
@@ -245,7 +245,7 @@ class Round {
       const grant = grantFor(record, free, clusters);
       if (grant === undefined) {
         // It waits for these clusters; nobody younger may take what it waits for.
-        for (const [cluster] of record.spec?.value.request.request_clusters ?? []) free.set(cluster, 0);
+        for (const cluster of clustersOf(record)) free.set(cluster, 0);
         if (!isOpen()) return;
         continue;
       }
@@ -312,7 +312,7 @@ class Round {
       // Whoever waits for a cluster goes before whoever wants more of it.
       const record = cache.scans.get(id);
       if (record === undefined || !waitsForAdmission(record)) continue;
-      for (const [cluster] of record.spec?.value.request.request_clusters ?? []) free.set(cluster, 0);
+      for (const cluster of clustersOf(record)) free.set(cluster, 0);
       if (![...free.values()].some((slots) => slots > 0)) return;
     }
     for (const id of this.#short) {
@@ -388,8 +388,8 @@ function startOf({admission, state}: ScanRecord): number {
 /** Worker processes of a scan's open tries, by cluster. */
 function workersOf(record: ScanRecord): Readonly<Record<string, number>> {
   const slots: Record<string, number> = {};
-  for (const {value: job} of record.jobs?.values() ?? []) {
-    if (job.type === 'workers' && openTry(job) !== undefined) slots[job.cluster] = (slots[job.cluster] ?? 0) + job.count;
+  for (const {value: job} of record.jobs?.open.values() ?? []) {
+    if (job.type !== 'scanner-server') slots[job.cluster] = (slots[job.cluster] ?? 0) + job.count;
   }
   return slots;
 }

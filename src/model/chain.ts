@@ -1,5 +1,5 @@
 import type {Chain, PlannedJob} from '../schema/chain.ts';
-import type {ScanSpec} from '../schema/scan.ts';
+import type {SkymapSpec} from '../schema/scan.ts';
 
 export const SERVER_JOB = 'server';
 
@@ -11,7 +11,7 @@ export const workersJob = (n: number): string => `workers-${n}`;
  *
  * A pure function of the scan: whoever builds it, and however often, it is the same.
  */
-export function buildSkymapChain(spec: ScanSpec, retry: number): Chain {
+export function buildSkymapChain(spec: SkymapSpec, retry: number): Chain {
   const jobs: Record<string, PlannedJob> = {};
   const entries = spec.request.request_clusters;
   const serverCluster = entries[0]?.[0] ?? '';
@@ -23,7 +23,7 @@ export function buildSkymapChain(spec: ScanSpec, retry: number): Chain {
 }
 
 /** How many workers a scan asks of each cluster, extra ones included. */
-export function requestedWorkers(spec: ScanSpec, extra: readonly {readonly cluster: string; readonly count: number}[]): Map<string, number> {
+export function requestedWorkers(spec: SkymapSpec, extra: readonly {readonly cluster: string; readonly count: number}[]): Map<string, number> {
   const wanted = new Map<string, number>();
   for (const [cluster, count] of spec.request.request_clusters) wanted.set(cluster, (wanted.get(cluster) ?? 0) + count);
   for (const {cluster, count} of extra) wanted.set(cluster, (wanted.get(cluster) ?? 0) + count);

@@ -70,6 +70,8 @@ export interface Job extends JobFacts {
   readonly completed?: number;
   /** The keys that its tries have set, for its children and for its own further tries. */
   readonly data?: Readonly<Record<string, unknown>>;
+  /** When the first try of this sequence try began, where that decides whether there are more. RFC 3339. */
+  readonly since?: string;
   /** What it said of itself last, where it says so in a file. */
   readonly status?: string;
   readonly sequence?: SequenceRecord;
@@ -101,6 +103,7 @@ export const jobSchema = {
     attempt: {type: 'integer', minimum: 1},
     completed: {type: 'integer', minimum: 1},
     data: {type: 'object'},
+    since: {type: 'string'},
     status: {type: 'string'},
     sequence: {
       type: 'object',

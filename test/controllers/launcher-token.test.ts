@@ -23,7 +23,7 @@ test('each try of a scanner is given a token of its own, which names its scan an
   for (const number of [1, 2]) {
     const ref = {scanId: 's1', job: 'server', try: number};
     stored.push(launcher.intend(ref, aJob(), '2026-01-01T00:00:00.000Z'));
-    await launcher.launch(ref, aJob(), aSpec(), {epoch: 1, revision: number});
+    await launcher.launch(ref, aJob(), {kind: 'skymap', spec: aSpec()}, {epoch: 1, revision: number});
   }
   const tokens = launched.map(({env}) => new Map(env).get('SKYSCAN_SKYDRIVER_AUTH') ?? '');
   expect(new Set(tokens).size).toBe(2);

@@ -1,12 +1,14 @@
 import {expect, test} from 'vitest';
 import {needsOwner, planScan} from '../../src/model/scan-plan.ts';
-import type {Observed, PlanInput, ScanStep} from '../../src/model/scan-plan.ts';
+import type {PlanInput, ScanStep} from '../../src/model/scan-plan.ts';
+import type {Observed} from '../../src/model/try-learning.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import type {Control} from '../../src/schema/control.ts';
 import type {Job, JobExit} from '../../src/schema/job.ts';
 import type {ScanState} from '../../src/schema/state.ts';
 import {aJob, aScan, aSpec, aTry, entry} from '../support/builders.ts';
+import {JobTable} from '../../src/model/job-table.ts';
 
 const NOW = Date.parse('2026-01-01T00:01:00.000Z');
 const POLICY = {teardownMs: 60_000, retry: 2, retryBaseMs: 1000, orphanAfterMs: 10_000, stopGraceMs: 2000};
@@ -18,7 +20,7 @@ function plan(record: ScanRecord, observed: Record<string, Observed> = {}, more:
 }
 
 function jobs(of: Record<string, Job>): NonNullable<ScanRecord['jobs']> {
-  return new Map(Object.entries(of).map(([name, job]) => [name, entry(job)]));
+  return JobTable.of(Object.entries(of).map(([name, job]) => [name, entry(job)]));
 }
 
 const aWorkers = (more: Partial<Job> = {}): Job => aJob({type: 'workers', count: 2, ...more});

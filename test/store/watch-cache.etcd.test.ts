@@ -67,7 +67,7 @@ test('what this process said it would write is not parsed again, unless somethin
     await put('/scan/s2', aSpec({i3_event_id: 'came'}));
     await cache.catchUp();
     expect(cache.scans.get('s1')?.spec?.value).toBe(asSaid);
-    expect(cache.scans.get('s2')?.spec?.value.request.i3_event_id).toBe('came');
+    expect(cache.scans.get('s2')?.spec?.value.request?.i3_event_id).toBe('came');
     // Only once: what comes later is somebody else's.
     await put('/scan/s1', aSpec({i3_event_id: 'said'}));
     await cache.catchUp();
@@ -80,7 +80,7 @@ describe('a filled cache', () => {
     await put('/scan/s1', aSpec({i3_event_id: 'e1'}));
     await put('/cluster/local', {engine: 'process', capacity: 4});
     await withNode(async ({cache}) => {
-      expect(cache.scans.get('s1')?.spec?.value.request.i3_event_id).toBe('e1');
+      expect(cache.scans.get('s1')?.spec?.value.request?.i3_event_id).toBe('e1');
       expect(cache.clusters.get('local')?.value.capacity).toBe(4);
       expect([...cache.scans.idsBy('state', 'PENDING')]).toEqual(['s1']);
       expect([...cache.scans.idsBy('deleted', 'true')]).toEqual([]);
