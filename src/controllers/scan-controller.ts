@@ -243,7 +243,7 @@ export class ScanController implements ObjectController {
     }
     const whole = await this.#deps.chains.read(id, chain.value);
     const records = [...jobs].map(([name, {value}]): [string, Job] => [name, value]);
-    const run = new ChainRun(whole, attempt, records);
+    const run = new ChainRun(whole, attempt, this.#deps.clock.now(), records);
     held.run = {run, chainRevision: chain.modRevision, attempt, jobs};
     return run;
   }

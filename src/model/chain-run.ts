@@ -84,9 +84,14 @@ export class ChainRun {
   #lastRank = 0;
   #nowMs = 0;
 
-  /** @throws ControlPlaneError `invalid`: its order has a cycle or names a job that is not there */
-  constructor(chain: Chain, attempt: number, records: Iterable<readonly [string, Job]> = []) {
+  /**
+   * `nowMs` is milliseconds since 1970.
+   *
+   * @throws ControlPlaneError `invalid`: its order has a cycle or names a job that is not there
+   */
+  constructor(chain: Chain, attempt: number, nowMs: number, records: Iterable<readonly [string, Job]> = []) {
     this.chain = chain;
+    this.#nowMs = nowMs;
     this.#attempt = attempt;
     for (const [id, planned] of Object.entries(chain.jobs)) {
       const vertex: Vertex = {
@@ -350,6 +355,8 @@ export class ChainRun {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     for (const vertex of [...this.#held]) {
       if (this.#isHeld(vertex)) continue;
+      // Who led before had a clock that was ahead of ours: what comes after it has begun, without its data as far as we knew.
+      if (vertex.next.some((next) => next.state !== 'PENDING')) return this.#recompute();
       this.#held.delete(vertex);
       if (isNoop(vertex)) this.#completeFrom(vertex);
       else this.#makeReady(vertex);

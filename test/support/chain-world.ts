@@ -1,3 +1,4 @@
+import {expect} from 'vitest';
 import {ChainRun} from '../../src/model/chain-run.ts';
 import {withChainTry} from '../../src/model/chain-work.ts';
 import {JobTable, openTry} from '../../src/model/job-table.ts';
@@ -61,7 +62,8 @@ export function aChain(
   }
   const first = more.first ?? Object.keys(edges)[0] ?? '1';
   const jobs: Record<string, PlannedJob> = {};
-  for (const id of Object.keys(adjacency)) jobs[id] = {name: `n${id}`, type: 't', cluster: 'local', count: 1, retry: 0, sequence: first, ...more.jobs?.[id]};
+  for (const id of Object.keys(adjacency))
+    jobs[id] = {name: `n${id}`, type: 't', cluster: 'local', count: 1, retry: 0, sequence: first, ...more.jobs?.[id]};
   return {jobs, adjacency, sequences: more.sequences ?? {[first]: {retry: 0}}, ...more.chain};
 }
 
@@ -114,7 +116,7 @@ export class ChainWorld {
   /** A fresh look at the records, as anybody else would take it. */
   view(): ChainRun {
     const jobs = [...(this.record.jobs ?? [])].map(([id, {value}]): [string, Job] => [id, value]);
-    return new ChainRun(this.chain, this.state?.attempt ?? 1, jobs);
+    return new ChainRun(this.chain, this.state?.attempt ?? 1, this.nowMs, jobs);
   }
 
   /** First letters of the states of the jobs, in the order of their ids. */
@@ -150,6 +152,24 @@ export class ChainWorld {
     this.#run = undefined;
   }
 
+  /** The run that the owner follows says of every job what a fresh look at the records says. */
+  expectAgreement(when: string): void {
+    if (this.#run === undefined) return;
+    const fresh = this.view();
+    // What is due by now is due for both.
+    const mine = this.#run.work(this.nowMs, () => 1);
+    const its = fresh.work(this.nowMs, () => 1);
+    expect([...mine.rollBack].sort(), when).toEqual([...its.rollBack].sort());
+    expect({...mine, launch: mine.launch.length, rollBack: 0}, when).toEqual({...its, launch: its.launch.length, rollBack: 0});
+    for (const id of fresh.ids()) {
+      expect(this.#run.stateOf(id), `${when}: job ${id}`).toBe(fresh.stateOf(id));
+      expect(this.#run.dataFor(id), `${when}: data for ${id}`).toEqual(fresh.dataFor(id));
+    }
+    expect(this.#run.jobsFinished, when).toBe(fresh.jobsFinished);
+    // It may be larger: a number whose job was launched again is forgotten by who looks only now.
+    expect(this.#run.nextCompletion, when).toBeGreaterThanOrEqual(fresh.nextCompletion);
+  }
+
   /** Goes on until nothing more happens by itself, or `until` holds. */
   run(until: () => boolean = () => false, steps = 10_000): this {
     for (let n = 0; n < steps; n++) {
@@ -170,7 +190,7 @@ export class ChainWorld {
   #step(): ScanStep {
     const attempt = Math.max(this.state?.attempt ?? 1, this.record.control?.value.attempt ?? 1);
     const known = [...(this.record.jobs ?? [])].map(([id, {value}]): [string, Job] => [id, value]);
-    this.#run ??= new ChainRun(this.chain, attempt, known);
+    this.#run ??= new ChainRun(this.chain, attempt, this.nowMs, known);
     const run = this.#run;
     for (const [id, job] of known) run.update(id, job);
     const observed = new Map<string, Observed>();
@@ -179,7 +199,8 @@ export class ChainWorld {
     if ('changes' in step) for (const [id, job] of step.changes) this.#write(id, job);
     switch (step.kind) {
       case 'launch':
-        for (const id of step.jobs.keys()) this.#launch(id, withChainTry(run, id, attempt, {intent_at: new Date(this.nowMs).toISOString(), token_digest: 'd', place: 'p'}), run);
+        for (const id of step.jobs.keys())
+          this.#launch(id, withChainTry(run, id, attempt, {intent_at: new Date(this.nowMs).toISOString(), token_digest: 'd', place: 'p'}), run);
         this.#setState(step.state);
         break;
       case 'record':

@@ -27,8 +27,12 @@ function records(text: string, more: Readonly<Record<string, Partial<Job>>> = {}
 
 const fork = (retry = 0): Chain => aChain({1: [2, 3], 2: [4]}, {sequences: {1: {retry}}});
 
-function look(chain: Chain, text: string, more?: Readonly<Record<string, Partial<Job>>>): {run: ChainRun; ready: string[]; isOver: boolean; rollBack: readonly string[]} {
-  const run = new ChainRun(chain, 1, records(text, more));
+function look(
+  chain: Chain,
+  text: string,
+  more?: Readonly<Record<string, Partial<Job>>>,
+): {run: ChainRun; ready: string[]; isOver: boolean; rollBack: readonly string[]} {
+  const run = new ChainRun(chain, 1, 0, records(text, more));
   const {launch, isOver, rollBack} = run.work(Date.parse('2026-01-02T00:00:00.000Z'), () => 1000);
   return {run, ready: [...launch].sort(), isOver, rollBack};
 }
@@ -118,7 +122,11 @@ describe('4.19 chain state logic', () => {
   });
 
   test('case 241: with none left it does, and the chain is not complete', () => {
-    const seen = look(fork(2), '1C 2F 3C 4P', {1: {sequence_try: 3, sequence: {rolled_back: 2, parent_try: 1, used: 2}}, 2: {sequence_try: 3}, 3: {sequence_try: 3}});
+    const seen = look(fork(2), '1C 2F 3C 4P', {
+      1: {sequence_try: 3, sequence: {rolled_back: 2, parent_try: 1, used: 2}},
+      2: {sequence_try: 3},
+      3: {sequence_try: 3},
+    });
     expect(seen.isOver).toBe(true);
     expect(seen.run.isComplete).toBe(false);
   });
@@ -128,7 +136,11 @@ describe('4.19 chain state logic', () => {
   });
 
   test('case 243: and ends the chain like one that failed', () => {
-    const seen = look(fork(2), '1C 2U 3C 4P', {1: {sequence_try: 3, sequence: {rolled_back: 2, parent_try: 1, used: 2}}, 2: {sequence_try: 3}, 3: {sequence_try: 3}});
+    const seen = look(fork(2), '1C 2U 3C 4P', {
+      1: {sequence_try: 3, sequence: {rolled_back: 2, parent_try: 1, used: 2}},
+      2: {sequence_try: 3},
+      3: {sequence_try: 3},
+    });
     expect(seen.isOver).toBe(true);
     expect(seen.run.isComplete).toBe(false);
   });

@@ -64,7 +64,9 @@ describe('4.21 a chain from end to end', () => {
 
   test('case 255: states that no job can have count as PENDING, and nothing breaks', () => {
     const world = new ChainWorld(aChain({1: [2]}));
-    world.record.jobs = JobTable.of([['1', entry({type: 't', cluster: 'local', count: 1, retry: 0, state: 'SUSPENDED', tries_total: 0, failures: 0, tries: []})]]);
+    world.record.jobs = JobTable.of([
+      ['1', entry({type: 't', cluster: 'local', count: 1, retry: 0, state: 'SUSPENDED', tries_total: 0, failures: 0, tries: []})],
+    ]);
     world.run();
     expect(world.state?.name).toBe('COMPLETE');
   });
