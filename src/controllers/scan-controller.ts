@@ -10,7 +10,7 @@ import {withChainTry} from '../model/chain-work.ts';
 import {JobTable, openTry} from '../model/job-table.ts';
 import {needsOwner, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
-import {isChained, isExternal, isOver, modRevisionOf} from '../model/scan-record.ts';
+import {attemptOf, isChained, isExternal, isOver, modRevisionOf} from '../model/scan-record.ts';
 import type {Entry, ScanRecord} from '../model/scan-record.ts';
 import type {Observed} from '../model/try-learning.ts';
 import type {Admission} from '../schema/admission.ts';
@@ -490,11 +490,6 @@ function launchContext(record: ScanRecord, run: ChainRun | undefined, name: stri
   const followed = must(run, 'the run of a chain that is launched');
   const planned = must(followed.planned(name), 'a job of the chain');
   return {kind: 'chain', requestType: spec.type, planned, types: followed.chain.types ?? {}, data: followed.dataFor(name)};
-}
-
-/** The attempt that a request is in, or is to begin. */
-function attemptOf(record: ScanRecord): number {
-  return Math.max(record.state?.value.attempt ?? 1, record.control?.value.attempt ?? 1);
 }
 
 function put(key: string, value: unknown): {readonly put: string; readonly value: string} {

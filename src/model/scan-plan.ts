@@ -11,7 +11,7 @@ import type {ChainRun} from './chain-run.ts';
 import {chainEnd, chainNext, chainTimeLeftMs} from './chain-work.ts';
 import {openTry} from './job-table.ts';
 import {addTry} from './job-try.ts';
-import {isChained, isExternal, isOver} from './scan-record.ts';
+import {attemptOf, isChained, isExternal, isOver} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 import {failureOf, launchable} from './skymap-work.ts';
 import {foreignLeftMs, learn} from './try-learning.ts';
@@ -129,7 +129,7 @@ export function planScan(input: PlanInput): ScanStep {
   if (state !== undefined && isOver(record)) return endAs(state); // Perhaps written by hand: whatever runs is ended, then the rest given back.
   if (isGone(record)) return leave();
 
-  const attempt = Math.max(state?.attempt ?? 1, isChained(record) ? (control.attempt ?? 1) : 1);
+  const attempt = attemptOf(record);
   const base = {
     attempt,
     ...(state?.started_at === undefined ? {} : {started_at: state.started_at}),

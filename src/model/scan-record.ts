@@ -83,3 +83,8 @@ export function isOver(record: ScanRecord): boolean {
   const isAgain = control.desired === 'run' && !control.is_deleted && (control.attempt ?? 0) > state.attempt;
   return !isAgain || !isChained(record) || state.name === 'COMPLETE';
 }
+
+/** The attempt that a request is in, or is to begin. */
+export function attemptOf(record: ScanRecord): number {
+  return Math.max(record.state?.value.attempt ?? 1, isChained(record) ? (record.control?.value.attempt ?? 1) : 1);
+}
