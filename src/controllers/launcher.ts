@@ -108,7 +108,24 @@ export class Launcher {
   }
 
   #jobSpec(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken, token: string): JobSpec {
-    if (context.kind === 'chain') throw new ControlPlaneError('unsupported', 'jobs of chains are launched from the next step on');
+    if (context.kind === 'chain') {
+      const run = context.types[context.planned.type]?.run;
+      if (run?.kind !== 'command') throw new ControlPlaneError('unsupported', 'only commands are launched yet');
+      const limits = {
+        outputLimitBytes: this.#config.outputLimitBytes,
+        stopGraceMs: this.#config.stopGraceMs,
+        orphanAfterMs: this.#config.orphanAfterMs,
+      };
+      return {
+        ref,
+        fence,
+        clusterId: this.#cache.meta?.value.cluster_id ?? '',
+        command: run.command,
+        env: run.env ?? [],
+        count: planned.count,
+        ...limits,
+      };
+    }
     const {spec} = context;
     const {settings} = this.#clusterOf(planned.cluster);
     const isServer = planned.type === 'scanner-server';

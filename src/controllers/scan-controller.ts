@@ -166,7 +166,10 @@ export class ScanController implements ObjectController {
     const held = this.#hold(id, writer);
     if (cache.revision < held.lastRevision) await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
     const record = cache.scans.get(id) ?? {id};
-    const run = isChained(record) ? await this.#follow(record, held) : undefined;
+    const run = await this.#follow(record, held).catch((err: unknown) => {
+      if (held.doomed === undefined) throw err;
+      return undefined; // That is what it will end for.
+    });
     const {doomed} = held;
     const observed = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
@@ -232,7 +235,7 @@ export class ScanController implements ObjectController {
   /** The run of a chain, with all that was stored since the last look. `undefined` while there is no chain, or none that can be read. */
   async #follow(record: ScanRecord, held: Held): Promise<ChainRun | undefined> {
     const {chain, id} = record;
-    if (chain === undefined) return undefined;
+    if (!isChained(record) || chain === undefined) return undefined;
     const attempt = attemptOf(record);
     const jobs = record.jobs ?? JobTable.EMPTY;
     const followed = held.run;
