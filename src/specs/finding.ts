@@ -40,7 +40,7 @@ export function quotedList(texts: Iterable<string>): string {
 }
 
 /** `survey.yaml:12: sequence "survey", node "check", parallel: must be 1 or more`. */
-export function formatFinding({place, sequence, node, field, message}: Finding): string {
+export function formatFinding({place, sequence, node, field, message}: Omit<Finding, 'sequence'> & {readonly sequence?: string | undefined}): string {
   const subject = [
     ...(sequence === undefined ? [] : [`sequence ${quoted(sequence)}`]),
     ...(node === undefined ? [] : [`node ${quoted(node)}`]),

@@ -1,4 +1,5 @@
 import type {SequenceDraft} from './draft.ts';
+import type {SequenceSpec} from './spec.ts';
 
 /**
  * The built-in sequence that does nothing: a target for the branch of a conditional in which there is nothing to do. A sequence of that name in
@@ -14,3 +15,8 @@ export const NOOP_SEQUENCE: SequenceDraft = {
   acl: [],
   nodes: new Map(),
 };
+
+/** Whether a sequence comes with the program. */
+export function isBuiltIn({place}: SequenceSpec): boolean {
+  return place === NOOP_SEQUENCE.place;
+}

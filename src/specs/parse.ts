@@ -21,12 +21,13 @@ import type {Finding, JobTypeSpec, Specs} from './spec.ts';
 export function parseSpecs(files: readonly SpecFile[], earlier: readonly Finding[] = []): Specs {
   const findings = [...earlier];
   const drafts = readFiles(files, (finding) => findings.push(finding));
+  const unreadable = [...drafts.unreadable, ...earlier.flatMap(({severity, place}) => (severity === 'error' ? [place.file] : []))];
   const named = new Map(Array.from(drafts.sequences, ([name, draft]) => [name, fillDefaults(draft)]));
   const sequences = named.has(NOOP_SEQUENCE.name) ? named : new Map([...named, [NOOP_SEQUENCE.name, NOOP_SEQUENCE]]);
 
   const refused = new Set<string>();
   for (const sequence of sequences.values()) {
-    const found = sequence.isBroken || sequence === NOOP_SEQUENCE ? [] : staticFindings(sequence, sequences, drafts.unreadable);
+    const found = sequence.isBroken || sequence === NOOP_SEQUENCE ? [] : staticFindings(sequence, sequences, unreadable);
     findings.push(...found);
     if (sequence.isBroken || found.some(({severity}) => severity === 'error')) refused.add(sequence.name);
   }

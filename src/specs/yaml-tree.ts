@@ -111,7 +111,7 @@ class TreeBuilder {
   #make(node: unknown, line: number, depth: number): YamlNode {
     if (isMap(node)) return this.#map(node, line, depth);
     if (isSeq(node)) return {kind: 'list', line, items: node.items.map((item) => this.build(item, line, depth + 1).node)};
-    if (isScalar(node)) return {kind: 'scalar', line, text: node.source ?? String(node.value ?? ''), value: node.value};
+    if (isScalar(node)) return {kind: 'scalar', line, text: node.source ?? '', value: node.value};
     return {kind: 'scalar', line, text: '', value: null};
   }
 
