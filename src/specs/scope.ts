@@ -1,9 +1,8 @@
-import type {SequenceDraft} from './draft.ts';
-import {eachOf, argsOf, setsOf} from './node-checks.ts';
 import type {Problem} from './check.ts';
 import {placeOf} from './draft.ts';
-import type {NodeDraft} from './draft.ts';
+import type {NodeDraft, SequenceDraft} from './draft.ts';
 import {quoted} from './finding.ts';
+import {argsOf, eachOf, setsOf} from './node-checks.ts';
 import type {Place} from './spec.ts';
 
 /** The names that a sequence's own arguments have. */
@@ -45,7 +44,9 @@ export function unscopedUses(
     for (const {as} of setsOf(node)) {
       if (as === undefined) continue;
       if (!bits.has(as)) bits.set(as, 1n << BigInt(bits.size));
-      setters.set(as, [...(setters.get(as) ?? []), node.name]);
+      const others = setters.get(as);
+      if (others === undefined) setters.set(as, [node.name]);
+      else others.push(node.name);
     }
   }
   const provided = new Map<string, bigint>();

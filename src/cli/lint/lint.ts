@@ -3,13 +3,16 @@ import {loadSpecs} from '../../specs/load.ts';
 import {LINT_USAGE, readLintArguments} from './lint-arguments.ts';
 import {lintReport} from './lint-report.ts';
 
+/** Where text goes. */
+type Output = Pick<NodeJS.WriteStream, 'write' | 'isTTY'>;
+
 /** `scanplane lint`. @returns the exit code: see {@link LINT_USAGE} */
-export async function lint(argv: readonly string[], out: NodeJS.WriteStream = process.stdout): Promise<number> {
+export async function lint(argv: readonly string[], out: Output = process.stdout, err: Output = process.stderr): Promise<number> {
   let options: ReturnType<typeof readLintArguments>;
   try {
     options = readLintArguments(argv);
-  } catch (err) {
-    process.stderr.write(`scanplane lint: ${reasonOf(err)}\n\n${LINT_USAGE}`);
+  } catch (cause) {
+    err.write(`scanplane lint: ${reasonOf(cause)}\n\n${LINT_USAGE}`);
     return 2;
   }
   if (options === undefined) {

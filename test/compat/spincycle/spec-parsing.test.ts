@@ -1,8 +1,6 @@
-import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
-import {tmpdir} from 'node:os';
-import {join} from 'node:path';
-import {describe, expect, onTestFinished, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import {loadSpecs} from '../../../src/specs/load.ts';
+import {directoryOf} from '../../support/spec-directory.ts';
 import {brief, found, specsOf} from '../../support/specs.ts';
 
 const SURVEY = `sequences:
@@ -14,16 +12,6 @@ const SURVEY = `sequences:
     nodes:
       load: {category: job, type: load, args: [{expected: region}], retry: 3, retryWait: 10s}
 `;
-
-async function directoryOf(files: Readonly<Record<string, string>>): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'specs-'));
-  onTestFinished(() => rm(directory, {recursive: true}));
-  for (const [name, text] of Object.entries(files)) {
-    await mkdir(join(directory, name, '..'), {recursive: true});
-    await writeFile(join(directory, name), text);
-  }
-  return directory;
-}
 
 describe('4.10 spec parsing', () => {
   test('case 96: a valid file has no findings', () => {
