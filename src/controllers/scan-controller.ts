@@ -24,6 +24,7 @@ import type {ScanState, Writer} from '../schema/state.ts';
 import type {Cache} from '../store/cache.ts';
 import type {ClaimExtra, FencedWriter} from '../store/contracts.ts';
 import type {Compare, Op, Revision} from '../store/store.ts';
+import {withWords} from './job-exit.ts';
 import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
 import {logEntry} from './job-log.ts';
@@ -258,7 +259,8 @@ export class ScanController implements ObjectController {
       const current = openTry(job);
       if (current === undefined) return;
       const ref: JobRef = {scanId: record.id, job: name, try: current.try};
-      let seen: Observed = await launcher.engineAt(current.place).observe(ref, current.place);
+      const engine = launcher.engineAt(current.place);
+      let seen = await engine.observe(ref, current.place);
       // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
       if (
         mayLaunch &&
@@ -270,7 +272,11 @@ export class ScanController implements ObjectController {
       ) {
         seen = await launcher.launch(ref, job, launchContext(record, run, name), this.#fence(writer));
       }
-      observed.set(name, seen);
+      const speaks = run !== undefined && (seen.kind === 'exited' || seen.kind === 'running');
+      observed.set(
+        name,
+        speaks ? withWords(seen, await engine.said(ref, current.place), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
+      );
     };
     await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));
     return observed;

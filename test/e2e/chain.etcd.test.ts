@@ -72,7 +72,9 @@ async function ended(id: string): Promise<ScanState> {
 }
 
 const tries = (id: string): [string, number][] =>
-  [...(system.database.cache.scans.get(id)?.jobs ?? [])].map(([job, {value}]): [string, number] => [job, value.tries_total]).sort();
+  [...(system.database.cache.scans.get(id)?.jobs ?? [])]
+    .map(([job, {value}]): [string, number] => [job, value.tries_total])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 
 describe('a request put with etcdctl, chain and all', () => {
   test('runs its commands in order, side by side where it may, and is COMPLETE', async () => {
