@@ -16,6 +16,9 @@ export interface JobOutcome {
   readonly error: string;
 }
 
+/** Bytes of JSON that a try may set for its children and its own further tries. */
+export const DATA_BYTES = 256 * 1024;
+
 /** Characters of an outcome's error that are kept. */
 const ERROR_CHARACTERS = 4096;
 const LARGEST = 2n ** 63n;

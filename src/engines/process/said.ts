@@ -1,11 +1,11 @@
 import {closeSync, constants, fstatSync, openSync, readSync} from 'node:fs';
 import {isJsonObject, parsePlainJson} from '../../lib/plain-json.ts';
-import {outcomeOf} from '../../schema/job-outcome.ts';
+import {DATA_BYTES, outcomeOf} from '../../schema/job-outcome.ts';
 import type {JobSaid} from '../engine.ts';
 import type {OwnFile} from './run-directory.ts';
 
 const KIB = 1024;
-const LIMITS = {status: 4 * KIB, endpoint: KIB, data: 256 * KIB, outcome: 32 * KIB} as const satisfies Partial<Record<OwnFile, number>>;
+const LIMITS = {status: 4 * KIB, endpoint: KIB, data: DATA_BYTES, outcome: 32 * KIB} as const satisfies Partial<Record<OwnFile, number>>;
 
 /** Reads what a job left in its own files. What it wrote while it runs may be half of something: data and outcome are read once it `hasEnded`. */
 export function readSaid(pathOf: (file: OwnFile) => string, hasEnded: boolean): JobSaid {
