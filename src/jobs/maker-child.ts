@@ -27,6 +27,7 @@ export class MakerChild {
   #lastCall = 0;
   #stderr = '';
   #reason: string | undefined;
+  #end: ControlPlaneError | undefined;
 
   constructor(module: string, env: Readonly<Record<string, string>>, limitMs: number) {
     this.#limitMs = limitMs;
@@ -54,6 +55,7 @@ export class MakerChild {
       clearTimeout(loading);
       const reason = this.#reason ?? `it ended by itself: ${how}`;
       const err = new ControlPlaneError('unavailable', `jobs cannot be made now: ${reason}`);
+      this.#end = err;
       loaded.reject(err);
       for (const call of this.#calls.values()) call.reject(err);
       gone.resolve(reason);
@@ -76,6 +78,7 @@ export class MakerChild {
   /** @throws ControlPlaneError `unavailable` */
   async make(request: Omit<MakeRequest, 'call'>): Promise<MakeAnswer & {readonly kind: 'made' | 'refused'}> {
     await this.ready;
+    if (this.#end !== undefined) throw this.#end;
     const call = ++this.#lastCall;
     const answered = Promise.withResolvers<MakeAnswer & {readonly kind: 'made' | 'refused'}>();
     this.#calls.set(call, answered);
