@@ -24,6 +24,12 @@ export interface JobLogEntry {
   readonly stderr: string;
 }
 
+/** The exit code that the job says it has, else that of its process; `null` where there is none, or none that a number can hold. */
+function exitOf(exit: JobExit | undefined): number | null {
+  const said = exit?.exit === undefined ? undefined : Number(exit.exit);
+  return said === undefined ? (exit?.code ?? null) : Number.isSafeInteger(said) ? said : null;
+}
+
 /** How a try ended. A job that is to be tried again is PENDING itself. */
 function endState(job: Job, exit: JobExit): StateName {
   if (job.state === 'COMPLETE' || job.state === 'UNKNOWN' || job.state === 'STOPPED') return job.state;
@@ -54,8 +60,8 @@ export async function logEntry(
     state: exit === undefined ? job.state : endState(job, exit),
     started_at: ended.started_at ?? ended.intent_at,
     ended_at: exit?.ended_at ?? '',
-    exit: exit?.code ?? null,
-    ...(exit?.exact_code === undefined ? {} : {exact_exit: exit.exact_code}),
+    exit: exitOf(exit),
+    ...(exit?.exit === undefined || Number.isSafeInteger(Number(exit.exit)) ? {} : {exact_exit: exit.exit}),
     error: exit?.error ?? exit?.reason ?? exit?.signal ?? '',
     stdout: await read('stdout'),
     stderr: await read('stderr'),

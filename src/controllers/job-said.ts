@@ -1,5 +1,6 @@
 import type {JobObservation, JobSaid} from '../engines/engine.ts';
 import type {JobExit} from '../schema/job.ts';
+import type {Report} from '../schema/report.ts';
 
 /** What an engine says of a try, together with what the try says of itself. */
 export type TryNews =
@@ -25,4 +26,13 @@ function exitWith(exit: JobExit, {outcome, problem}: JobSaid): JobExit {
   const wasEndedForCause = exit.reason !== undefined && !exit.reason.startsWith('stopped');
   const state = wasEndedForCause && outcome.state !== 'COMPLETE' ? 'FAIL' : outcome.state;
   return {...exit, state, exit: outcome.exit, ...(outcome.error === '' ? {} : {error: outcome.error})};
+}
+
+/** The same with what the job reported over REST, which is newer than its files where it uses both. */
+export function withReport(news: TryNews, report: Report | undefined): TryNews {
+  if (report === undefined || (news.kind !== 'running' && news.kind !== 'exited')) return news;
+  const {status = news.status, endpoint = news.endpoint} = report;
+  const words = {...(status === undefined ? {} : {status}), ...(endpoint === undefined ? {} : {endpoint})};
+  if (news.kind === 'running' || report.data === undefined) return {...news, ...words};
+  return {...news, ...words, data: {...news.data, ...report.data}};
 }

@@ -24,7 +24,7 @@ import type {ScanState, Writer} from '../schema/state.ts';
 import type {Cache} from '../store/cache.ts';
 import type {ClaimExtra, FencedWriter} from '../store/contracts.ts';
 import type {Compare, Op, Revision} from '../store/store.ts';
-import {withWords} from './job-exit.ts';
+import {withReport, withSaid} from './job-said.ts';
 import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
 import {logEntry} from './job-log.ts';
@@ -275,7 +275,7 @@ export class ScanController implements ObjectController {
       const speaks = run !== undefined && (seen.kind === 'exited' || seen.kind === 'running');
       observed.set(
         name,
-        speaks ? withWords(seen, await engine.said(ref, current.place), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
+        speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
       );
     };
     await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));

@@ -15,10 +15,6 @@ export interface JobExit {
   readonly code: number | null;
   readonly signal?: string;
   readonly reason?: string;
-  /** What the job says was wrong. */
-  readonly error?: string;
-  /** The exit code's digits where `code` cannot hold them. */
-  readonly exact_code?: string;
   /** What the job says became of it; absent: its exit code says. */
   readonly state?: StateName;
   /** The exit code that the job says it has: a signed 64-bit integer as decimal digits. */
@@ -93,8 +89,6 @@ const exitSchema = {
     code: {type: ['integer', 'null']},
     signal: {type: 'string'},
     reason: {type: 'string'},
-    error: {type: 'string'},
-    exact_code: {type: 'string', pattern: '^-?[0-9]{1,19}$'},
     state: {enum: STATE_NAMES},
     exit: {type: 'string'},
     error: {type: 'string'},
