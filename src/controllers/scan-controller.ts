@@ -172,12 +172,14 @@ export class ScanController implements ObjectController {
       return undefined; // That is what it will end for.
     });
     const {doomed} = held;
+    const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);
     const observed = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
     const step = planScan({
       ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => cache.clusters.has(name)},
       ...(doomed === undefined ? {} : {doomed}),
       ...(run === undefined ? {} : {run}),
+      ...(chain === undefined ? {} : {chain}),
       ...(workflows === undefined ? {} : {workflowIsOver: workflows.isOver(id)}),
     });
     try {
@@ -202,9 +204,10 @@ export class ScanController implements ObjectController {
     const {clock, policy} = this.#deps;
     const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
     if (isChained(record)) return undefined; // Its owner reads the chain first.
-    const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy});
-    if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
     try {
+      const chain = await this.#deps.chains.skymap(record, policy.retry);
+      const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy, chain});
+      if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
       return await this.#prepare(step, record, undefined, this.#by());
     } catch (err) {
       this.#deps.log.warn({err, scanId: record.id}, 'a launch could not be prepared; the scan’s owner will meet the reason');
