@@ -23,6 +23,14 @@ export function oneLine(text: string): string {
   return text.replace(CONTROL, escaped);
 }
 
+/** Colours, and whatever else may not pass to a terminal. */
+const COLOUR_OR_CONTROL = /\u001B\[[\d;]*m|[^\P{Cc}\n\t]/gu;
+
+/** Output of a job for a terminal: lines, tabs and colours stay, the rest is written as escapes. */
+export function safeOutput(text: string): string {
+  return text.replace(COLOUR_OR_CONTROL, (found) => (found.length > 1 ? found : escaped(found)));
+}
+
 const ESCAPES: Readonly<Record<string, string>> = {'\t': '\\t', '\n': '\\n', '\r': '\\r'};
 
 function escaped(control: string): string {
@@ -79,7 +87,8 @@ function fit(text: string, width: number | undefined, align: 'right' | undefined
   return align === 'right' ? blanks + squeezed : squeezed + blanks;
 }
 
-/** `label: value` lines, the labels right-aligned in eight columns. */
+/** `label: value` lines, the labels right-aligned in eight columns. A value of several lines begins on the next one. */
 export function labelled(rows: readonly (readonly [label: string, value: string])[]): string {
-  return rows.map(([label, value]) => `${`${label.padStart(8)}: ${value}`.trimEnd()}\n`).join('');
+  const parted = (value: string): string => (value === '' ? '' : value.includes('\n') ? `\n${value}` : ` ${value}`);
+  return rows.map(([label, value]) => `${label.padStart(8)}:${parted(value)}\n`).join('');
 }
