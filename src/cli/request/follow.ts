@@ -1,4 +1,4 @@
-import type {JobLog} from '../../proto/index.ts';
+import type {JobLog} from './request-api.ts';
 import type {Context} from './command.ts';
 import {Interrupted, unlessInterrupted} from './interrupt.ts';
 import {byFinish, isUnfinished} from './present.ts';

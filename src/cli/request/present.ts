@@ -1,5 +1,5 @@
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED, STATE_NAMES} from '../../proto/index.ts';
-import type {JobLog, Request, RequestArg} from '../../proto/index.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED, STATE_NAMES} from './request-api.ts';
+import type {JobLog, Request, RequestArg} from './request-api.ts';
 import {elapsed} from './times.ts';
 import {oneLine, quote} from './text.ts';
 

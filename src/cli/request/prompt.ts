@@ -19,4 +19,3 @@ export async function ask(context: Context, question: string): Promise<string> {
     throw err;
   }
 }
-

@@ -33,7 +33,11 @@ test('a flag wins over the environment, the environment over the config file', (
   expect(options()).toMatchObject({addr: 'http://file:1', timeoutMs: 100});
   const env = {SCANPLANE_ADDR: 'http://env:2', SCANPLANE_TIMEOUT: '200', SCANPLANE_ENV: 'staging', SCANPLANE_DEBUG: 'T'};
   expect(options([], env)).toEqual({addr: 'http://env:2', timeoutMs: 200, isDebug: true, env: 'staging'});
-  expect(options(['--addr', 'https://flag:3', '--timeout=300', '--env', 'dev'], env)).toMatchObject({addr: 'https://flag:3', timeoutMs: 300, env: 'dev'});
+  expect(options(['--addr', 'https://flag:3', '--timeout=300', '--env', 'dev'], env)).toMatchObject({
+    addr: 'https://flag:3',
+    timeoutMs: 300,
+    env: 'dev',
+  });
 });
 
 test('the variables of spinc hold where ours are not set', () => {

@@ -7,7 +7,27 @@ test('a squeezed text has exactly the width asked for, whatever letters it is ma
 });
 
 test('a shell reads back every quoted value as it was', () => {
-  const values = ['', 'a b', '"', "it's", '$HOME', '`id`', '$(id)', 'a\\b', '!!', 'x;y', 'a|b&c', '*', '#', '~', 'two\nlines', 'bell\u0007', "\r'\\\t", '{"k": [1]}', 'größe'];
+  const values = [
+    '',
+    'a b',
+    '"',
+    "it's",
+    '$HOME',
+    '`id`',
+    '$(id)',
+    'a\\b',
+    '!!',
+    'x;y',
+    'a|b&c',
+    '*',
+    '#',
+    '~',
+    'two\nlines',
+    'bell\u0007',
+    "\r'\\\t",
+    '{"k": [1]}',
+    'größe',
+  ];
   const read = execFileSync('bash', ['-c', `printf '%s\\0' ${values.map((value) => `v=${quote(value)}`).join(' ')}`], {encoding: 'utf8'});
   expect(read.split('\0').slice(0, -1)).toEqual(values.map((value) => `v=${value}`));
 });
@@ -22,13 +42,27 @@ test('control characters of others do not reach the terminal', () => {
 });
 
 test('a table squeezes what is too long, but widens a column of identifiers', () => {
-  const columns = [{title: 'ID', width: 4, isWhole: true}, {title: 'N', width: 3, align: 'right'}, {title: 'USER', width: 6, indent: 1}, {title: 'REST'}] as const;
-  expect(table(columns, [['abcdef', '1', 'somebody', 'all of\nit'], ['x', '22', 'ana', '']])).toBe(
-    ['ID       N  USER   REST', 'abcdef   1  so..dy all of\\nit', 'x       22  ana', ''].join('\n').replace('so..dy', 'so..dy'),
-  );
+  const columns = [
+    {title: 'ID', width: 4, isWhole: true},
+    {title: 'N', width: 3, align: 'right'},
+    {title: 'USER', width: 6, indent: 1},
+    {title: 'REST'},
+  ] as const;
+  expect(
+    table(columns, [
+      ['abcdef', '1', 'somebody', 'all of\nit'],
+      ['x', '22', 'ana', ''],
+    ]),
+  ).toBe(['ID       N  USER   REST', 'abcdef   1  so..dy all of\\nit', 'x       22  ana', ''].join('\n').replace('so..dy', 'so..dy'));
   expect(table(columns, [])).toBe('');
 });
 
 test('labels are right-aligned; a value of several lines begins below its label', () => {
-  expect(labelled([['state', 'RUNNING'], ['args', ''], ['stdout', 'a\nb']])).toBe('   state: RUNNING\n    args:\n  stdout:\na\nb\n');
+  expect(
+    labelled([
+      ['state', 'RUNNING'],
+      ['args', ''],
+      ['stdout', 'a\nb'],
+    ]),
+  ).toBe('   state: RUNNING\n    args:\n  stdout:\na\nb\n');
 });

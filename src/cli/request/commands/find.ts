@@ -1,5 +1,5 @@
-import {STATE_VALUES} from '../../../proto/index.ts';
-import type {Request, RequestFilter} from '../../../proto/index.ts';
+import {STATE_VALUES} from '../request-api.ts';
+import type {Request, RequestFilter} from '../request-api.ts';
 import {ControlPlaneError} from '../../../lib/errors.ts';
 import {resultCommand} from '../command.ts';
 import type {View} from '../command.ts';

@@ -1,4 +1,4 @@
-import type {Request} from '../../../proto/index.ts';
+import type {Request} from '../request-api.ts';
 import {onlyId, resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
 import {callerArgs, millisecondsOf, stateName} from '../present.ts';

@@ -1,4 +1,4 @@
-import type {JobStatus, RunningStatus} from '../../../proto/index.ts';
+import type {JobStatus, RunningStatus} from '../request-api.ts';
 import {checkedId, resultCommand, usageOf} from '../command.ts';
 import type {View} from '../command.ts';
 import {ControlPlaneError} from '../../../lib/errors.ts';

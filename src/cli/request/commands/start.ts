@@ -1,5 +1,5 @@
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../../../proto/index.ts';
-import type {RequestArg, RequestSpec} from '../../../proto/index.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../request-api.ts';
+import type {RequestArg, RequestSpec} from '../request-api.ts';
 import {ControlPlaneError} from '../../../lib/errors.ts';
 import {usageOf} from '../command.ts';
 import type {Command, Context} from '../command.ts';
@@ -28,7 +28,7 @@ async function gatherArgs(context: Context, spec: RequestSpec, given: ReadonlyMa
   if (unknown.length > 0) throw new ControlPlaneError('invalid', `Unknown args: ${unknown.map(oneLine).join(', ')}`);
   const values = new Map(given);
   for (const arg of spec.Args.filter(({Type}) => Type === ARG_TYPE_REQUIRED)) {
-    for (let value = values.get(arg.Name); value === undefined; ) {
+    for (let value = values.get(arg.Name); value === undefined;) {
       const answer = await askFor(context, arg);
       if (answer !== '') values.set(arg.Name, (value = answer));
     }
