@@ -150,7 +150,7 @@ export function openRequestApi(options: Options, interrupt: AbortSignal, clock: 
       for (const name of ['type', 'user', 'since', 'until'] as const) if (filter[name] !== undefined) query.set(name, filter[name]);
       if (filter.limit) query.set('limit', String(filter.limit));
       if (filter.offset) query.set('offset', String(filter.offset));
-      return as(call('GET', `/requests?${query}`));
+      return as(call('GET', `/requests?${query.toString()}`));
     },
     stop: (id) => put(id, 'stop'),
     suspend: (id) => put(id, 'suspend'),

@@ -1,6 +1,10 @@
 /** How many columns `text` takes, one for each code point. */
 export function widthOf(text: string): number {
-  return [...text].length;
+  return pointsOf(text).length;
+}
+
+function pointsOf(text: string): string[] {
+  return Array.from(text);
 }
 
 /**
@@ -8,7 +12,7 @@ export function widthOf(text: string): number {
  * more than the end. Empty where not even the mark fits.
  */
 export function squeeze(text: string, width: number, mark: string): string {
-  const points = [...text];
+  const points = pointsOf(text);
   if (points.length <= width) return text;
   const left = width - widthOf(mark);
   if (left < 0) return '';
@@ -24,7 +28,7 @@ export function oneLine(text: string): string {
 }
 
 /** Colours, and whatever else may not pass to a terminal. */
-const COLOUR_OR_CONTROL = /\u001B\[[\d;]*m|[^\P{Cc}\n\t]/gu;
+const COLOUR_OR_CONTROL = new RegExp('\u001B\\[[\\d;]*m|[^\\P{Cc}\\n\\t]', 'gu');
 
 /** Output of a job for a terminal: lines, tabs and colours stay, the rest is written as escapes. */
 export function safeOutput(text: string): string {

@@ -1,9 +1,9 @@
 import {execFileSync} from 'node:child_process';
 import {expect, test} from 'vitest';
-import {labelled, oneLine, quote, safeOutput, squeeze, table} from '../../../src/cli/request/text.ts';
+import {labelled, oneLine, quote, safeOutput, squeeze, table, widthOf} from '../../../src/cli/request/text.ts';
 
 test('a squeezed text has exactly the width asked for, whatever letters it is made of', () => {
-  for (let width = 2; width < 12; width++) expect([...squeeze('größer 🛰️ als der Platz', width, '..')]).toHaveLength(width);
+  for (let width = 2; width < 12; width++) expect(widthOf(squeeze('größer 🛰️ als der Platz', width, '..'))).toBe(width);
 });
 
 test('a shell reads back every quoted value as it was', () => {
@@ -53,7 +53,7 @@ test('a table squeezes what is too long, but widens a column of identifiers', ()
       ['abcdef', '1', 'somebody', 'all of\nit'],
       ['x', '22', 'ana', ''],
     ]),
-  ).toBe(['ID       N  USER   REST', 'abcdef   1  so..dy all of\\nit', 'x       22  ana', ''].join('\n').replace('so..dy', 'so..dy'));
+  ).toBe(['ID       N  USER   REST', 'abcdef   1  so..dy all of\\nit', 'x       22  ana', ''].join('\n'));
   expect(table(columns, [])).toBe('');
 });
 
