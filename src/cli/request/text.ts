@@ -27,12 +27,16 @@ export function oneLine(text: string): string {
   return text.replace(CONTROL, escaped);
 }
 
-/** Colours, and whatever else may not pass to a terminal. */
-const COLOUR_OR_CONTROL = new RegExp('\u001B\\[[\\d;]*m|[^\\P{Cc}\\n\\t]', 'gu');
+const ESC = '\u001B';
+/** What follows the escape character where a colour is set. */
+const COLOUR = /^\[[\d;]*m/;
 
 /** Output of a job for a terminal: lines, tabs and colours stay, the rest is written as escapes. */
 export function safeOutput(text: string): string {
-  return text.replace(COLOUR_OR_CONTROL, (found) => (found.length > 1 ? found : escaped(found)));
+  return text.replace(CONTROL, (control, at: number) => {
+    const isHarmless = control === '\n' || control === '\t' || (control === ESC && COLOUR.test(text.slice(at + 1, at + 30)));
+    return isHarmless ? control : escaped(control);
+  });
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {'\t': '\\t', '\n': '\\n', '\r': '\\r'};
