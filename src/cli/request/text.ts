@@ -42,7 +42,9 @@ export function safeOutput(text: string): string {
 const ESCAPES: Readonly<Record<string, string>> = {'\t': '\\t', '\n': '\\n', '\r': '\\r'};
 
 function escaped(control: string): string {
-  return ESCAPES[control] ?? `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  const code = control.charCodeAt(0);
+  // A byte above 127 would be half a letter to a shell.
+  return ESCAPES[control] ?? (code < 128 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`);
 }
 
 /** What a shell takes as it stands. */
@@ -56,7 +58,7 @@ const ACTIVE = /[$`\\!]/;
  */
 export function quote(value: string): string {
   if (PLAIN.test(value)) return value;
-  if (value.search(CONTROL) >= 0 && !/^[^\p{Cc}]*(\t[^\p{Cc}]*)*$/u.test(value)) {
+  if (/[^\P{Cc}\t]/u.test(value)) {
     return `$'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replace(CONTROL, escaped)}'`;
   }
   if (ACTIVE.test(value)) return `'${value.replaceAll("'", String.raw`'\''`)}'`;

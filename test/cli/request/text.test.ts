@@ -23,12 +23,16 @@ test('a shell reads back every quoted value as it was', () => {
     '#',
     '~',
     'two\nlines',
-    'bell\u0007',
+    'bell\u0007a',
+    'csi\u009ba',
     "\r'\\\t",
     '{"k": [1]}',
     'größe',
   ];
-  const read = execFileSync('bash', ['-c', `printf '%s\\0' ${values.map((value) => `v=${quote(value)}`).join(' ')}`], {encoding: 'utf8'});
+  const read = execFileSync('bash', ['-c', `printf '%s\\0' ${values.map((value) => `v=${quote(value)}`).join(' ')}`], {
+    encoding: 'utf8',
+    env: {PATH: process.env['PATH'], LC_ALL: 'C.UTF-8'},
+  });
   expect(read.split('\0').slice(0, -1)).toEqual(values.map((value) => `v=${value}`));
 });
 
@@ -37,7 +41,7 @@ test('a quoted value never spans two lines, so that it cannot leave the comment 
 });
 
 test('control characters of others do not reach the terminal', () => {
-  expect(oneLine('a\u001b[2Jb\nc\u009b')).toBe(String.raw`a\x1b[2Jb\nc\x9b`);
+  expect(oneLine('a\u001b[2Jb\nc\u009b')).toBe(String.raw`a\x1b[2Jb\nc\u009b`);
   expect(safeOutput('\u001b[31mred\u001b[0m\n\tline\u001b]0;title\u0007')).toBe('\u001b[31mred\u001b[0m\n\tline\\x1b]0;title\\x07');
 });
 
