@@ -1,8 +1,10 @@
-import type {JobLog} from './request-api.ts';
+import type {JobLog} from './wire.ts';
+import {reasonOf} from '../../lib/errors.ts';
 import type {Context} from './command.ts';
 import {Interrupted, unlessInterrupted} from './interrupt.ts';
 import {byFinish, isUnfinished} from './present.ts';
 import {isOutage} from './request-api.ts';
+import {oneLine} from './text.ts';
 
 const INTERVAL_MS = 1000;
 /** A log that takes long to send is asked for less often: the server works for us one tenth of the time at most. */
@@ -33,7 +35,7 @@ export async function followLog(context: Context, id: string, show: (tries: read
       [isFirst, isAway] = [false, false];
     } catch (err) {
       if (isFirst || err instanceof Interrupted || !isOutage(err)) throw err;
-      if (!isAway) errors.write(`${(err as Error).message}; waiting\n`);
+      if (!isAway) errors.write(`${oneLine(reasonOf(err))}; waiting\n`);
       isAway = true;
     }
     const tookMs = clock.monotonicMs() - beganMs;

@@ -1,5 +1,5 @@
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED, STATE_NAMES} from './request-api.ts';
-import type {JobLog, Request, RequestArg} from './request-api.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED, STATE_NAMES} from './wire.ts';
+import type {JobLog, Request, RequestArg} from './wire.ts';
 import {elapsed} from './times.ts';
 import {oneLine, quote} from './text.ts';
 
@@ -22,8 +22,8 @@ export function runtimeOf({startedAt, finishedAt}: Pick<Request, 'startedAt' | '
 }
 
 /** A request's time in milliseconds since 1970; `undefined` for none. */
-export function millisecondsOf(time: string | null | undefined): number | undefined {
-  const ms = time === null || time === undefined ? Number.NaN : Date.parse(time);
+export function millisecondsOf(time: string | null): number | undefined {
+  const ms = time === null ? Number.NaN : Date.parse(time);
   return Number.isNaN(ms) || ms <= YEAR_1_MS ? undefined : ms;
 }
 
@@ -41,7 +41,7 @@ export function callerArgs(request: Request): string {
 }
 
 function argsText({args}: Request, types: readonly string[]): string {
-  return (args ?? [])
+  return args
     .filter(({Type}) => types.includes(Type))
     .map(argText)
     .join(' ');

@@ -1,162 +1,124 @@
-// Until scanplane/proto is there.
+import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
 import type {Clock} from '../../lib/clock.ts';
 import type {Options} from './options.ts';
+import {parseExactly, readLog, readRequest, readRequests, readRunning, readSpecs, STATE_NAMES} from './wire.ts';
+import type {JobLog, Request, RequestSpec, RunningStatus} from './wire.ts';
 
-export const STATE_NAMES: Readonly<Record<number, string>> = {
-  0: 'UNKNOWN',
-  1: 'PENDING',
-  2: 'RUNNING',
-  3: 'COMPLETE',
-  4: 'FAIL',
-  5: 'RESERVED',
-  6: 'STOPPED',
-  7: 'SUSPENDED',
-};
-export const STATE_VALUES: Readonly<Record<string, number>> = Object.fromEntries(Object.entries(STATE_NAMES).map(([v, n]) => [n, Number(v)]));
-export const ARG_TYPE_REQUIRED = 'required';
-export const ARG_TYPE_OPTIONAL = 'optional';
-
-export interface RequestArg {
-  readonly Name: string;
-  readonly Desc: string;
-  readonly Type: string;
-  readonly Default: unknown;
-  readonly Value: unknown;
-}
-export interface RequestSpec {
-  readonly Name: string;
-  readonly Args: readonly RequestArg[];
-}
-export interface Request {
-  readonly id: string;
-  readonly type: string;
-  readonly state: number;
-  readonly user: string;
-  readonly args?: readonly RequestArg[];
-  readonly createdAt: string;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-  readonly totalJobs: number;
-  readonly finishedJobs: number;
-  readonly jrURL?: string;
-}
-export interface JobLog {
-  readonly jobId: string;
-  readonly try: number;
-  readonly name: string;
-  readonly type: string;
-  readonly startedAt: bigint;
-  readonly finishedAt: bigint;
-  readonly state: number;
-  readonly exit: bigint;
-  readonly error: string;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-export interface JobStatus {
-  readonly requestId: string;
-  readonly name: string;
-  readonly startedAt: bigint;
-  readonly status?: string;
-  readonly try: number;
-}
-export interface RunningStatus {
-  readonly jobs: readonly JobStatus[];
-  readonly requests: Readonly<Record<string, Request>>;
-}
+/** What `find` looks for. `states` are numbers of the wire; times are RFC 3339; a `limit` of 0 means all. */
 export interface RequestFilter {
   readonly type?: string;
-  readonly states?: readonly number[];
   readonly user?: string;
-  readonly args?: Readonly<Record<string, string>>;
+  readonly states?: readonly number[];
+  readonly args?: ReadonlyMap<string, string>;
   readonly since?: string;
   readonly until?: string;
-  readonly limit?: number;
-  readonly offset?: number;
+  readonly limit: number;
+  readonly offset: number;
 }
 
-/** What the commands ask of the server. */
+/** What the commands ask of the server. Changes are taken note of and answered at once; the state shows what becomes of them. */
 export interface RequestApi {
   requestList(): Promise<readonly RequestSpec[]>;
   create(type: string, args: Readonly<Record<string, string>>): Promise<Request>;
   get(id: string): Promise<Request>;
   find(filter: RequestFilter): Promise<readonly Request[]>;
-  stop(id: string): Promise<void>;
-  suspend(id: string): Promise<void>;
-  resume(id: string): Promise<void>;
-  retry(id: string): Promise<void>;
+  change(id: string, verb: 'stop' | 'suspend' | 'resume' | 'retry'): Promise<void>;
   log(id: string): Promise<readonly JobLog[]>;
   /** Jobs that run, of one request or of all. */
   running(id?: string): Promise<RunningStatus>;
 }
 
-class ApiError extends Error {
-  readonly status: number;
-  constructor(message: string, status: number) {
-    super(message);
-    this.status = status;
+/** Whether the server could not be asked, or could not answer: it may do so later, and what was sent may have been done. */
+export function isOutage(err: unknown): boolean {
+  return hasCode(err, 'unavailable');
+}
+
+/** The API at `options.addr`. `trace` is told what is asked, and never the token; `interrupt` ends every call. */
+export function openRequestApi(options: Options, interrupt: AbortSignal, clock: Clock, trace: (text: string) => void): RequestApi {
+  const call = async (method: string, path: string, body?: unknown, parse: (json: string) => unknown = JSON.parse): Promise<unknown> => {
+    const url = `${options.addr}/api/v1${path}`;
+    trace(`${method} ${url}`);
+    const beganMs = clock.monotonicMs();
+    const {status, text} = await exchange(method, url, body === undefined ? undefined : JSON.stringify(body), options, interrupt);
+    trace(`${status} after ${Math.round(clock.monotonicMs() - beganMs)} ms`);
+    if (status !== 200 && status !== 201) throw refusal(status, text);
+    if (text === '') return undefined;
+    try {
+      return parse(text);
+    } catch (err) {
+      throw new ControlPlaneError('unavailable', `${method} ${url}: the answer is not JSON`, {cause: err});
+    }
+  };
+  const at = (id: string): string => `/requests/${encodeURIComponent(id)}`;
+  return {
+    requestList: async () => readSpecs(await call('GET', '/request-list')),
+    create: async (type, args) => readRequest(await call('POST', '/requests', {Type: type, Args: args, User: ''})),
+    get: async (id) => readRequest(await call('GET', at(id))),
+    find: async (filter) => readRequests(await call('GET', `/requests${queryOf(filter)}`)),
+    change: async (id, verb) => void (await call('PUT', `${at(id)}/${verb}`)),
+    log: async (id) => readLog(await call('GET', `${at(id)}/log`, undefined, parseExactly)),
+    running: async (id) =>
+      readRunning(await call('GET', `/status/running${id === undefined ? '' : `?requestId=${encodeURIComponent(id)}`}`, undefined, parseExactly)),
+  };
+}
+
+/** @throws ControlPlaneError `unavailable`: no whole answer. It names what was asked, and says nothing of what was sent. */
+async function exchange(
+  method: string,
+  url: string,
+  body: string | undefined,
+  {timeoutMs, token}: Options,
+  interrupt: AbortSignal,
+): Promise<{readonly status: number; readonly text: string}> {
+  const late = AbortSignal.timeout(timeoutMs);
+  try {
+    const answer = await fetch(url, {
+      method,
+      headers: {'content-type': 'application/json', ...(token === undefined ? {} : {authorization: `Bearer ${token}`})},
+      redirect: 'error', // It would take the token somewhere else.
+      signal: AbortSignal.any([interrupt, late]),
+      ...(body === undefined ? {} : {body}),
+    });
+    return {status: answer.status, text: await answer.text()};
+  } catch (err) {
+    const {cause} = err as Error;
+    const why = late.aborted ? `no answer within ${timeoutMs} ms` : cause instanceof Error ? whyOf(cause) : (err as Error).message;
+    throw new ControlPlaneError('unavailable', `${method} ${url}: ${why}`, {cause: err});
   }
 }
 
-/** Whether the server could not be asked, or could not answer: it may do so later, and what was sent may have been done. */
-export function isOutage(err: unknown): boolean {
-  return !(err instanceof ApiError) || err.status >= 500;
+/** Of several addresses that were tried in vain each has an error of its own, and the whole has no text. */
+function whyOf(cause: Error): string {
+  if (cause.message !== '') return cause.message;
+  return cause instanceof AggregateError && cause.errors.length > 0 ? (cause.errors[0] as Error).message : 'no connection';
 }
 
-export function openRequestApi(options: Options, interrupt: AbortSignal, clock: Clock, trace: (text: string) => void): RequestApi {
-  const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const url = `${options.addr}/api/v1${path}`;
-    const began = clock.monotonicMs();
-    trace(`${method} ${url}`);
-    let status: number;
-    let text: string;
-    try {
-      const response = await fetch(url, {
-        method,
-        redirect: 'error',
-        headers: {'content-type': 'application/json', ...(options.token === undefined ? {} : {authorization: `Bearer ${options.token}`})},
-        signal: AbortSignal.any([interrupt, AbortSignal.timeout(options.timeoutMs)]),
-        ...(body === undefined ? {} : {body: JSON.stringify(body)}),
-      });
-      status = response.status;
-      text = await response.text();
-    } catch (err) {
-      throw new Error(`${method} ${url}: ${String((err as Error).cause ?? err)}`, {cause: err});
-    }
-    trace(`${status} after ${Math.round(clock.monotonicMs() - began)} ms`);
-    if (status > 201) {
-      let message = text;
-      try {
-        message = (JSON.parse(text) as {message: string}).message;
-      } catch {
-        // as it is
-      }
-      throw new ApiError(status === 404 && message !== '' ? message : `API error: ${message} (HTTP status ${status})`, status);
-    }
-    const reviver = (key: string, value: unknown, context: {source?: string}): unknown =>
-      typeof value === 'number' && ['startedAt', 'finishedAt', 'exit'].includes(key) ? BigInt(context.source as string) : value;
-    return text === '' ? undefined : JSON.parse(text, reviver as unknown as (key: string, value: unknown) => unknown);
-  };
-  const put = (id: string, verb: string): Promise<void> => call('PUT', `/requests/${encodeURIComponent(id)}/${verb}`).then(() => {});
-  const as = <T>(value: Promise<unknown>): Promise<T> => value as Promise<T>;
-  return {
-    requestList: () => as(call('GET', '/request-list')),
-    create: (type, args) => as(call('POST', '/requests', {Type: type, Args: args, User: ''})),
-    get: (id) => as(call('GET', `/requests/${encodeURIComponent(id)}`)),
-    find: (filter) => {
-      const query = new URLSearchParams();
-      for (const [name, value] of Object.entries(filter.args ?? {})) query.append('arg', `${name}=${value}`);
-      for (const state of filter.states ?? []) query.append('state', STATE_NAMES[state] as string);
-      for (const name of ['type', 'user', 'since', 'until'] as const) if (filter[name] !== undefined) query.set(name, filter[name]);
-      if (filter.limit) query.set('limit', String(filter.limit));
-      if (filter.offset) query.set('offset', String(filter.offset));
-      return as(call('GET', `/requests?${query.toString()}`));
-    },
-    stop: (id) => put(id, 'stop'),
-    suspend: (id) => put(id, 'suspend'),
-    resume: (id) => put(id, 'resume'),
-    retry: (id) => put(id, 'retry'),
-    log: (id) => as(call('GET', `/requests/${encodeURIComponent(id)}/log`)),
-    running: (id) => as(call('GET', `/status/running${id === undefined ? '' : `?requestId=${encodeURIComponent(id)}`}`)),
-  };
+/** What the server says is wrong: the bare text of what is not there, else in a frame with the status. */
+function refusal(status: number, text: string): ControlPlaneError {
+  const code = status >= 500 ? 'unavailable' : status === 404 ? 'not_found' : 'invalid';
+  if (text === '') return new ControlPlaneError(code, `API error: no response (HTTP status ${status})`);
+  const message = messageOf(text);
+  if (status === 404 && message !== undefined) return new ControlPlaneError(code, message);
+  return new ControlPlaneError(code, `API error: ${message ?? text} (HTTP status ${status})`);
+}
+
+function messageOf(text: string): string | undefined {
+  try {
+    const message = (JSON.parse(text) as {readonly message?: unknown} | null)?.message;
+    return typeof message === 'string' && message !== '' ? message : undefined;
+  } catch {
+    return undefined; // A proxy's page, say.
+  }
+}
+
+/** A filter as a query string, its parts in the order of their names; empty where nothing is looked for. */
+export function queryOf(filter: RequestFilter): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of filter.args ?? []) query.append('arg', `${name}=${value}`);
+  for (const state of filter.states ?? []) query.append('state', STATE_NAMES[state] ?? String(state));
+  for (const name of ['type', 'user', 'since', 'until'] as const) if (filter[name] !== undefined) query.set(name, filter[name]);
+  if (filter.limit > 0) query.set('limit', String(filter.limit));
+  if (filter.offset > 0) query.set('offset', String(filter.offset));
+  query.sort();
+  return query.size === 0 ? '' : `?${query.toString()}`;
 }

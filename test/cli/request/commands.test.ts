@@ -80,6 +80,31 @@ test('a request that has not begun, or failed before it did, has no runtime', as
   expect((await cli('status', ID)).out).toContain(' runtime: not started\n');
 });
 
+test('an argument may be anything that JSON can say', async () => {
+  server.answer(REQUEST, {
+    text: JSON.stringify(aRequest({args: [anArg('a', 'required', {Value: {exit: 1, startedAt: [2]}}), anArg('b', 'required')]})),
+  });
+  expect((await cli('status', ID)).out).toContain(String.raw`    args: a="{\"exit\":1,\"startedAt\":[2]}" b=` + '\n');
+});
+
+test('an answer that is not what it should be is one line that says what', async () => {
+  server.answer(REQUEST, {text: JSON.stringify(aRequest({totalJobs: 'many'}))});
+  expect(await cli('status', ID)).toEqual({code: 1, out: '', err: 'the server’s answer is not understood: totalJobs is not a count\n'});
+  server.answer(REQUEST, {text: '<html>'});
+  expect((await cli('status', ID)).err).toMatch(/^GET .* the answer is not JSON\n$/);
+  server.answer(REQUEST, {status: 302, headers: {location: 'http://127.0.0.1:9/'}});
+  expect(await cli('status', ID)).toMatchObject({code: 1, err: expect.stringMatching(/^GET [^\n]*redirect[^\n]*\n$/)});
+});
+
+test('what Go leaves out or sends as null is empty', async () => {
+  server.answer('GET /api/v1/status/running', {text: '{"jobs":null,"requests":null}'});
+  expect(await cli('ps')).toEqual({code: 0, out: '', err: ''});
+  server.answer('GET /api/v1/requests', {text: 'null'});
+  expect(await cli('find')).toEqual({code: 0, out: '', err: ''});
+  server.answer('GET /api/v1/request-list', {text: '[{"Name":"test","Args":null}]'});
+  expect((await cli('help', 'test')).code).toBe(0);
+});
+
 test('what users wrote cannot move the cursor of who looks', async () => {
   const args = [anArg('a', 'required', {Value: 'x\u001b[2J'})];
   server.answer(REQUEST, {text: JSON.stringify(aRequest({user: 'eve\u001b[2J\nroot', args}))});

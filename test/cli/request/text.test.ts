@@ -29,7 +29,7 @@ test('a shell reads back every quoted value as it was', () => {
     '{"k": [1]}',
     'größe',
   ];
-  const read = execFileSync('bash', ['-c', `printf '%s\\0' ${values.map((value) => `v=${quote(value)}`).join(' ')}`], {
+  const read = execFileSync('bash', ['--norc', '-c', `printf '%s\\0' ${values.map((value) => `v=${quote(value)}`).join(' ')}`], {
     encoding: 'utf8',
     env: {PATH: process.env['PATH'], LC_ALL: 'C.UTF-8'},
   });

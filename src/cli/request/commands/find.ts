@@ -1,5 +1,6 @@
-import {STATE_VALUES} from '../request-api.ts';
-import type {Request, RequestFilter} from '../request-api.ts';
+import {STATE_NAMES} from '../wire.ts';
+import type {Request} from '../wire.ts';
+import type {RequestFilter} from '../request-api.ts';
 import {ControlPlaneError} from '../../../lib/errors.ts';
 import {resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
@@ -38,7 +39,7 @@ export function parseFind(words: readonly string[]): FindQuery {
       ...(type === undefined ? {} : {type}),
       ...(user === undefined ? {} : {user}),
       ...(states === undefined ? {} : {states: states.split(',').map(stateOf)}),
-      ...(args === undefined ? {} : {args: Object.fromEntries(parsePairs(args.split(','), 'args'))}),
+      ...(args === undefined ? {} : {args: parsePairs(args.split(','), 'args')}),
       ...(since === undefined ? {} : {since: parseGivenTime('since', since)}),
       ...(until === undefined ? {} : {until: parseGivenTime('until', until)}),
       limit: rows,
@@ -49,8 +50,8 @@ export function parseFind(words: readonly string[]): FindQuery {
 }
 
 function stateOf(name: string): number {
-  const value = new Map(Object.entries(STATE_VALUES)).get(name.trim().toUpperCase());
-  if (value === undefined) throw new ControlPlaneError('invalid', `states: there is no state ${JSON.stringify(name)}`);
+  const value = (STATE_NAMES as readonly string[]).indexOf(name.trim().toUpperCase());
+  if (value < 0) throw new ControlPlaneError('invalid', `states: there is no state ${JSON.stringify(name)}`);
   return value;
 }
 
@@ -73,7 +74,7 @@ const COLUMNS: readonly Column[] = [
 
 /** One line for each request, in the order of the server: newest first. */
 export function showFound(requests: readonly Request[], timeZone: string): string {
-  const time = (text: string | null | undefined): string => {
+  const time = (text: string | null): string => {
     const ms = millisecondsOf(text);
     return ms === undefined ? 'N/A' : formatTime(ms, timeZone);
   };

@@ -1,5 +1,5 @@
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../request-api.ts';
-import type {RequestSpec} from '../request-api.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../wire.ts';
+import type {RequestSpec} from '../wire.ts';
 import {ControlPlaneError, reasonOf} from '../../../lib/errors.ts';
 import {usageOf} from '../command.ts';
 import type {Command} from '../command.ts';

@@ -1,4 +1,4 @@
-import type {Request} from '../request-api.ts';
+import type {Request} from '../wire.ts';
 import {onlyId, resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
 import {callerArgs, millisecondsOf, stateName} from '../present.ts';
@@ -7,7 +7,7 @@ import {formatWithAge} from '../times.ts';
 
 /** Everything that a request's record says. */
 export function showInfo(request: Request, {nowMs, timeZone}: View): string {
-  const time = (text: string | null | undefined): string => {
+  const time = (text: string | null): string => {
     const ms = millisecondsOf(text);
     return ms === undefined ? '' : formatWithAge(ms, nowMs, timeZone);
   };
@@ -19,7 +19,7 @@ export function showInfo(request: Request, {nowMs, timeZone}: View): string {
     ['started', time(request.startedAt)],
     ['finished', time(request.finishedAt)],
     ['state', stateName(request.state)],
-    ['host', oneLine(request.jrURL ?? '')],
+    ['host', oneLine(request.jrURL)],
     ['jobs', `${request.totalJobs} (${request.finishedJobs} complete)`],
     ['args', callerArgs(request)],
   ]);

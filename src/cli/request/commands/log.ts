@@ -1,4 +1,4 @@
-import type {JobLog} from '../request-api.ts';
+import type {JobLog} from '../wire.ts';
 import {onlyId, resultCommand, viewOf} from '../command.ts';
 import type {Command, View} from '../command.ts';
 import {followLog} from '../follow.ts';

@@ -1,4 +1,4 @@
-import type {JobStatus, RunningStatus} from '../request-api.ts';
+import type {JobStatus, RunningStatus} from '../wire.ts';
 import {checkedId, resultCommand, usageOf} from '../command.ts';
 import type {View} from '../command.ts';
 import {ControlPlaneError} from '../../../lib/errors.ts';
@@ -20,9 +20,8 @@ const COLUMNS: readonly Column[] = [
 
 /** One line for each job that runs, oldest first. A job whose request the server did not name has a line too. */
 export function showRunning({jobs, requests}: RunningStatus, {nowMs}: View): string {
-  const known = new Map(Object.entries(requests));
   const rows = jobs.toSorted(byStart).map((job) => {
-    const request = known.get(job.requestId);
+    const request = requests.get(job.requestId);
     return [
       request?.type ?? '',
       job.requestId,
@@ -31,7 +30,7 @@ export function showRunning({jobs, requests}: RunningStatus, {nowMs}: View): str
       elapsed(Number(job.startedAt / 1_000_000n), nowMs),
       String(job.try),
       job.name,
-      job.status ?? '',
+      job.status,
     ];
   });
   return table(COLUMNS, rows);

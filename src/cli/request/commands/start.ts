@@ -1,5 +1,5 @@
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../request-api.ts';
-import type {RequestArg, RequestSpec} from '../request-api.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../wire.ts';
+import type {RequestArg, RequestSpec} from '../wire.ts';
 import {ControlPlaneError} from '../../../lib/errors.ts';
 import {usageOf} from '../command.ts';
 import type {Command, Context} from '../command.ts';

@@ -1,4 +1,4 @@
-import type {Request} from '../request-api.ts';
+import type {Request} from '../wire.ts';
 import {onlyId, resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
 import {percentOf, requiredArgs, runtimeOf, stateName} from '../present.ts';
