@@ -1,4 +1,4 @@
-import type {StateName} from '../schema/state.ts';
+import type {StateName} from '../schema/state-names.ts';
 
 /**
  * What a module of job classes implements, exported as `scanplane/jobs`. The module itself exports `factory`, a {@link JobFactory}, by that name or as its

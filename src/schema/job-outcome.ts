@@ -1,6 +1,6 @@
 import {reasonOf} from '../lib/errors.ts';
-import {STATE_NAMES, STATE_NUMBERS} from './state.ts';
-import type {StateName} from './state.ts';
+import {STATE_NAMES, STATE_NUMBERS} from './state-names.ts';
+import type {StateName} from './state-names.ts';
 
 /** States in which a job can end. */
 export type EndState = Extract<StateName, 'COMPLETE' | 'FAIL' | 'STOPPED' | 'UNKNOWN'>;

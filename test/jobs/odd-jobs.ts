@@ -49,7 +49,7 @@ const HABITS: Readonly<Record<string, (job: OddJob) => void>> = {
   // creation
   'sets-args': (job) => {
     job.create = async (args) => {
-      await null;
+      await Promise.resolve();
       args['set'] = ['by', args['given']];
       delete args['given'];
     };
@@ -61,7 +61,10 @@ const HABITS: Readonly<Record<string, (job: OddJob) => void>> = {
     };
   },
   'create-blocks': (job) => {
-    job.create = block;
+    job.create = () => {
+      process.stderr.write('blocking\n');
+      block();
+    };
   },
   'create-hangs': (job) => {
     job.create = never;
@@ -120,7 +123,7 @@ const HABITS: Readonly<Record<string, (job: OddJob) => void>> = {
   },
   rejects: (job) => {
     job.run = async () => {
-      await null;
+      await Promise.resolve();
       throw 'just text'; // oxlint-disable-line typescript/only-throw-error
     };
   },
