@@ -7,7 +7,7 @@ import {createLog, silentLog} from '../../src/lib/log.ts';
 import * as keys from '../../src/schema/keys.ts';
 import {parseKey} from '../../src/schema/keys.ts';
 import type {Change} from '../../src/store/cache.ts';
-import {within} from '../../src/store/etcd-members.ts';
+import {within} from '../../src/store/etcd-member.ts';
 import {entryOf, partOf} from '../../src/store/scan-draft.ts';
 import type {AnyEntry, ScanRef} from '../../src/store/scan-draft.ts';
 import type {Op} from '../../src/store/store.ts';

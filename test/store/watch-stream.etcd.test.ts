@@ -2,7 +2,7 @@ import {afterAll, beforeAll, expect, test} from 'vitest';
 import {systemClock} from '../../src/lib/clock.ts';
 import {createLog, silentLog} from '../../src/lib/log.ts';
 import {EtcdMembers} from '../../src/store/etcd-members.ts';
-import type {EtcdMember} from '../../src/store/etcd-members.ts';
+import type {EtcdMember} from '../../src/store/etcd-member.ts';
 import {EtcdStore} from '../../src/store/etcd-store.ts';
 import {PrefixWatch, hasOrderedProgress} from '../../src/store/watch-stream.ts';
 import type {WatchEnd} from '../../src/store/watch-stream.ts';

@@ -4,7 +4,7 @@ import type {Log} from '../../src/lib/log.ts';
 import {SCAN_INDEXES} from '../../src/model/scan-indexes.ts';
 import {randomHex} from '../../src/schema/ids.ts';
 import {EtcdMembers} from '../../src/store/etcd-members.ts';
-import type {EtcdEndpoints} from '../../src/store/etcd-members.ts';
+import type {EtcdEndpoints} from '../../src/store/grpc-member.ts';
 import {EtcdStore} from '../../src/store/etcd-store.ts';
 import type {EtcdStoreOptions} from '../../src/store/etcd-store.ts';
 import {EtcdLeaseKeeper} from '../../src/store/lease-keeper.ts';
