@@ -1,47 +1,6 @@
 import {expect, test} from 'vitest';
-import {parseKey, stateKey} from '../../src/schema/keys.ts';
-import {parseScanState} from '../../src/schema/state.ts';
-import {eventually} from '../support/eventually.ts';
-import {disturb} from '../support/simulation/nemesis.ts';
 import type {Fault} from '../support/simulation/nemesis.ts';
-import {Referee} from '../support/simulation/referee.ts';
-import {simulate} from '../support/simulation/simulation.ts';
-import type {Simulation} from '../support/simulation/simulation.ts';
-import {putSkyScan, skyScanJobs} from '../support/simulation/sky-scan-jobs.ts';
-
-interface Outcome {
-  readonly states: Readonly<Record<string, string>>;
-  readonly history: readonly string[];
-  readonly faults: readonly string[];
-}
-
-/** Sky scans with failing jobs while replicas suffer; every scan has to come to its end. */
-function scansUnder(faults: readonly Fault[], seed: number, scans = 6): Promise<Outcome> {
-  const jobs = skyScanJobs({serverFails: 0.2, workersFail: 0.2, longestMs: 3000});
-  return simulate({seed, jobs}, async (simulation) => {
-    const referee = new Referee(simulation);
-    const ids = Array.from({length: scans}, (_, i) => `s${i}`);
-    for (let i = 0; i < 3; i += 1) simulation.startReplica();
-    for (const id of ids) simulation.time.after(simulation.random() * 10_000, () => putSkyScan(simulation, id, 1 + simulation.pick(4)), undefined);
-    const done = await disturb(simulation, {faults, forMs: 12_000, everyMs: 3000, replicas: 3});
-    await eventually(() => ids.every((id) => stateOf(simulation, id) !== undefined && isOver(simulation, id)), {timeoutMs: 180_000, everyMs: 100});
-    expect(referee.verdict()).toEqual([]);
-    expect(simulation.host.live()).toEqual([]);
-    // Nothing is left behind: no owner, no admission, no backlog entry.
-    const left = simulation.etcd.list('/').filter(({key}) => ['owner', 'admission', 'backlog'].includes(parseKey(key)?.kind ?? ''));
-    expect(left.map(({key}) => key)).toEqual([]);
-    return {states: Object.fromEntries(ids.map((id) => [id, stateOf(simulation, id) ?? ''])), history: simulation.history, faults: done};
-  });
-}
-
-function stateOf(simulation: Simulation, id: string): string | undefined {
-  const entry = simulation.etcd.get(stateKey(id));
-  return entry === undefined ? undefined : parseScanState(entry.value.toString(), entry.key).name;
-}
-
-function isOver(simulation: Simulation, id: string): boolean {
-  return ['COMPLETE', 'FAIL', 'STOPPED'].includes(stateOf(simulation, id) ?? '');
-}
+import {scansUnder} from '../support/simulation/sky-scan-course.ts';
 
 test('scans end though replicas are killed at random moments, and no try is launched twice', async () => {
   let kills = 0;
@@ -51,4 +10,20 @@ test('scans end though replicas are killed at random moments, and no try is laun
     expect(Object.values(states)).toContain('COMPLETE');
   }
   expect(kills).toBeGreaterThan(100);
+});
+
+const ALL_FAULTS: readonly Fault[] = [
+  ...(['kill', 'stop', 'pause', 'cut', 'blackhole', 'lose replies', 'crash of etcd', 'compaction', 'lost lease', 'deleted owner'] as const),
+];
+
+test('scans end though everything befalls replicas and etcd that can', async () => {
+  for (let seed = 1; seed <= 40; seed += 1) await scansUnder(ALL_FAULTS, seed);
+});
+
+test('the same seed gives the same events at the same times, another seed gives others', async () => {
+  const [first, again, other] = [await scansUnder(ALL_FAULTS, 7), await scansUnder(ALL_FAULTS, 7), await scansUnder(ALL_FAULTS, 8)];
+  expect(again.faults).toEqual(first.faults);
+  expect(again.history).toEqual(first.history);
+  expect(first.history.length).toBeGreaterThan(100);
+  expect(other.history).not.toEqual(first.history);
 });

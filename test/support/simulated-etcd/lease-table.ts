@@ -88,7 +88,7 @@ export class LeaseTable {
   #watch(lease: Lease): void {
     const lagMs = this.#random() * EXPIRY_LAG_MS;
     this.#time.after(
-      lease.expiresAtMs - this.#time.nowMs + lagMs,
+      Math.max(1, lease.expiresAtMs - this.#time.nowMs) + lagMs,
       () => {
         if (this.#leases.get(lease.id) !== lease) return;
         if (this.#time.nowMs >= lease.expiresAtMs) this.#onExpired(lease.id);

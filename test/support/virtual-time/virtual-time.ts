@@ -9,6 +9,8 @@ const realSetTimeout = setTimeout;
 
 /** How long, in real milliseconds, is waited for something real when nothing virtual is left to happen. */
 const REAL_WAIT_MS = 2000;
+/** So many tasks at one moment are taken for an endless loop. */
+const MOST_AT_ONCE = 200_000;
 
 /**
  * Time that passes only when nothing is left to do at the present moment, and then at once.
@@ -25,6 +27,7 @@ export class VirtualTime {
   readonly #process = new AsyncLocalStorage<VirtualProcess | undefined>();
   #nowMs = 0;
   #order = 0;
+  #stepsAtOnce = 0;
 
   constructor(epochMs: number = Date.UTC(2026, 0, 1)) {
     this.epochMs = epochMs;
@@ -92,7 +95,10 @@ export class VirtualTime {
       const {process} = task;
       // Neither makes time pass: nothing happens then.
       if (task.isCancelled || process?.state === 'killed') continue;
-      this.#nowMs = Math.max(this.#nowMs, task.dueMs);
+      if (task.dueMs > this.#nowMs) {
+        this.#nowMs = task.dueMs;
+        this.#stepsAtOnce = 0;
+      } else if (this.#stepsAtOnce++ > MOST_AT_ONCE) throw new Error(`time stands still at ${this.#nowMs} ms`);
       if (process?.state === 'paused') {
         process.hold(task);
         continue;
