@@ -13,7 +13,7 @@ test('scans end though replicas are killed at random moments, and no try is laun
 });
 
 const ALL_FAULTS: readonly Fault[] = [
-  ...(['kill', 'stop', 'pause', 'cut', 'blackhole', 'lose replies', 'crash of etcd', 'compaction', 'lost lease', 'deleted owner'] as const),
+  ...(['kill', 'stop', 'pause', 'cut', 'blackhole', 'lose replies', 'crash of etcd', 'gap', 'lost lease', 'deleted owner'] as const),
 ];
 
 test('scans end though everything befalls replicas and etcd that can', async () => {

@@ -1,8 +1,8 @@
 import {sleep} from '../../../src/lib/sleep.ts';
 import type {SimulatedReplica, Simulation} from './simulation.ts';
 
-/** What may befall a simulation. */
-export type Fault = 'kill' | 'stop' | 'pause' | 'cut' | 'blackhole' | 'lose replies' | 'crash of etcd' | 'compaction' | 'lost lease' | 'deleted owner';
+/** What may befall a simulation. `gap`: a replica is cut off until what it missed has been compacted away. */
+export type Fault = 'kill' | 'stop' | 'pause' | 'cut' | 'blackhole' | 'lose replies' | 'crash of etcd' | 'gap' | 'lost lease' | 'deleted owner';
 
 export interface NemesisOptions {
   readonly faults: readonly Fault[];
@@ -71,9 +71,11 @@ async function befall(simulation: Simulation, fault: Fault, victim: SimulatedRep
       etcd.crash();
       await sleep(whileMs / 2);
       return etcd.restart();
-    case 'compaction':
+    case 'gap':
+      victim.link.refuse();
+      await sleep(whileMs);
       if (etcd.keys.revision > etcd.keys.compactedTo) etcd.compact(etcd.keys.revision);
-      return;
+      return victim.link.heal();
     case 'lost lease': {
       const lease = etcd.get(`/replica/${victim.id}`)?.lease;
       if (lease !== undefined && !etcd.isDown) etcd.revoke(lease);

@@ -39,6 +39,7 @@ export interface SimulatedReplica {
   readonly process: VirtualProcess;
   /** Its way to etcd, which misbehaves on command. */
   readonly link: SimulatedLink;
+  readonly database: Database;
   /** Whether it is there, and neither killed nor stopped. */
   isAlive(): boolean;
   /** kill -9: its connections end at once, its lease runs on until it expires. */
@@ -108,17 +109,18 @@ export class Simulation {
   startReplica(): SimulatedReplica {
     const process = this.time.spawn(`replica-${this.replicas.length + 1}`);
     const link = this.link(process);
+    const database = process.run(() => this.database(link));
     const id = randomHex(8);
     const stop = new AbortController();
     let isOver = false;
     const done = process
-      .run(() => this.#runReplica(id, link, process, stop.signal))
+      .run(() => this.#runReplica(id, database, process, stop.signal))
       .finally(() => {
         isOver = true;
       });
     done.catch(() => {}); // Whoever stops it hears of it.
     const replica: SimulatedReplica = {
-      ...{id, process, link},
+      ...{id, process, link, database},
       isAlive: () => process.state !== 'killed' && !isOver,
       kill: () => process.kill(),
       stop: () => {
@@ -144,9 +146,8 @@ export class Simulation {
     return createHash('sha256').update(this.history.join('\n')).digest('hex');
   }
 
-  async #runReplica(id: string, link: SimulatedLink, process: VirtualProcess, signal: AbortSignal): Promise<void> {
+  async #runReplica(id: string, database: Database, process: VirtualProcess, signal: AbortSignal): Promise<void> {
     const config = this.#config();
-    const database = this.database(link);
     const closing = new AbortController();
     const watching = database.cache.run(closing.signal);
     try {
