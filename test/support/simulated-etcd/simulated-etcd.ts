@@ -63,7 +63,10 @@ export class SimulatedEtcd {
   range(request: Buffer): RangeResponse {
     const {key, rangeEnd, revision, limit = 0, keysOnly} = decodeRangeRequest(request);
     if (key.length === 0) throw emptyKey();
-    const found = this.keys.range({start: keyOf(key), end: rangeEnd === undefined ? undefined : keyOf(rangeEnd)}, revision === 0 ? undefined : revision);
+    const found = this.keys.range(
+      {start: keyOf(key), end: rangeEnd === undefined ? undefined : keyOf(rangeEnd)},
+      revision === 0 ? undefined : revision,
+    );
     const entries = limit > 0 ? found.slice(0, limit) : found;
     return {
       revision: this.keys.revision,

@@ -11,6 +11,8 @@ type RenewRequest = Parameters<KeepAliveStream['write']>[0];
 export class SimulatedMember implements EtcdMember {
   readonly endpoint: string;
   readonly link: SimulatedLink;
+  /** Whether anybody has wanted a connection yet. */
+  #isWanted = false;
 
   constructor(endpoint: string, link: SimulatedLink) {
     this.endpoint = endpoint;
@@ -67,12 +69,13 @@ export class SimulatedMember implements EtcdMember {
   };
 
   isConnected(): boolean {
-    // As gRPC: who asks has it connect.
-    if (!this.link.isReady) void this.link.connect(0);
+    // As gRPC: who asks has it connect again.
+    if (this.#isWanted && !this.link.isReady) void this.link.connect(0);
     return this.link.isReady;
   }
 
   connect(timeoutMs: number, isPatient?: boolean): Promise<boolean> {
+    this.#isWanted = true;
     return this.link.connect(timeoutMs, isPatient);
   }
 

@@ -39,7 +39,8 @@ export class Referee {
 
   #judge({revision, changes}: WrittenRevision): void {
     const before = new Map(this.#owners);
-    for (const {event} of changes) this.#noteOwner(event.kv.key, event.kind === 'put' ? event.kv.value.toString() : undefined, event.kv.createRevision);
+    for (const {event} of changes)
+      this.#noteOwner(event.kv.key, event.kind === 'put' ? event.kv.value.toString() : undefined, event.kv.createRevision);
     for (const {event} of changes) {
       const {key, value} = event.kv;
       const ref = parseKey(key);

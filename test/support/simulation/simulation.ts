@@ -87,7 +87,8 @@ export class Simulation {
     this.#options = options;
     this.etcd = new SimulatedEtcd({time, random, ...options.etcd});
     this.etcd.onWrite(({revision, changes}) => {
-      for (const {event} of changes) this.history.push(`${time.nowMs.toFixed(3)} ${revision} ${event.kind} ${event.kv.key} ${event.kv.value.toString()}`);
+      for (const {event} of changes)
+        this.history.push(`${time.nowMs.toFixed(3)} ${revision} ${event.kind} ${event.kv.key} ${event.kv.value.toString()}`);
     });
     this.host = new SimulatedHost(time, random, options.jobs?.(this) ?? (() => {}));
   }

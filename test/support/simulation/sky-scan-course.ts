@@ -40,7 +40,9 @@ async function seenBy(simulation: Simulation, {process, database}: SimulatedRepl
   const {cache} = database;
   await process.run(() => cache.ready());
   await eventually(() => cache.revision >= simulation.etcd.keys.revision);
-  return [...cache.scans.values()].map(({id, state, jobs}) => `${id} ${state?.modRevision} ${[...(jobs?.keys() ?? [])].toSorted().join()}`).toSorted();
+  return [...cache.scans.values()]
+    .map(({id, state, jobs}) => `${id} ${state?.modRevision} ${[...(jobs?.keys() ?? [])].toSorted().join()}`)
+    .toSorted();
 }
 
 /** The same, as it is stored. */

@@ -80,13 +80,14 @@ export function virtualTimers(time: VirtualTime) {
     (start: (fn: () => void, ms: number) => VirtualTimer) =>
     <T>(ms: number, value?: T, {signal}: {readonly signal?: AbortSignal} = {}): Promise<T | undefined> =>
       new Promise((resolve, reject) => {
-        const abort = (): void => {
-          timer?.cancel();
+        const fail = (): void =>
           reject(Object.assign(new Error('The operation was aborted'), {name: 'AbortError', code: 'ABORT_ERR', cause: signal?.reason as unknown}));
+        if (signal?.aborted) return fail();
+        const abort = (): void => {
+          timer.cancel();
+          fail();
         };
-        let timer: VirtualTimer | undefined;
-        if (signal?.aborted) return abort();
-        timer = start(() => {
+        const timer = start(() => {
           signal?.removeEventListener('abort', abort);
           resolve(value);
         }, ms);
