@@ -3,7 +3,8 @@ import type {Problem} from './check.ts';
 import {placeOf} from './draft.ts';
 import type {NodeDraft, SequenceDraft} from './draft.ts';
 import {error, formatPlace, quoted, quotedList} from './finding.ts';
-import {setsOf} from './node-checks.ts';
+import {argsOf, eachOf, setsOf} from './node-checks.ts';
+import type {SpecDrafts} from './read-file.ts';
 import {argNames, unscopedUses} from './scope.ts';
 import type {Finding, Place} from './spec.ts';
 import {onCycles, topologicalOrder} from './topological-order.ts';
@@ -12,14 +13,13 @@ import {onCycles, topologicalOrder} from './topological-order.ts';
 export interface GraphContext {
   /** Sequences that an earlier check has refused: their own graphs are not looked at. */
   readonly refused: ReadonlySet<string>;
-  /** Job types that are declared and cannot be used, and where. */
-  readonly brokenTypes: ReadonlyMap<string, Place>;
+  readonly jobTypes: SpecDrafts['jobTypes'];
 }
 
 /** The findings, all of them errors, and the names of all sequences that cannot be used: those refused before, those found wrong here, and whoever calls one. */
 export function checkGraphs(
   sequences: ReadonlyMap<string, SequenceDraft>,
-  {refused, brokenTypes}: GraphContext,
+  {refused, jobTypes}: GraphContext,
 ): {readonly findings: readonly Finding[]; readonly broken: ReadonlySet<string>} {
   const findings: Finding[] = [];
   const broken = new Set(refused);
@@ -46,7 +46,7 @@ export function checkGraphs(
       }),
       ...[...sequence.nodes.values()].flatMap((node) => [
         ...setsProblems(node, sequences, broken).map((problem) => ({node, problem})),
-        ...typeProblems(node, brokenTypes).map((problem) => ({node, problem})),
+        ...typeProblems(node, jobTypes).map((problem) => ({node, problem})),
       ]),
     ];
     if (found.length > 0) broken.add(sequence.name);
@@ -122,17 +122,27 @@ function providedBy(sequence: SequenceDraft): ReadonlySet<string> {
   return new Set([...argNames(sequence), ...set]);
 }
 
-function typeProblems(node: NodeDraft, brokenTypes: ReadonlyMap<string, Place>): readonly Problem[] {
-  const declared = node.category === 'job' && node.type !== undefined ? brokenTypes.get(node.type) : undefined;
+/** What is wrong with a node whose job type is declared: the type cannot be used, or does not set what the node says it sets. */
+function typeProblems(node: NodeDraft, jobTypes: SpecDrafts['jobTypes']): readonly Problem[] {
+  const type = node.type ?? '';
+  const declared = node.category === 'job' ? jobTypes.get(type) : undefined;
   if (declared === undefined) return [];
-  return [
-    graphProblem(
-      placeOf(node, 'type'),
-      'type',
-      [node.type ?? ''],
-      `job type ${quoted(node.type ?? '')} cannot be used: it has errors, see ${formatPlace(declared)}`,
-    ),
-  ];
+  const {spec} = declared;
+  if (spec === undefined) {
+    const message = `job type ${quoted(type)} cannot be used: it has errors, see ${formatPlace(declared.place)}`;
+    return [graphProblem(placeOf(node, 'type'), 'type', [type], message)];
+  }
+  if (spec.run.kind === 'class') return []; // What a class sets is known when it has been made.
+  const provided = new Set([
+    ...argsOf(node).map(({expected}) => expected),
+    ...eachOf(node).map(({element}) => element),
+    ...Object.keys(spec.sets ?? {}),
+  ]);
+  return setsOf(node)
+    .filter(({arg}) => !provided.has(arg))
+    .map(({arg = '', place}) =>
+      graphProblem(place, 'sets.arg', [arg], `${quoted(arg)} is not set by job type ${quoted(type)}, see ${formatPlace(declared.place)}`),
+    );
 }
 
 function graphProblem(place: Place, field: string, values: readonly string[], message: string): Problem {

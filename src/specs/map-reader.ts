@@ -8,6 +8,8 @@ export interface ReadContext {
   readonly sequence?: string;
   readonly node?: string;
   readonly note: Note;
+  /** Whether findings must not repeat what is written: there may be a secret, though there should be none. */
+  readonly hidesValues?: boolean;
 }
 
 /** Words that YAML 1.1 and Go take for booleans. */
@@ -174,8 +176,9 @@ export function isNull(node: YamlNode): boolean {
 
 /** Notes that a value has the wrong type. */
 export function typeError(node: YamlNode, field: string, wanted: string, context: ReadContext): undefined {
-  const message = `must be ${wanted}, not ${describe(node)}`;
-  const values = node.kind === 'scalar' ? [node.text] : [];
+  const isHidden = context.hidesValues === true;
+  const message = `must be ${wanted}, not ${describe(node, isHidden)}`;
+  const values = node.kind === 'scalar' && !isHidden ? [node.text] : [];
   context.note(error(subjectAt(node.line, context), {kind: 'type', ...(field === '' ? {} : {field}), values, message}));
 }
 
@@ -239,7 +242,8 @@ function jsonOf(node: YamlNode, field: string, context: ReadContext): unknown {
   }
 }
 
-function describe(node: YamlNode): string {
+function describe(node: YamlNode, isHidden: boolean): string {
+  if (node.kind === 'scalar' && isHidden) return node.value === null ? 'null' : 'text';
   if (node.kind === 'scalar') return node.value === null ? 'null' : quoted(node.text);
   return node.kind === 'list' ? 'a list' : 'a mapping';
 }

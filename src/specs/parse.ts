@@ -31,8 +31,7 @@ export function parseSpecs(files: readonly SpecFile[], earlier: readonly Finding
     findings.push(...found);
     if (sequence.isBroken || found.some(({severity}) => severity === 'error')) refused.add(sequence.name);
   }
-  const brokenTypes = new Map([...drafts.jobTypes].flatMap(([name, {place, spec}]) => (spec === undefined ? [[name, place] as const] : [])));
-  const graphs = checkGraphs(sequences, {refused, brokenTypes});
+  const graphs = checkGraphs(sequences, {refused, jobTypes: drafts.jobTypes});
   findings.push(...graphs.findings);
 
   return {

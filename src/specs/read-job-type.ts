@@ -22,7 +22,7 @@ export function readJobType(name: string, {line, value}: YamlEntry, outer: ReadC
     if (finding.severity === 'error') isBroken = true;
     outer.note(finding);
   };
-  const context = {...outer, note};
+  const context = {...outer, note, hidesValues: true};
   const path = `jobs.${quoted(name).slice(1, -1)}`;
   const wrong = wrongness(context, path, line);
   if (name === NOOP || (SKYMAP_JOB_TYPES as readonly string[]).includes(name)) wrong('', name, 'is built in and cannot be declared');
