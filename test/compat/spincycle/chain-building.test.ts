@@ -8,6 +8,7 @@ import {buildChain} from '../../../src/specs/build-chain.ts';
 import {NamedJobIds} from '../../../src/specs/job-ids.ts';
 import type {Specs} from '../../../src/specs/spec.ts';
 import {built, idOf, inOrder, jobsNamed, layersOf, PlainMaker} from '../../support/built-chain.ts';
+import {ChainWorld} from '../../support/chain-world.ts';
 import {invalid} from '../../support/refusals.ts';
 import {specsOf} from '../../support/specs.ts';
 
@@ -150,6 +151,7 @@ describe('4.16 building a chain', () => {
       'notify, store',
       ...words('survey_end request_survey_end'),
     ]);
+    expect(sizeOf(chain)).toBe(14);
     expect(Object.keys(chain.sequences ?? {})).toHaveLength(1);
   });
 
@@ -266,7 +268,7 @@ describe('4.16 building a chain', () => {
   test('one element is expanded without repeat jobs', async () => {
     const chain = await survey(expansion, ['z']);
     expect(sizeOf(chain)).toBe(23);
-    expect(layersOf(chain).some((layer) => layer.includes('repeat'))).toBe(false);
+    expect(layersOf(chain)).toEqual(SURVEY.filter((layer) => !layer.startsWith('repeat_')).map((layer) => layer.replace(' ×4', '')));
   });
 
   test('every job has an id of four characters, and the chain passes the checks of chains from outside', async () => {
@@ -274,6 +276,23 @@ describe('4.16 building a chain', () => {
       for (const id of Object.keys(chain.jobs)) expect(id).toMatch(/^[a-zA-Z0-9]{4}$/);
       expect(() => checkChain(chain)).not.toThrow();
     }
+  });
+});
+
+describe('a chain that was built', () => {
+  test('runs: all its jobs complete, in their order', async () => {
+    const chain = await built(linear, 'calibrate', {field: 'x'}, maker());
+    const world = new ChainWorld(chain).run();
+    expect(world.launched).toEqual(['load', 'solve', 'save'].map((name) => `${idOf(chain, name)}/1`));
+    expect(world.state).toMatchObject({name: 'COMPLETE', jobs_finished: 7, jobs_total: 7});
+  });
+
+  test('tries a sequence again as a whole, where its node says so', async () => {
+    const chain = await built(linear, 'calibrate-again', {field: 'x'}, maker());
+    const [load, solve, save] = ['load', 'solve', 'save'].map((name) => idOf(chain, name));
+    const world = new ChainWorld(chain, (job, number) => ({state: job === save && number < 3 ? 'FAIL' : 'COMPLETE'})).run();
+    expect(world.launched).toEqual([1, 2, 3].flatMap((number) => [load, solve, save].map((job) => `${job}/${number}`)));
+    expect(world.state).toMatchObject({name: 'COMPLETE', jobs_finished: 11});
   });
 });
 
