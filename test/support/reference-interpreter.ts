@@ -18,7 +18,7 @@ export type ChainEvent = {readonly atMs: number} & (
   | {readonly kind: 'rested'; readonly state: ScanStateName}
 );
 
-/** What has become of a job. `failures` are those of the present try of its sequence. */
+/** What has become of a job: PENDING, too, where its last try was ended by a stop. `failures` are those of the present try of its sequence. */
 export interface JobOutcome {
   readonly state: StateName;
   readonly tries: number;
@@ -31,8 +31,6 @@ interface JobStanding {
   state: StateName;
   tries: number;
   failures: number;
-  /** Its last try was ended by a stop: it is PENDING, and shown as STOPPED once the request is over. */
-  wasStopped: boolean;
   notBeforeMs: number;
 }
 
@@ -64,7 +62,7 @@ export class ReferenceInterpreter {
     this.#chain = chain;
     for (const [id, planned] of Object.entries(chain.jobs)) {
       const before = Object.keys(chain.adjacency).filter((from) => chain.adjacency[from]?.includes(id));
-      this.#jobs.set(id, {planned, before, state: 'PENDING', tries: 0, failures: 0, wasStopped: false, notBeforeMs: 0});
+      this.#jobs.set(id, {planned, before, state: 'PENDING', tries: 0, failures: 0, notBeforeMs: 0});
     }
     for (const [first, planned] of Object.entries(chain.sequences ?? {})) {
       this.#sequences.set(first, {planned, rolledBack: 0, used: 0, isDue: false, notBeforeMs: 0});
@@ -82,8 +80,7 @@ export class ReferenceInterpreter {
         this.#ended(event.job, event.how, event.atMs);
         break;
       case 'asked':
-        // A stop is for good.
-        if (this.#asked !== 'stop') this.#asked = event.what;
+        this.#asked = event.what;
         break;
       case 'rested':
         this.#hasRested(event.state);
@@ -104,9 +101,8 @@ export class ReferenceInterpreter {
   }
 
   job(id: string): JobOutcome {
-    const {state, tries, failures, wasStopped} = this.#standing(id);
-    const isOver = this.#rested !== undefined && this.#rested !== 'SUSPENDED';
-    return {state: isOver && wasStopped && state === 'PENDING' ? 'STOPPED' : state, tries, failures};
+    const {state, tries, failures} = this.#standing(id);
+    return {state, tries, failures};
   }
 
   /** The jobs that are run, which noops are not. */
@@ -130,7 +126,7 @@ export class ReferenceInterpreter {
     const running = [...this.#jobs.values()].filter(({state}) => state === 'RUNNING').length;
     if (running >= (this.#chain.concurrency ?? Number.POSITIVE_INFINITY)) this.#object(`${id} was launched beside ${running} others`);
     if (this.#rested === 'SUSPENDED') this.#rested = undefined;
-    Object.assign(job, {state: 'RUNNING', tries: job.tries + 1, wasStopped: false});
+    Object.assign(job, {state: 'RUNNING', tries: job.tries + 1});
   }
 
   #ended(id: string, how: Ending, nowMs: number): void {
@@ -140,7 +136,7 @@ export class ReferenceInterpreter {
     else if (how === 'killed') job.state = 'FAIL';
     else if (how === 'lost') job.state = 'PENDING';
     // A failure of which nobody knows any more whether the stop caused it.
-    else if (how === 'stopped' || this.#asked !== 'run') Object.assign(job, {state: 'PENDING', wasStopped: true});
+    else if (how === 'stopped' || this.#asked !== 'run') job.state = 'PENDING';
     else if (how === 'STOPPED') job.state = 'STOPPED';
     else this.#failed(id, how === 'UNKNOWN' ? 'UNKNOWN' : 'FAIL', nowMs);
   }
@@ -163,11 +159,11 @@ export class ReferenceInterpreter {
   #settle(nowMs: number): void {
     if (this.#isOver()) return;
     for (;;) {
-      // Of several, the outermost: it covers the others.
-      const due = [...this.#sequences.keys()].filter((first) => this.#sequence(first).isDue && this.#isQuiet(first));
-      const outermost = due.find((first) => !this.#around(first).some((other) => other !== first && due.includes(other)));
-      if (outermost !== undefined) {
-        this.#rollBack(outermost, nowMs);
+      // One inside another that is due as well goes back with that one.
+      const due = [...this.#sequences.keys()].filter((first) => this.#sequence(first).isDue);
+      const ready = due.find((first) => this.#isQuiet(first) && !this.#around(first).some((other) => other !== first && due.includes(other)));
+      if (ready !== undefined) {
+        this.#rollBack(ready, nowMs);
         continue;
       }
       const noop = [...this.#jobs].find(
@@ -188,7 +184,7 @@ export class ReferenceInterpreter {
     sequence.used += 1;
     sequence.isDue = false;
     sequence.notBeforeMs = nowMs + milliseconds(sequence.planned.retry_wait);
-    for (const id of this.#inside(first)) Object.assign(this.#standing(id), {state: 'PENDING', failures: 0, wasStopped: false, notBeforeMs: 0});
+    for (const id of this.#inside(first)) Object.assign(this.#standing(id), {state: 'PENDING', failures: 0, notBeforeMs: 0});
   }
 
   #hasRested(state: ScanStateName): void {
