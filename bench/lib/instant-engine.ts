@@ -1,4 +1,4 @@
-import type {Engine, JobObservation, JobRef, JobSpec} from '../../src/engines/engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../../src/engines/engine.ts';
 
 /** An engine whose jobs end well as soon as they are launched: what is left is the cost of everything around them. */
 export class InstantEngine implements Engine {
@@ -32,6 +32,10 @@ export class InstantEngine implements Engine {
 
   stop(): Promise<void> {
     return Promise.resolve();
+  }
+
+  said(): Promise<JobSaid> {
+    return Promise.resolve({});
   }
 
   renew(): Promise<void> {

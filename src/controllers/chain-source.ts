@@ -1,6 +1,8 @@
 import {ControlPlaneError} from '../lib/errors.ts';
 import type {Chain, StoredChain} from '../schema/chain.ts';
+import type {ScanRecord} from '../model/scan-record.ts';
 import type {RequestSpec} from '../schema/scan.ts';
+import {skymapChain} from '../specs/skymap-chain.ts';
 import {readChain, stageChain} from '../store/chain-store.ts';
 import type {StagedChain} from '../store/chain-store.ts';
 import type {Blobs} from '../store/blobs.ts';
@@ -20,6 +22,12 @@ export class ChainSource {
   constructor(blobs: Blobs, build: BuildChain) {
     this.#blobs = blobs;
     this.#build = build;
+  }
+
+  /** The chain of a sky scan: as it is stored, or as it will be. `retry` is how many further tries its jobs get. */
+  skymap({id, spec, chain}: ScanRecord, retry: number): Promise<Chain> {
+    if (chain !== undefined) return this.read(id, chain.value);
+    return skymapChain({request_clusters: spec?.value.request?.request_clusters ?? []}, retry);
   }
 
   /** The whole chain of what a request's key holds. */

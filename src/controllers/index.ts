@@ -3,6 +3,7 @@ import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import type {Engine, JobRef} from '../engines/engine.ts';
+import {JOB_HOST} from '../jobs/programs.ts';
 import {Placement} from '../model/placement.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import {openTry} from '../model/job-table.ts';
@@ -57,6 +58,8 @@ export interface ControllersDeps {
   compact(): Promise<void>;
   /** Builds the chains of requests that are put by hand; without it there is no type of request but the sky scan. */
   readonly buildChain?: BuildChain;
+  /** The module of job classes, an absolute path; absent: there is none. */
+  readonly jobsModule?: string;
 }
 
 /** Objects looked at side by side: most of the time is spent waiting for etcd, and claims travel in batches. */
@@ -75,6 +78,8 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   const queue = new WorkQueue();
   const launcher = new Launcher(cache, engines, {
     scannerAddress: deps.scannerAddress,
+    reportAddress: deps.scannerAddress,
+    jobs: {host: JOB_HOST, ...(deps.jobsModule === undefined ? {} : {module: deps.jobsModule})},
     outputLimitBytes: config.outputLimitBytes,
     stopGraceMs: config.stopGraceSeconds * 1000,
     orphanAfterMs: config.orphanAfterSeconds * 1000,

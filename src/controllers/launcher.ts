@@ -1,4 +1,6 @@
 import {ControlPlaneError} from '../lib/errors.ts';
+import {jobLaunch} from './job-document.ts';
+import type {JobHostConfig} from './job-document.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
 import {olderEnvironment} from '../model/older-environment.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
@@ -14,6 +16,10 @@ import type {Cache} from '../store/cache.ts';
 export interface LauncherConfig {
   /** The address that scanners report to. */
   readonly scannerAddress: string;
+  /** The address that jobs of chains report to. */
+  readonly reportAddress: string;
+  /** How jobs are run that are no commands. */
+  readonly jobs: JobHostConfig;
   readonly outputLimitBytes: number;
   readonly stopGraceMs: number;
   readonly orphanAfterMs: number;
@@ -108,24 +114,7 @@ export class Launcher {
   }
 
   #jobSpec(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken, token: string): JobSpec {
-    if (context.kind === 'chain') {
-      const run = context.types[context.planned.type]?.run;
-      if (run?.kind !== 'command') throw new ControlPlaneError('unsupported', 'only commands are launched yet');
-      const limits = {
-        outputLimitBytes: this.#config.outputLimitBytes,
-        stopGraceMs: this.#config.stopGraceMs,
-        orphanAfterMs: this.#config.orphanAfterMs,
-      };
-      return {
-        ref,
-        fence,
-        clusterId: this.#cache.meta?.value.cluster_id ?? '',
-        command: run.command,
-        env: run.env ?? [],
-        count: planned.count,
-        ...limits,
-      };
-    }
+    if (context.kind === 'chain') return this.#chainJobSpec(ref, planned, context, fence, token);
     const {spec} = context;
     const {settings} = this.#clusterOf(planned.cluster);
     const isServer = planned.type === 'scanner-server';
@@ -134,17 +123,22 @@ export class Launcher {
     const own = isServer ? scannerServerArguments(spec.request, '.', STARTUP_JSON) : ['--client-startup-json', STARTUP_JSON];
     const env: [string, string][] = (settings.env ?? []).map(([name, value]) => [name, value]);
     env.push(...(isServer ? scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token) : olderEnvironment(spec.request)));
-    return {
-      ref,
-      fence,
-      clusterId: this.#cache.meta?.value.cluster_id ?? '',
-      command: [...base, ...own],
-      env,
-      count: planned.count,
-      outputLimitBytes: this.#config.outputLimitBytes,
-      stopGraceMs: this.#config.stopGraceMs,
-      orphanAfterMs: this.#config.orphanAfterMs,
-    };
+    return {...this.#base(ref, planned, fence), command: [...base, ...own], env};
+  }
+
+  #chainJobSpec(ref: JobRef, facts: JobFacts, context: LaunchContext & {readonly kind: 'chain'}, fence: FenceToken, token: string): JobSpec {
+    const {planned, requestType, types, data} = context;
+    const {jobs, reportAddress} = this.#config;
+    const url = `${reportAddress}/api/v1/requests/${ref.scanId}/jobs/${ref.job}/report`;
+    const launch = jobLaunch({ref, requestType, planned, runs: types[planned.type], data, report: {url, token}}, jobs);
+    const own = this.#clusterOf(facts.cluster).settings.env ?? [];
+    return {...launch, ...this.#base(ref, facts, fence), env: [...own, ...launch.env]};
+  }
+
+  /** What is the same for every kind of job. */
+  #base(ref: JobRef, {count}: JobFacts, fence: FenceToken): Omit<JobSpec, 'command' | 'env'> {
+    const {outputLimitBytes, stopGraceMs, orphanAfterMs} = this.#config;
+    return {ref, fence, clusterId: this.#cache.meta?.value.cluster_id ?? '', count, outputLimitBytes, stopGraceMs, orphanAfterMs};
   }
 }
 

@@ -23,6 +23,8 @@ export interface ReplicaOptions {
   readonly ewms?: EndsWorkflows;
   /** Builds the chains of requests that are put by hand. */
   readonly buildChain?: BuildChain;
+  /** The module of job classes, an absolute path. */
+  readonly jobsModule?: string;
   readonly config: Pick<Config, 'controllers' | 'etcd'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,9 +45,10 @@ export async function runReplica(options: ReplicaOptions, signal: AbortSignal): 
   const kept = Promise.all([lease.run(last.signal), membership.run(last.signal), ownership.run(last.signal)]);
   try {
     const compact = async (): Promise<void> => void (await database.space.compact(config.etcd.keepHistorySeconds * 1000));
-    const {scannerAddress, ewms, buildChain} = options;
+    const {scannerAddress, ewms, buildChain, jobsModule} = options;
+    const requests = {...(buildChain === undefined ? {} : {buildChain}), ...(jobsModule === undefined ? {} : {jobsModule})};
     const deps = {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact};
-    await runControllers({...deps, ...(ewms === undefined ? {} : {ewms}), ...(buildChain === undefined ? {} : {buildChain})}, signal);
+    await runControllers({...deps, ...(ewms === undefined ? {} : {ewms}), ...requests}, signal);
   } finally {
     last.abort();
     await kept;

@@ -24,6 +24,7 @@ import type {ScanState, Writer} from '../schema/state.ts';
 import type {Cache} from '../store/cache.ts';
 import type {ClaimExtra, FencedWriter} from '../store/contracts.ts';
 import type {Compare, Op, Revision} from '../store/store.ts';
+import {withReport, withSaid} from './job-said.ts';
 import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
 import {logEntry} from './job-log.ts';
@@ -171,12 +172,14 @@ export class ScanController implements ObjectController {
       return undefined; // That is what it will end for.
     });
     const {doomed} = held;
+    const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);
     const observed = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
     const step = planScan({
       ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => cache.clusters.has(name)},
       ...(doomed === undefined ? {} : {doomed}),
       ...(run === undefined ? {} : {run}),
+      ...(chain === undefined ? {} : {chain}),
       ...(workflows === undefined ? {} : {workflowIsOver: workflows.isOver(id)}),
     });
     try {
@@ -201,9 +204,10 @@ export class ScanController implements ObjectController {
     const {clock, policy} = this.#deps;
     const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
     if (isChained(record)) return undefined; // Its owner reads the chain first.
-    const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy});
-    if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
     try {
+      const chain = await this.#deps.chains.skymap(record, policy.retry);
+      const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy, chain});
+      if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
       return await this.#prepare(step, record, undefined, this.#by());
     } catch (err) {
       this.#deps.log.warn({err, scanId: record.id}, 'a launch could not be prepared; the scan’s owner will meet the reason');
@@ -258,7 +262,8 @@ export class ScanController implements ObjectController {
       const current = openTry(job);
       if (current === undefined) return;
       const ref: JobRef = {scanId: record.id, job: name, try: current.try};
-      let seen: Observed = await launcher.engineAt(current.place).observe(ref, current.place);
+      const engine = launcher.engineAt(current.place);
+      let seen = await engine.observe(ref, current.place);
       // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
       if (
         mayLaunch &&
@@ -270,7 +275,11 @@ export class ScanController implements ObjectController {
       ) {
         seen = await launcher.launch(ref, job, launchContext(record, run, name), this.#fence(writer));
       }
-      observed.set(name, seen);
+      const speaks = run !== undefined && (seen.kind === 'exited' || seen.kind === 'running');
+      observed.set(
+        name,
+        speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
+      );
     };
     await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));
     return observed;

@@ -42,6 +42,7 @@ export function addTry(previous: Job | undefined, next: JobTry): JobTry[] {
 export function describeExit(job: Job): string {
   const exit = job.tries.findLast((each) => each.exit !== undefined)?.exit;
   if (exit === undefined) return 'it has not ended';
+  if (exit.error !== undefined && exit.error !== '') return exit.error;
   if (exit.reason !== undefined && exit.reason !== '') return exit.reason;
   if (exit.signal !== undefined) return `signal ${exit.signal}`;
   return exit.code === 0 ? 'exit code 0 without a final result' : `exit code ${exit.code}`;

@@ -1,12 +1,11 @@
 import {must} from '../lib/assert.ts';
 import {rfc3339} from '../lib/clock.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
-import {isStoredChain} from '../schema/chain.ts';
 import type {Chain, JobFacts} from '../schema/chain.ts';
 import type {Job, JobTry} from '../schema/job.ts';
 import {isTerminal} from '../schema/state.ts';
 import type {ScanState, WorkflowEnding} from '../schema/state.ts';
-import {SERVER_JOB, buildSkymapChain} from './chain.ts';
+import {SERVER_JOB} from './chain.ts';
 import type {ChainRun} from './chain-run.ts';
 import {chainEnd, chainNext, chainTimeLeftMs} from './chain-work.ts';
 import {openTry} from './job-table.ts';
@@ -44,6 +43,8 @@ export interface PlanInput {
   readonly workflowIsOver?: boolean;
   /** Of a request that is no sky scan, its chain as far as it has come. Follows what is learnt and planned here: after a write that was refused it is of no use any more. */
   readonly run?: ChainRun;
+  /** Of a sky scan, its chain. */
+  readonly chain?: Chain;
   /** Whether there is a cluster of that name. */
   readonly isCluster?: (name: string) => boolean;
 }
@@ -185,11 +186,7 @@ export function planScan(input: PlanInput): ScanStep {
     if (changes.size > 0 && state?.jobs_finished !== counted.jobs_finished) return {kind: 'record', changes, state: counted};
     waitMs = next.waitMs === undefined ? leftMs : Math.min(next.waitMs, leftMs ?? next.waitMs);
   } else {
-    const stored = record.chain?.value;
-    const chain =
-      stored === undefined || isStoredChain(stored)
-        ? buildSkymapChain(must(record.spec.value.request && record.spec.value, 'a sky scan'), policy.retry)
-        : stored;
+    const chain = must(input.chain, 'the chain of a sky scan');
     const failure = failureOf(jobs);
     if (failure !== undefined) return endAs(ended('FAIL', failure));
     const next = launchable(chain, jobs, admission, input);

@@ -123,7 +123,8 @@ function closeChainTry(
   planned: Pick<PlannedJob, 'retry_deadline'>,
   isUnwantedNow: boolean,
 ): Job {
-  const said: StateName = exit.state ?? (exit.code === 0 ? 'COMPLETE' : 'FAIL');
+  // What the engine ended for a reason of its own (its time was up, nobody renewed it) is not complete, however it took it.
+  const said: StateName = exit.state ?? (exit.code === 0 && (exit.reason === undefined || wasStopped(exit)) ? 'COMPLETE' : 'FAIL');
   const {data, tooLarge} = grownData(job, observed);
   const more = {...(data === undefined ? {} : {data}), ...('status' in observed && observed.status !== undefined ? {status: observed.status} : {})};
   const ended = {...current, exit: tooLarge === undefined ? exit : {...exit, reason: tooLarge}};

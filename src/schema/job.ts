@@ -17,6 +17,10 @@ export interface JobExit {
   readonly reason?: string;
   /** What the job says became of it; absent: its exit code says. */
   readonly state?: StateName;
+  /** The exit code that the job says it has: a signed 64-bit integer as decimal digits. */
+  readonly exit?: string;
+  /** What the job says went wrong, or what is wrong with what it says. Never in `reason`, by which tries that we ended are known. */
+  readonly error?: string;
   readonly ended_at: string;
 }
 
@@ -86,6 +90,8 @@ const exitSchema = {
     signal: {type: 'string'},
     reason: {type: 'string'},
     state: {enum: STATE_NAMES},
+    exit: {type: 'string'},
+    error: {type: 'string'},
     ended_at: {type: 'string'},
   },
 } as const;

@@ -16,7 +16,14 @@ test('each try of a scanner is given a token of its own, which names its scan an
   }
   const cluster = entry({engine: 'process', capacity: 1, settings: {scanner_server: ['scanner']}});
   const cache = {clusters: new Map([['local', cluster]]), bad: new Map(), meta: undefined} as unknown as Cache;
-  const settings = {scannerAddress: 'http://api.example', outputLimitBytes: 1024, stopGraceMs: 0, orphanAfterMs: 0};
+  const settings = {
+    scannerAddress: 'http://api.example',
+    reportAddress: '',
+    jobs: {host: []},
+    outputLimitBytes: 1024,
+    stopGraceMs: 0,
+    orphanAfterMs: 0,
+  };
   const launcher = new Launcher(cache, new Map([['process', new Engine()]]), settings);
 
   const stored = [];

@@ -23,7 +23,14 @@ async function environmentOf(spec: SkymapSpec, type: PlannedJob['type']): Promis
   const settings = {scanner_server: ['server'], worker: ['worker'], env: [['FROM_CLUSTER', 'c']] as const};
   const clusters = new Map([['local', entry({engine: 'process', capacity: 8, settings})]]);
   const cache = {clusters, meta: undefined, bad: new Map()} as unknown as Cache;
-  const config = {scannerAddress: 'http://api.example', outputLimitBytes: 1024, stopGraceMs: 0, orphanAfterMs: 0};
+  const config = {
+    scannerAddress: 'http://api.example',
+    reportAddress: '',
+    jobs: {host: []},
+    outputLimitBytes: 1024,
+    stopGraceMs: 0,
+    orphanAfterMs: 0,
+  };
   const launcher = new Launcher(cache, new Map([['process', engine]]), config);
   const planned: PlannedJob = {type, cluster: 'local', count: 1, retry: 0};
   const ref = {scanId: 's1', job: 'j', try: 1};

@@ -72,7 +72,9 @@ async function ended(id: string): Promise<ScanState> {
 }
 
 const tries = (id: string): [string, number][] =>
-  [...(system.database.cache.scans.get(id)?.jobs ?? [])].map(([job, {value}]): [string, number] => [job, value.tries_total]).sort();
+  [...(system.database.cache.scans.get(id)?.jobs ?? [])]
+    .map(([job, {value}]): [string, number] => [job, value.tries_total])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 
 describe('a request put with etcdctl, chain and all', () => {
   test('runs its commands in order, side by side where it may, and is COMPLETE', async () => {
@@ -140,6 +142,54 @@ describe('a request put with etcdctl, chain and all', () => {
     });
     expect(JSON.parse((await store.get(chainKey('chain7')))?.value.toString() ?? '')).toMatchObject({demand: [['local', 1]], jobs_total: 5});
     expect(await ended('chain7')).toMatchObject({name: 'COMPLETE', jobs_finished: 5});
+  });
+
+  test('what a job sets is given to those after it, and what it was created with stands in its environment and its document', async () => {
+    const chain = shellChain([
+      {a: `echo '{"tile":[7,8],"from":"a"}' > "$SCANPLANE_DATA_FILE"`},
+      {b: `[ "$ARG_FIELD" = "x y" ] && grep -q '"tile":\\[7,8\\]' "$SCANPLANE_JOB_FILE" && cat && echo '{"from":"b"}' > "$SCANPLANE_DATA_FILE"`},
+      {c: `grep -q '"from":"b"' "$SCANPLANE_JOB_FILE"`},
+    ]);
+    const planned = {...chain.jobs['b'], args: {field: 'x y'}} as Chain['jobs'][string];
+    await put('chain8', {...chain, jobs: {...chain.jobs, b: planned}});
+    expect(await ended('chain8')).toMatchObject({name: 'COMPLETE'});
+    const log = await system.database.store.get('~log/chain8/b/1');
+    const {stdout} = JSON.parse(log?.value.toString() ?? '') as {stdout: string};
+    expect(JSON.parse(stdout)).toMatchObject({
+      request_id: 'chain8',
+      request_type: 'by-hand',
+      name: 'b',
+      try: 1,
+      args: {field: 'x y'},
+      data: {tile: [7, 8], from: 'a'},
+    });
+  });
+
+  test('a job that leaves garbage as its data has failed, and its reason says so', async () => {
+    await put('chain9', shellChain([{a: 'echo "no JSON" > "$SCANPLANE_DATA_FILE"'}]));
+    expect(await ended('chain9')).toMatchObject({name: 'FAIL', reason: expect.stringContaining('the data that it left cannot be used') as string});
+  });
+
+  test('a job says what became of it, whatever its exit code', async () => {
+    await put('chain10', shellChain([{a: `echo '{"state":"FAIL","exit":"9007199254740993","error":"no such field"}' > "$SCANPLANE_OUTCOME_FILE"`}]));
+    expect(await ended('chain10')).toMatchObject({name: 'FAIL', reason: 'job a failed: no such field'});
+    const log = await system.database.store.get('~log/chain10/a/1');
+    expect(JSON.parse(log?.value.toString() ?? '')).toMatchObject({state: 'FAIL', error: 'no such field', exact_exit: '9007199254740993'});
+  });
+
+  test('a try that takes longer than it may is ended and counts as a failure, though it takes its end calmly', async () => {
+    const chain = shellChain([{a: 'trap "exit 0" TERM; sleep 60 & wait'}], {}, 1);
+    await put('chain11', {...chain, jobs: {...chain.jobs, a: {...(chain.jobs['a'] as Chain['jobs'][string]), timeout: '300ms'}}});
+    expect(await ended('chain11')).toMatchObject({name: 'FAIL', reason: expect.stringContaining('timed out after 0.3 s') as string});
+    await system.database.cache.catchUp();
+    expect(tries('chain11')).toEqual([['a', 2]]);
+  });
+
+  test('what a running job says of itself is seen while it runs', async () => {
+    await put('chain12', shellChain([{a: 'echo "reading 3/9" > "$SCANPLANE_STATUS_FILE"; sleep 60'}]));
+    await eventually(() => expect(system.database.cache.scans.get('chain12')?.jobs?.get('a')?.value.status).toBe('reading 3/9'));
+    await etcd.etcdctl(['put', controlKey('chain12'), '{"desired":"stop"}']);
+    expect(await ended('chain12')).toMatchObject({name: 'STOPPED'});
   });
 
   test('what is stored of a chain that ran says all that a fresh look needs', async () => {

@@ -43,7 +43,7 @@ describe('a chain that is followed', () => {
     }
     // Otherwise it would not say much.
     expect(rolledBack).toBeGreaterThan(100);
-    for (const end of ['COMPLETE', 'FAIL', 'STOPPED']) expect(ends.get(end) ?? 0, end).toBeGreaterThan(5);
+    for (const end of ['COMPLETE', 'FAIL', 'STOPPED']) expect(ends.get(end) ?? 0, `${end}`).toBeGreaterThan(5);
   });
 
   test('a change of one job among 10,000 is followed without a look at the others', () => {

@@ -14,8 +14,10 @@ import {isTerminal} from '../../src/schema/state.ts';
 import {aSpec, entry} from '../support/builders.ts';
 import {seededRandom} from '../support/seeded-random.ts';
 import {JobTable} from '../../src/model/job-table.ts';
+import {skymapChain} from '../../src/specs/skymap-chain.ts';
 
 const POLICY = {teardownMs: 60_000, retry: 2, retryBaseMs: 1000, orphanAfterMs: 10_000, stopGraceMs: 2000};
+const CHAIN = await skymapChain(aSpec().request, POLICY.retry);
 const BLOB = {digest: '0'.repeat(64), size: 1, stored_size: 1, chunks: 1, compression: 'zstd'} as const;
 const CAPACITY = 3;
 
@@ -88,6 +90,7 @@ class World {
       nowMs: this.nowMs,
       ownedForMs: this.nowMs - this.sinceMs,
       policy: POLICY,
+      chain: CHAIN,
       workflowIsOver: this.workflowIsOver,
     });
     this.history.push(`${step.kind}`);

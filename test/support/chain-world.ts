@@ -167,15 +167,15 @@ export class ChainWorld {
     // What is due by now is due for both.
     const mine = this.#run.work(this.nowMs, () => 1);
     const its = fresh.work(this.nowMs, () => 1);
-    expect([...mine.rollBack].sort(), when).toEqual([...its.rollBack].sort());
-    expect({...mine, launch: mine.launch.length, rollBack: 0}, when).toEqual({...its, launch: its.launch.length, rollBack: 0});
+    expect([...mine.rollBack].sort(), `${when}`).toEqual([...its.rollBack].sort());
+    expect({...mine, launch: mine.launch.length, rollBack: 0}, `${when}`).toEqual({...its, launch: its.launch.length, rollBack: 0});
     for (const id of fresh.ids()) {
       expect(this.#run.stateOf(id), `${when}: job ${id}`).toBe(fresh.stateOf(id));
       expect(this.#run.dataFor(id), `${when}: data for ${id}`).toEqual(fresh.dataFor(id));
     }
-    expect(this.#run.jobsFinished, when).toBe(fresh.jobsFinished);
+    expect(this.#run.jobsFinished, `${when}`).toBe(fresh.jobsFinished);
     // It may be larger: a number whose job was launched again is forgotten by who looks only now.
-    expect(this.#run.nextCompletion, when).toBeGreaterThanOrEqual(fresh.nextCompletion);
+    expect(this.#run.nextCompletion, `${when}`).toBeGreaterThanOrEqual(fresh.nextCompletion);
   }
 
   /** Goes on until nothing more happens by itself, or `until` holds. */
