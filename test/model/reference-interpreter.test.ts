@@ -15,7 +15,7 @@ function played(seed: number): ChainWorld {
   const chain = randomChain(random, 4 + Math.floor(random() * 30));
   const end = (): StateName => (random() < 0.7 ? 'COMPLETE' : (ODD_ENDS[Math.floor(random() * ODD_ENDS.length)] as StateName));
   const play = (): ReturnType<ConstructorParameters<typeof ChainWorld>[1] & object> => ({
-    afterMs: Math.floor(random() * (random() < 0.1 ? 60_000 : 3000)),
+    afterMs: Math.floor(random() * (random() < 0.15 ? 60_000 : 3000)),
     state: end(),
     stopMs: random() < 0.2 ? 20_000 : Math.floor(random() * 2000),
     stoppedState: random() < 0.7 ? 'STOPPED' : end(),
@@ -77,7 +77,7 @@ describe('the planner, beside a plain interpreter', () => {
       for (const [, {value}] of world.record.jobs ?? []) seen.rolledBack += value.sequence?.rolled_back ?? 0;
     }
     // Otherwise it would not say much.
-    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(20);
+    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(15);
   });
 });
 
