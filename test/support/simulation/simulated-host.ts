@@ -1,4 +1,4 @@
-import type {Engine, JobObservation, JobRef, JobSpec} from '../../../src/engines/engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../../../src/engines/engine.ts';
 import {ControlPlaneError} from '../../../src/lib/errors.ts';
 import type {FenceToken, JobExit} from '../../../src/schema/job.ts';
 import type {VirtualProcess} from '../virtual-time/virtual-process.ts';
@@ -228,6 +228,10 @@ class SimulatedEngine implements Engine {
 
   stop(ref: JobRef, place: string): Promise<void> {
     return this.#ask(() => this.#host.stop(ref, place));
+  }
+
+  said(): Promise<JobSaid> {
+    return this.#ask(() => ({}));
   }
 
   renew(refs: readonly JobRef[]): Promise<void> {
