@@ -6,7 +6,7 @@ import type {Chain, PlannedJob} from '../schema/chain.ts';
 import type {Job} from '../schema/job.ts';
 import type {StateName} from '../schema/state.ts';
 import {openTry} from './job-table.ts';
-import {retryPauseMs, wasStopped} from './job-try.ts';
+import {retryPauseMs, wasKilled, wasStopped} from './job-try.ts';
 
 /** Data that a job is given, or hands on. Never changed once made: what is the same is shared. */
 export type JobData = Readonly<Record<string, unknown>>;
@@ -389,8 +389,10 @@ export class ChainRun {
     return launch;
   }
 
-  /** The sequence whose retry a failure is up to: the innermost around it that has one left. */
+  /** The sequence whose retry a failure is up to: the innermost around it that has one left. What had to be killed was no failure to be retried. */
   #retrying(vertex: Vertex): Sequence | undefined {
+    const exit = vertex.record?.tries.at(-1)?.exit;
+    if (exit !== undefined && wasKilled(exit)) return undefined;
     for (let sequence = vertex.sequence; sequence !== undefined; sequence = sequence.parent) {
       if (this.#used(sequence) < sequence.retry) return sequence;
     }

@@ -91,4 +91,15 @@ describe('a chain that is followed', () => {
     expect(world.given.get('2/2')).toEqual({a: '1 in try 2', b: '2 in try 1'});
     expect(world.given.get('3/2')).toEqual({a: '1 in try 2', b: '2 in try 1'});
   });
+
+  test('what had to be killed has failed for good, though its sequence has a retry left', () => {
+    for (const desired of ['suspend', 'stop'] as const) {
+      const world = new ChainWorld(aChain({1: [2]}, {sequences: {1: {retry: 5}}}), (job) => (job === '2' ? {afterMs: 60_000, stopMs: 60_000} : {}));
+      world.run(() => world.running.includes('2'));
+      world.control({desired});
+      world.run();
+      expect(world.state?.name, desired).toBe('FAIL');
+      expect(world.states, desired).toBe('CF');
+    }
+  });
 });

@@ -12,6 +12,7 @@ import type {Chain, PlannedJob, PlannedSequence} from '../../src/schema/chain.ts
 import type {Job, JobExit} from '../../src/schema/job.ts';
 import type {ScanState, StateName} from '../../src/schema/state.ts';
 import {entry} from './builders.ts';
+import type {ChainEvent, Ending} from './reference-interpreter.ts';
 
 /** How one try of a job goes. Times are milliseconds. */
 export interface Play {
@@ -23,6 +24,8 @@ export interface Play {
   readonly stopMs?: number;
   /** How it ends when it was asked to; STOPPED unless told. */
   readonly stoppedState?: StateName;
+  /** It never begins: whoever recorded the launch died before it carried it out. */
+  readonly isLost?: boolean;
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
@@ -81,10 +84,14 @@ export class ChainWorld {
   readonly given = new Map<string, Readonly<Record<string, unknown>>>();
   /** Two tries of one job at once, or one try twice: none, ever. */
   readonly doubled: string[] = [];
+  /** All of this and what was asked for, in the order in which it was decided. */
+  readonly events: ChainEvent[] = [];
   nowMs = START;
   record: {-readonly [K in keyof ScanRecord]: ScanRecord[K]};
   owned = false;
   readonly #running = new Map<string, Running>();
+  /** How tries ended, by `<job>/<try>`. */
+  readonly #endings = new Map<string, Ending>();
   readonly #play: (job: string, number: number) => Play;
   #run: ChainRun | undefined;
   #revision = 100;
@@ -141,6 +148,7 @@ export class ChainWorld {
   }
 
   control(change: Partial<Control>): void {
+    if (change.desired !== undefined && change.desired !== 'hold') this.events.push({atMs: this.nowMs, kind: 'asked', what: change.desired});
     this.record.control = entry({...DEFAULT_CONTROL, ...this.record.control?.value, ...change}, ++this.#revision);
     if (change.desired === 'run' && this.record.admission === undefined) {
       this.record.admission = entry({attempt: 1, slots: {local: 1000}, admitted_at: ''}, ++this.#revision);
@@ -223,6 +231,7 @@ export class ChainWorld {
   }
 
   #setState(state: ScanState): void {
+    if (state.name !== this.state?.name && state.name !== 'RUNNING') this.events.push({atMs: this.nowMs, kind: 'rested', state: state.name});
     this.record.state = entry(state, ++this.#revision);
   }
 
@@ -233,6 +242,7 @@ export class ChainWorld {
     if (before === undefined || openTry(before) === undefined || last?.exit === undefined) return;
     const state = job.state === 'COMPLETE' ? 'COMPLETE' : (last.exit.state ?? 'FAIL');
     this.log.push({job: id, try: last.try, state});
+    this.events.push({atMs: this.nowMs, kind: 'ended', job: id, how: this.#endings.get(`${id}/${last.try}`) ?? 'lost'});
   }
 
   #launch(id: string, job: Job, run: ChainRun): void {
@@ -243,7 +253,9 @@ export class ChainWorld {
     this.launched.push(name);
     this.#write(id, job);
     run.update(id, job);
-    this.#running.set(name, {play: this.#play(id, number), startedMs: this.nowMs});
+    this.events.push({atMs: this.nowMs, kind: 'launched', job: id});
+    const play = this.#play(id, number);
+    if (play.isLost !== true) this.#running.set(name, {play, startedMs: this.nowMs});
   }
 
   #stop(id: string): void {
@@ -279,7 +291,15 @@ export class ChainWorld {
     const startedAt = new Date(running.startedMs).toISOString();
     if (atMs > this.nowMs) return {kind: 'running', handle: name, startedAt};
     this.#running.delete(name);
+    this.#endings.set(name, endingOf(exit));
     const {data} = running.play;
     return {kind: 'exited', handle: name, exit: {...exit, ended_at: new Date(atMs).toISOString()}, ...(data === undefined ? {} : {data})};
   }
+}
+
+/** What an exit means, without a look at what was asked for meanwhile. */
+function endingOf(exit: Omit<JobExit, 'ended_at'>): Ending {
+  if (exit.state === 'COMPLETE') return 'COMPLETE';
+  if (exit.reason !== 'stopped') return exit.state ?? 'FAIL';
+  return exit.signal === 'SIGKILL' ? 'killed' : 'stopped';
 }

@@ -1,4 +1,4 @@
-import type {Engine, JobObservation, JobRef, JobSpec} from '../../../src/engines/engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../../../src/engines/engine.ts';
 import {ControlPlaneError} from '../../../src/lib/errors.ts';
 import type {FenceToken, JobExit} from '../../../src/schema/job.ts';
 import type {VirtualProcess} from '../virtual-time/virtual-process.ts';
@@ -47,6 +47,7 @@ export class SimulatedHost {
   /** The newest fence seen of each name. */
   readonly #fences = new Map<string, FenceToken>();
   readonly #engines = new Set<SimulatedEngine>();
+  readonly #live = new Set<RunningTry>();
 
   constructor(time: VirtualTime, random: () => number, behave: Behaviour) {
     this.#time = time;
@@ -64,7 +65,7 @@ export class SimulatedHost {
 
   /** Runs that have not ended. */
   live(): readonly Run[] {
-    return this.runs.filter((run) => run.endedAtMs === undefined);
+    return [...this.#live];
   }
 
   /** @internal The launch itself. @throws ControlPlaneError `not_owner` */
@@ -73,11 +74,15 @@ export class SimulatedHost {
     this.#check(name, spec.fence);
     const standing = this.#standing.get(name);
     if (standing !== undefined) return standing.observation;
-    for (const other of this.live()) {
+    for (const other of this.#live) {
       if (other.ref.scanId === spec.ref.scanId && other.ref.job === spec.ref.job) this.violations.push(`${name} began while ${other.name} ran`);
     }
-    const run = new RunningTry(spec, this.#time, (exit) => this.#set(name, {kind: 'exited', handle: name, exit}, undefined));
+    const run = new RunningTry(spec, this.#time, (exit) => {
+      this.#live.delete(run);
+      this.#set(name, {kind: 'exited', handle: name, exit}, undefined);
+    });
     this.runs.push(run);
+    this.#live.add(run);
     const observation = this.#set(name, {kind: 'running', handle: name, startedAt: new Date().toISOString()}, run);
     this.#behave(run);
     return observation;
@@ -223,6 +228,10 @@ class SimulatedEngine implements Engine {
 
   stop(ref: JobRef, place: string): Promise<void> {
     return this.#ask(() => this.#host.stop(ref, place));
+  }
+
+  said(): Promise<JobSaid> {
+    return this.#ask(() => ({}));
   }
 
   renew(refs: readonly JobRef[]): Promise<void> {
