@@ -77,7 +77,7 @@ describe('the planner, beside a plain interpreter', () => {
       for (const [, {value}] of world.record.jobs ?? []) seen.rolledBack += value.sequence?.rolled_back ?? 0;
     }
     // Otherwise it would not say much.
-    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(15);
+    for (const [what, count] of Object.entries(seen)) expect(count, `${what}`).toBeGreaterThan(15);
   });
 });
 
