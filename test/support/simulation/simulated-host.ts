@@ -1,4 +1,4 @@
-import type {Engine, JobObservation, JobRef, JobSpec} from '../../../src/engines/engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../../../src/engines/engine.ts';
 import {ControlPlaneError} from '../../../src/lib/errors.ts';
 import type {FenceToken, JobExit} from '../../../src/schema/job.ts';
 import type {VirtualProcess} from '../virtual-time/virtual-process.ts';
@@ -13,6 +13,10 @@ export interface Run {
   readonly endedAtMs: number | undefined;
   /** It exits by itself. Of several the first counts. */
   exit(code: number | null, more?: Omit<JobExit, 'code' | 'ended_at'>): void;
+  /** What it says of itself. */
+  say(said: JobSaid): void;
+  /** What it does when it is first asked to end; it is killed when its grace is over. Unless told it goes within its grace, every time it is asked. */
+  onStop(act: () => void): void;
   /** Does something later, if it still runs then. */
   after(ms: number, act: () => void): void;
 }
@@ -47,6 +51,8 @@ export class SimulatedHost {
   /** The newest fence seen of each name. */
   readonly #fences = new Map<string, FenceToken>();
   readonly #engines = new Set<SimulatedEngine>();
+  readonly #begun = new Map<string, Run>();
+  readonly #said = new Map<string, JobSaid>();
 
   constructor(time: VirtualTime, random: () => number, behave: Behaviour) {
     this.#time = time;
@@ -67,6 +73,11 @@ export class SimulatedHost {
     return this.runs.filter((run) => run.endedAtMs === undefined);
   }
 
+  /** The run of a name; `undefined`: it never began. */
+  runOf(name: string): Run | undefined {
+    return this.#begun.get(name);
+  }
+
   /** @internal The launch itself. @throws ControlPlaneError `not_owner` */
   begin(spec: JobSpec): JobObservation {
     const name = nameOf(spec.ref);
@@ -76,8 +87,10 @@ export class SimulatedHost {
     for (const other of this.live()) {
       if (other.ref.scanId === spec.ref.scanId && other.ref.job === spec.ref.job) this.violations.push(`${name} began while ${other.name} ran`);
     }
-    const run = new RunningTry(spec, this.#time, (exit) => this.#set(name, {kind: 'exited', handle: name, exit}, undefined));
+    const onExit = (exit: JobExit): void => void this.#set(name, {kind: 'exited', handle: name, exit}, undefined);
+    const run = new RunningTry(spec, this.#time, onExit, (said) => this.#said.set(name, said));
     this.runs.push(run);
+    this.#begun.set(name, run);
     const observation = this.#set(name, {kind: 'running', handle: name, startedAt: new Date().toISOString()}, run);
     this.#behave(run);
     return observation;
@@ -103,7 +116,13 @@ export class SimulatedHost {
   stop(ref: JobRef, place: string): void {
     if (place !== this.place) return;
     const run = this.#standing.get(nameOf(ref))?.run;
-    run?.after(this.#random() * run.spec.stopGraceMs, () => run.exit(null, {signal: 'SIGTERM', reason: 'stopped'}));
+    if (run === undefined || run.beginToStop()) return;
+    run.after(this.#random() * run.spec.stopGraceMs, () => run.exit(null, {signal: 'SIGTERM', reason: 'stopped'}));
+  }
+
+  /** @internal */
+  said(ref: JobRef, place: string): JobSaid {
+    return place === this.place ? (this.#said.get(nameOf(ref)) ?? {}) : {};
   }
 
   /** @internal */
@@ -123,6 +142,7 @@ export class SimulatedHost {
     for (const name of names) {
       this.#standing.delete(name);
       this.#fences.delete(name);
+      this.#said.delete(name);
     }
   }
 
@@ -150,9 +170,12 @@ class RunningTry implements Run {
   endedAtMs: number | undefined;
   readonly #time: VirtualTime;
   readonly #onExit: (exit: JobExit) => void;
+  readonly #onSaid: (said: JobSaid) => void;
   #renewedAtMs: number;
+  #onStop: (() => void) | undefined;
+  #isStopping = false;
 
-  constructor(spec: JobSpec, time: VirtualTime, onExit: (exit: JobExit) => void) {
+  constructor(spec: JobSpec, time: VirtualTime, onExit: (exit: JobExit) => void, onSaid: (said: JobSaid) => void) {
     this.name = nameOf(spec.ref);
     this.ref = spec.ref;
     this.spec = spec;
@@ -160,6 +183,7 @@ class RunningTry implements Run {
     this.#renewedAtMs = time.nowMs;
     this.#time = time;
     this.#onExit = onExit;
+    this.#onSaid = onSaid;
     this.#watchOwner();
   }
 
@@ -177,6 +201,25 @@ class RunningTry implements Run {
       },
       undefined,
     );
+  }
+
+  say(said: JobSaid): void {
+    this.#onSaid(said);
+  }
+
+  onStop(act: () => void): void {
+    this.#onStop = act;
+  }
+
+  /** @internal Whether it knows itself what to do when it is asked to end; then it does so, and is killed when its grace is over. */
+  beginToStop(): boolean {
+    if (this.#onStop === undefined) return false;
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      this.after(this.spec.stopGraceMs, () => this.exit(null, {signal: 'SIGKILL', reason: 'stopped'}));
+      this.#onStop();
+    }
+    return true;
   }
 
   renew(): void {
@@ -223,6 +266,10 @@ class SimulatedEngine implements Engine {
 
   stop(ref: JobRef, place: string): Promise<void> {
     return this.#ask(() => this.#host.stop(ref, place));
+  }
+
+  said(ref: JobRef, place: string): Promise<JobSaid> {
+    return this.#ask(() => this.#host.said(ref, place));
   }
 
   renew(refs: readonly JobRef[]): Promise<void> {
