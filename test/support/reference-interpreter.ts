@@ -1,3 +1,4 @@
+import {unreachable} from '../../src/lib/assert.ts';
 import {parseGoDuration} from '../../src/lib/go-duration.ts';
 import type {Chain, PlannedJob, PlannedSequence} from '../../src/schema/chain.ts';
 import {NOOP} from '../../src/schema/chain.ts';
@@ -9,11 +10,15 @@ import type {ScanStateName, StateName} from '../../src/schema/state.ts';
  */
 export type Ending = StateName | 'stopped' | 'killed' | 'lost';
 
+/** What a user wants of a request. */
+export type Asked = 'run' | 'suspend' | 'stop';
+
 /** What happened to a request, in the order in which it was decided. Times are milliseconds since 1970. */
 export type ChainEvent = {readonly atMs: number} & (
   | {readonly kind: 'launched'; readonly job: string}
-  | {readonly kind: 'ended'; readonly job: string; readonly how: Ending}
-  | {readonly kind: 'asked'; readonly what: 'run' | 'suspend' | 'stop'}
+  /** `asked` is what its owner knew to be asked for, where that was not the latest. */
+  | {readonly kind: 'ended'; readonly job: string; readonly how: Ending; readonly asked?: Asked}
+  | {readonly kind: 'asked'; readonly what: Asked}
   /** Its owner let go of it in this state: a terminal one, or SUSPENDED. */
   | {readonly kind: 'rested'; readonly state: ScanStateName}
 );
@@ -54,7 +59,7 @@ export class ReferenceInterpreter {
   readonly #chain: Chain;
   readonly #jobs = new Map<string, JobStanding>();
   readonly #sequences = new Map<string, SequenceStanding>();
-  #asked: 'run' | 'suspend' | 'stop' = 'run';
+  #asked: Asked = 'run';
   #rested: ScanStateName | undefined;
   #events = 0;
 
@@ -69,15 +74,25 @@ export class ReferenceInterpreter {
     }
   }
 
-  apply(event: ChainEvent): void {
+  /** Takes in what happened next; of several events, what happened at once. Ends that became known together are looked at together. */
+  apply(...events: readonly ChainEvent[]): void {
+    let last: ChainEvent | undefined;
+    for (const event of events) {
+      if (last?.kind !== 'ended' || event.kind !== 'ended') this.#settle(event.atMs);
+      this.#take(event);
+      last = event;
+    }
+    if (last !== undefined) this.#settle(last.atMs);
+  }
+
+  #take(event: ChainEvent): void {
     this.#events += 1;
-    this.#settle(event.atMs);
     switch (event.kind) {
       case 'launched':
         this.#launched(event.job, event.atMs);
         break;
       case 'ended':
-        this.#ended(event.job, event.how, event.atMs);
+        this.#ended(event.job, event.how, event.asked ?? this.#asked, event.atMs);
         break;
       case 'asked':
         this.#asked = event.what;
@@ -85,8 +100,9 @@ export class ReferenceInterpreter {
       case 'rested':
         this.#hasRested(event.state);
         break;
+      default:
+        unreachable(event);
     }
-    this.#settle(event.atMs);
   }
 
   /** The state that the request has, or would come to if nothing else happened; RUNNING while anything is left to be done. */
@@ -129,14 +145,14 @@ export class ReferenceInterpreter {
     Object.assign(job, {state: 'RUNNING', tries: job.tries + 1});
   }
 
-  #ended(id: string, how: Ending, nowMs: number): void {
+  #ended(id: string, how: Ending, asked: Asked, nowMs: number): void {
     const job = this.#standing(id);
     if (job.state !== 'RUNNING') this.#object(`a try of ${id} ended while it was ${job.state}`);
     if (how === 'COMPLETE') job.state = 'COMPLETE';
     else if (how === 'killed') job.state = 'FAIL';
     else if (how === 'lost') job.state = 'PENDING';
     // A failure of which nobody knows any more whether the stop caused it.
-    else if (how === 'stopped' || this.#asked !== 'run') job.state = 'PENDING';
+    else if (how === 'stopped' || asked !== 'run') job.state = 'PENDING';
     else if (how === 'STOPPED') job.state = 'STOPPED';
     else this.#failed(id, how === 'UNKNOWN' ? 'UNKNOWN' : 'FAIL', nowMs);
   }

@@ -13,6 +13,10 @@ export interface Run {
   readonly endedAtMs: number | undefined;
   /** It exits by itself. Of several the first counts. */
   exit(code: number | null, more?: Omit<JobExit, 'code' | 'ended_at'>): void;
+  /** What it says of itself. */
+  say(said: JobSaid): void;
+  /** What it does when it is first asked to end; it is killed when its grace is over. Unless told it goes within its grace, every time it is asked. */
+  onStop(act: () => void): void;
   /** Does something later, if it still runs then. */
   after(ms: number, act: () => void): void;
 }
@@ -48,6 +52,8 @@ export class SimulatedHost {
   readonly #fences = new Map<string, FenceToken>();
   readonly #engines = new Set<SimulatedEngine>();
   readonly #live = new Set<RunningTry>();
+  readonly #begun = new Map<string, Run>();
+  readonly #said = new Map<string, JobSaid>();
 
   constructor(time: VirtualTime, random: () => number, behave: Behaviour) {
     this.#time = time;
@@ -68,6 +74,11 @@ export class SimulatedHost {
     return [...this.#live];
   }
 
+  /** The run of a name; `undefined`: it never began. */
+  runOf(name: string): Run | undefined {
+    return this.#begun.get(name);
+  }
+
   /** @internal The launch itself. @throws ControlPlaneError `not_owner` */
   begin(spec: JobSpec): JobObservation {
     const name = nameOf(spec.ref);
@@ -77,12 +88,14 @@ export class SimulatedHost {
     for (const other of this.#live) {
       if (other.ref.scanId === spec.ref.scanId && other.ref.job === spec.ref.job) this.violations.push(`${name} began while ${other.name} ran`);
     }
-    const run = new RunningTry(spec, this.#time, (exit) => {
+    const onExit = (exit: JobExit): void => {
       this.#live.delete(run);
       this.#set(name, {kind: 'exited', handle: name, exit}, undefined);
-    });
+    };
+    const run = new RunningTry(spec, this.#time, onExit, (said) => this.#said.set(name, said));
     this.runs.push(run);
     this.#live.add(run);
+    this.#begun.set(name, run);
     const observation = this.#set(name, {kind: 'running', handle: name, startedAt: new Date().toISOString()}, run);
     this.#behave(run);
     return observation;
@@ -108,7 +121,13 @@ export class SimulatedHost {
   stop(ref: JobRef, place: string): void {
     if (place !== this.place) return;
     const run = this.#standing.get(nameOf(ref))?.run;
-    run?.after(this.#random() * run.spec.stopGraceMs, () => run.exit(null, {signal: 'SIGTERM', reason: 'stopped'}));
+    if (run === undefined || run.beginToStop()) return;
+    run.after(this.#random() * run.spec.stopGraceMs, () => run.exit(null, {signal: 'SIGTERM', reason: 'stopped'}));
+  }
+
+  /** @internal */
+  said(ref: JobRef, place: string): JobSaid {
+    return place === this.place ? (this.#said.get(nameOf(ref)) ?? {}) : {};
   }
 
   /** @internal */
@@ -128,6 +147,7 @@ export class SimulatedHost {
     for (const name of names) {
       this.#standing.delete(name);
       this.#fences.delete(name);
+      this.#said.delete(name);
     }
   }
 
@@ -155,9 +175,12 @@ class RunningTry implements Run {
   endedAtMs: number | undefined;
   readonly #time: VirtualTime;
   readonly #onExit: (exit: JobExit) => void;
+  readonly #onSaid: (said: JobSaid) => void;
   #renewedAtMs: number;
+  #onStop: (() => void) | undefined;
+  #isStopping = false;
 
-  constructor(spec: JobSpec, time: VirtualTime, onExit: (exit: JobExit) => void) {
+  constructor(spec: JobSpec, time: VirtualTime, onExit: (exit: JobExit) => void, onSaid: (said: JobSaid) => void) {
     this.name = nameOf(spec.ref);
     this.ref = spec.ref;
     this.spec = spec;
@@ -165,6 +188,7 @@ class RunningTry implements Run {
     this.#renewedAtMs = time.nowMs;
     this.#time = time;
     this.#onExit = onExit;
+    this.#onSaid = onSaid;
     this.#watchOwner();
   }
 
@@ -182,6 +206,25 @@ class RunningTry implements Run {
       },
       undefined,
     );
+  }
+
+  say(said: JobSaid): void {
+    this.#onSaid(said);
+  }
+
+  onStop(act: () => void): void {
+    this.#onStop = act;
+  }
+
+  /** @internal Whether it knows itself what to do when it is asked to end; then it does so, and is killed when its grace is over. */
+  beginToStop(): boolean {
+    if (this.#onStop === undefined) return false;
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      this.after(this.spec.stopGraceMs, () => this.exit(null, {signal: 'SIGKILL', reason: 'stopped'}));
+      this.#onStop();
+    }
+    return true;
   }
 
   renew(): void {
@@ -230,8 +273,8 @@ class SimulatedEngine implements Engine {
     return this.#ask(() => this.#host.stop(ref, place));
   }
 
-  said(): Promise<JobSaid> {
-    return this.#ask(() => ({}));
+  said(ref: JobRef, place: string): Promise<JobSaid> {
+    return this.#ask(() => this.#host.said(ref, place));
   }
 
   renew(refs: readonly JobRef[]): Promise<void> {
