@@ -41,21 +41,28 @@ export class JobTable {
     return this.get(id) !== undefined;
   }
 
-  *[Symbol.iterator](): Generator<[string, Entry<Job>]> {
-    for (const bucket of this.#buckets) yield* bucket;
+  [Symbol.iterator](): IterableIterator<[string, Entry<Job>]> {
+    return this.#buckets.length === 1 ? (this.#buckets[0] as Bucket)[Symbol.iterator]() : this.#all();
   }
 
   *values(): Generator<Entry<Job>> {
-    for (const bucket of this.#buckets) yield* bucket.values();
-  }
-
-  *keys(): Generator<string> {
-    for (const bucket of this.#buckets) yield* bucket.keys();
+    for (const [, entry] of this) yield entry;
   }
 
   /** Those with a try that has not ended. */
   get open(): ReadonlyMap<string, Entry<Job>> {
     return this.#open ?? openOf(this);
+  }
+
+  /** Whether one has a try that has not ended. Asked of every scan whenever something of it changes. */
+  get hasOpen(): boolean {
+    if (this.#open !== undefined) return this.#open.size > 0;
+    for (const bucket of this.#buckets) for (const entry of bucket.values()) if (openTry(entry.value) !== undefined) return true;
+    return false;
+  }
+
+  *#all(): Generator<[string, Entry<Job>]> {
+    for (const bucket of this.#buckets) yield* bucket;
   }
 
   /** This table with some jobs replaced, added, or (`undefined`) taken out. */

@@ -87,7 +87,7 @@ const NO_JOBS: ReadonlyMap<string, Job> = new Map();
 export function needsOwner(record: ScanRecord): boolean {
   if (isAdmitted(record) && !isGone(record)) return true;
   // Whatever else is said of the scan: a job that may run is looked after, or ended.
-  if (record.jobs !== undefined && record.jobs.open.size > 0) return true;
+  if (record.jobs?.hasOpen === true) return true;
   if (isGone(record)) return false;
   if (record.state?.value.workflow_ending !== undefined && !isTerminal(record.state.value.name)) return true;
   const control = record.control?.value ?? DEFAULT_CONTROL;
