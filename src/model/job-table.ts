@@ -49,6 +49,10 @@ export class JobTable {
     for (const [, entry] of this) yield entry;
   }
 
+  *keys(): Generator<string> {
+    for (const [id] of this) yield id;
+  }
+
   /** Those with a try that has not ended. */
   get open(): ReadonlyMap<string, Entry<Job>> {
     return this.#open ?? openOf(this);
