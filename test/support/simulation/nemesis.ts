@@ -2,10 +2,33 @@ import {sleep} from '../../../src/lib/sleep.ts';
 import type {SimulatedReplica, Simulation} from './simulation.ts';
 
 /** What may befall a simulation. `gap`: a replica is cut off until what it missed has been compacted away. */
-export type Fault = 'kill' | 'stop' | 'pause' | 'cut' | 'blackhole' | 'lose replies' | 'crash of etcd' | 'gap' | 'lost lease' | 'deleted owner';
+export type Fault =
+  | 'kill'
+  | 'stop'
+  | 'pause'
+  | 'cut'
+  | 'blackhole'
+  | 'lose replies'
+  | 'crash of etcd'
+  | 'cancelled watches'
+  | 'gap'
+  | 'lost lease'
+  | 'deleted owner';
 
 export const ALL_FAULTS: readonly Fault[] = [
-  ...(['kill', 'stop', 'pause', 'cut', 'blackhole', 'lose replies', 'crash of etcd', 'gap', 'lost lease', 'deleted owner'] as const),
+  ...([
+    'kill',
+    'stop',
+    'pause',
+    'cut',
+    'blackhole',
+    'lose replies',
+    'crash of etcd',
+    'cancelled watches',
+    'gap',
+    'lost lease',
+    'deleted owner',
+  ] as const),
 ];
 
 export interface NemesisOptions {
@@ -75,6 +98,8 @@ async function befall(simulation: Simulation, fault: Fault, victim: SimulatedRep
       etcd.crash();
       await sleep(whileMs / 2);
       return etcd.restart();
+    case 'cancelled watches':
+      return etcd.cancelWatches('no reason');
     case 'gap':
       victim.link.refuse();
       await sleep(whileMs);

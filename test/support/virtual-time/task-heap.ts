@@ -16,10 +16,6 @@ export interface Task {
 export class TaskHeap {
   readonly #tasks: Task[] = [];
 
-  get size(): number {
-    return this.#tasks.length;
-  }
-
   push(task: Task): void {
     const tasks = this.#tasks;
     let at = tasks.length;
