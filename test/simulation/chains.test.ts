@@ -6,7 +6,7 @@ test('x', async () => {
   for (let seed = from; seed <= to; seed++) {
     const t = performance.now();
     try {
-      const o = await chainsUnder({seed, faults: ['kill'], chains: 5});
+      const o = await chainsUnder({seed, faults: process.env['ALL'] ? ['kill', 'stop', 'pause', 'cut', 'blackhole', 'lose replies', 'crash of etcd', 'gap', 'lost lease', 'deleted owner'] : ['kill'], chains: 5});
       for (const e of [...o.states, ...o.endings]) c[e] = (c[e] ?? 0) + 1;
       console.log(seed, Math.round(performance.now() - t), o.faults.length, o.rolledBack);
     } catch (err) { console.log('BAD', seed, (err as Error).message); }

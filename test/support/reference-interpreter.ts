@@ -78,11 +78,18 @@ export class ReferenceInterpreter {
   apply(...events: readonly ChainEvent[]): void {
     let last: ChainEvent | undefined;
     for (const event of events) {
-      if (last?.kind !== 'ended' || event.kind !== 'ended') this.#settle(event.atMs);
+      const isTogether = last?.kind === 'ended' && event.kind === 'ended';
+      if (last !== undefined && !isTogether) this.#settle(last.atMs);
+      if (!isTogether) this.#settle(event.atMs);
       this.#take(event);
       last = event;
     }
     if (last !== undefined) this.#settle(last.atMs);
+  }
+
+  /** Nothing happens until then, but for what comes with time. */
+  passTo(nowMs: number): void {
+    this.#settle(nowMs);
   }
 
   #take(event: ChainEvent): void {
@@ -95,7 +102,7 @@ export class ReferenceInterpreter {
         this.#ended(event.job, event.how, event.asked ?? this.#asked, event.atMs);
         break;
       case 'asked':
-        this.#asked = event.what;
+        if (!this.#isOver()) this.#asked = event.what;
         break;
       case 'rested':
         this.#hasRested(event.state);
