@@ -1,13 +1,13 @@
 import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
-import {hasCode, reasonOf} from '../lib/errors.ts';
+import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {must, unreachable} from '../lib/assert.ts';
 import type {Engine, JobRef} from '../engines/engine.ts';
-import {ChainRun} from '../model/chain-run.ts';
+import type {ChainRun} from '../model/chain-run.ts';
 import {withChainTry} from '../model/chain-work.ts';
-import {JobTable, openTry} from '../model/job-table.ts';
+import {openTry} from '../model/job-table.ts';
 import {needsOwner, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
 import {attemptOf, isChained, isExternal, isOver, modRevisionOf} from '../model/scan-record.ts';
@@ -27,9 +27,12 @@ import type {Compare, Op, Revision} from '../store/store.ts';
 import {withReport, withSaid} from './job-said.ts';
 import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
-import {logEntry} from './job-log.ts';
+import {ChainFollower} from './chain-follower.ts';
+import {NO_WRITES, jobWrites} from './job-writes.ts';
+import type {JobWrites} from './job-writes.ts';
 import type {ChainSource} from './chain-source.ts';
-import type {LaunchContext, Launcher} from './launcher.ts';
+import {launchContext} from './launch-context.ts';
+import type {Launcher} from './launcher.ts';
 import type {WorkflowEnder} from './workflow-ender.ts';
 
 export interface ScanControllerDeps {
@@ -57,35 +60,14 @@ interface Held {
   readonly createRevision: Revision;
   readonly sinceMs: number;
   lastRevision: Revision;
-  /** Of a request that is no sky scan: its chain as far as it has come, and the records that it follows. */
-  run?: FollowedRun;
   /** Why the scan must end, found out by an error that no retry can mend. */
   doomed?: string;
 }
 
-interface FollowedRun {
-  readonly run: ChainRun;
-  readonly chainRevision: Revision;
-  readonly attempt: number;
-  jobs: JobTable;
-}
-
-/** Bytes of changed jobs and their log entries per transaction, well below etcd's 1.5 MiB. What is left over is met again at the next look. */
-const BYTES_PER_WRITE = 512 * 1024;
-/** Changed jobs per transaction: each is one compare and up to two writes, of the 128 that there is room for. */
-const CHANGES_PER_WRITE = 24;
 /** Jobs launched per transaction, well below the operations that it has room for. */
 const LAUNCHES_PER_WRITE = 32;
-
-/** Writes that say what became of jobs. */
-interface JobWrites {
-  readonly compares: readonly Compare[];
-  readonly ops: readonly Op[];
-  /** They do not say all. */
-  readonly hasMore: boolean;
-}
-
-const NOTHING: JobWrites = {compares: [], ops: [], hasMore: false};
+/** Bytes of their records, of which one may hold 256 KiB of data: beside what else one transaction brings. */
+const LAUNCH_BYTES_PER_WRITE = 256 * 1024;
 
 /** Leads requests, sky scans and others: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
 export class ScanController implements ObjectController {
@@ -106,9 +88,11 @@ export class ScanController implements ObjectController {
   readonly outputs = ['/scan/[id]/state', '/scan/[id]/owner', '/scan/[id]/chain', '/scan/[id]/job/[job]', '~log/[id]/[job]/[try]'];
   readonly #deps: ScanControllerDeps;
   readonly #held = new Map<string, Held>();
+  readonly #chains: ChainFollower;
 
   constructor(deps: ScanControllerDeps) {
     this.#deps = deps;
+    this.#chains = new ChainFollower(deps.chains, deps.clock);
   }
 
   idOf(ref: KeyRef): string | undefined {
@@ -148,6 +132,7 @@ export class ScanController implements ObjectController {
 
   released(id: string): void {
     this.#held.delete(id);
+    this.#chains.drop(id);
     this.#deps.launcher.forget(id);
     this.#deps.workflows?.forget(id);
   }
@@ -167,7 +152,7 @@ export class ScanController implements ObjectController {
     const held = this.#hold(id, writer);
     if (cache.revision < held.lastRevision) await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
     const record = cache.scans.get(id) ?? {id};
-    const run = await this.#follow(record, held).catch((err: unknown) => {
+    const run = await this.#chains.follow(record).catch((err: unknown) => {
       if (held.doomed === undefined) throw err;
       return undefined; // That is what it will end for.
     });
@@ -185,7 +170,7 @@ export class ScanController implements ObjectController {
     try {
       return await this.#take(step, record, run, writer);
     } catch (err) {
-      delete held.run; // It has followed what may not have been written.
+      this.#chains.drop(id); // It has followed what may not have been written.
       throw err;
     }
   }
@@ -236,25 +221,6 @@ export class ScanController implements ObjectController {
     return held;
   }
 
-  /** The run of a chain, with all that was stored since the last look. `undefined` while there is no chain, or none that can be read. */
-  async #follow(record: ScanRecord, held: Held): Promise<ChainRun | undefined> {
-    const {chain, id} = record;
-    if (!isChained(record) || chain === undefined) return undefined;
-    const attempt = attemptOf(record);
-    const jobs = record.jobs ?? JobTable.EMPTY;
-    const followed = held.run;
-    if (followed !== undefined && followed.chainRevision === chain.modRevision && followed.attempt === attempt) {
-      for (const [name, entry] of jobs.changesSince(followed.jobs)) followed.run.update(name, entry?.value);
-      followed.jobs = jobs;
-      return followed.run;
-    }
-    const whole = await this.#deps.chains.read(id, chain.value);
-    const records = [...jobs].map(([name, {value}]): [string, Job] => [name, value]);
-    const run = new ChainRun(whole, attempt, this.#deps.clock.now(), records);
-    held.run = {run, chainRevision: chain.modRevision, attempt, jobs};
-    return run;
-  }
-
   async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Map<string, Observed>> {
     const {launcher} = this.#deps;
     const observed = new Map<string, Observed>();
@@ -299,11 +265,11 @@ export class ScanController implements ObjectController {
   }
 
   async #take(step: ScanStep, record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter): Promise<Result> {
-    const learnt = 'changes' in step ? await this.#jobWrites(record, step.changes, writer) : NOTHING;
+    const learnt = 'changes' in step ? await jobWrites(record, step.changes, this.#by(writer), this.#deps.launcher) : NO_WRITES;
     // What was learnt is written before it is acted on, where it does not fit beside that.
     if (learnt.hasMore) {
       await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], learnt.ops);
-      delete this.#hold(record.id, writer).run; // It has followed the rest too.
+      this.#chains.drop(record.id); // It has followed the rest too.
       return AGAIN;
     }
     switch (step.kind) {
@@ -364,20 +330,20 @@ export class ScanController implements ObjectController {
     const ops: Op[] = [put(keys.stateKey(id), {...step.state, by})];
     if (record.chain === undefined) ops.push(put(keys.chainKey(id), step.chain));
     const jobs = new Map<string, {planned: JobFacts; try: number}>();
-    const written = new Map<string, Job>();
+    let bytes = 0;
     for (const [name, planned] of launches) {
+      if (bytes >= LAUNCH_BYTES_PER_WRITE) break; // The rest at the next look.
       // A job that is both learnt of and launched in one step has its newest record with the run.
       const previous = run === undefined ? record.jobs?.get(name)?.value : run.record(name);
       const number = (previous?.tries_total ?? 0) + 1;
       const intent = launcher.intend({scanId: id, job: name, try: number}, planned, nowText);
       const job = run === undefined ? withNewTry(previous, planned, intent) : withChainTry(run, name, attemptOf(record), intent);
-      written.set(name, job);
       run?.update(name, job);
       jobs.set(name, {planned, try: number});
-    }
-    for (const [name, job] of written) {
-      compares.push({key: keys.jobKey(id, name), modRevision: modRevisionOf(record, `job/${name}`)});
-      ops.push(put(keys.jobKey(id, name), {...job, by}));
+      const write = put(keys.jobKey(id, name), {...job, by});
+      compares.push({key: write.put, modRevision: modRevisionOf(record, `job/${name}`)});
+      ops.push(write);
+      bytes += Buffer.byteLength(write.value);
     }
     return {compares, ops, jobs};
   }
@@ -436,36 +402,6 @@ export class ScanController implements ObjectController {
     this.#deps.log.info({scanId: id, state: state.name, reason: state.reason}, 'scan ended');
   }
 
-  /** Writes of changed jobs, with a log entry for each try that has ended: as many as fit into one transaction. */
-  async #jobWrites(record: ScanRecord, changes: ReadonlyMap<string, Job>, writer: FencedWriter): Promise<JobWrites> {
-    const {launcher} = this.#deps;
-    const compares: Compare[] = [];
-    const ops: Op[] = [];
-    let count = 0;
-    let bytes = 0;
-    for (const [name, job] of changes) {
-      if (count++ >= CHANGES_PER_WRITE || bytes >= BYTES_PER_WRITE) return {compares, ops, hasMore: true};
-      const before = record.jobs?.get(name);
-      compares.push({key: keys.jobKey(record.id, name), modRevision: modRevisionOf(record, `job/${name}`)});
-      const writes = [put(keys.jobKey(record.id, name), {...job, by: this.#by(writer)})];
-      const last = job.tries.at(-1);
-      const wasOpen = before !== undefined && openTry(before.value) !== undefined;
-      if (last?.exit !== undefined && wasOpen) {
-        const ref: JobRef = {scanId: record.id, job: name, try: last.try};
-        const entry = await logEntry(ref, job, last, (index, stream) =>
-          launcher
-            .engineAt(last.place)
-            .output(ref, last.place, index, stream)
-            .catch((err: unknown) => `(${reasonOf(err)})`),
-        );
-        writes.push(put(keys.logKey(record.id, name, last.try), entry));
-      }
-      ops.push(...writes);
-      for (const {value} of writes) bytes += Buffer.byteLength(value);
-    }
-    return {compares, ops, hasMore: false};
-  }
-
   /** What every decision rests on: the transaction is refused when one of them has changed. */
   #decisionCompares(record: ScanRecord): Compare[] {
     const {id} = record;
@@ -493,15 +429,6 @@ export class ScanController implements ObjectController {
     if (current === undefined) return;
     await act(this.#deps.launcher.engineAt(current.place), {scanId: record.id, job: name, try: current.try}, current.place);
   }
-}
-
-/** What the launcher has to know besides the job. */
-function launchContext(record: ScanRecord, run: ChainRun | undefined, name: string): LaunchContext {
-  const spec = must(record.spec, 'a scan that is launched has a spec').value;
-  if (spec.request !== undefined) return {kind: 'skymap', spec};
-  const followed = must(run, 'the run of a chain that is launched');
-  const planned = must(followed.planned(name), 'a job of the chain');
-  return {kind: 'chain', requestType: spec.type, planned, types: followed.chain.types ?? {}, data: followed.dataFor(name)};
 }
 
 function put(key: string, value: unknown): {readonly put: string; readonly value: string} {

@@ -1,4 +1,5 @@
 import {ControlPlaneError} from '../lib/errors.ts';
+import {ownTurn} from '../lib/turn.ts';
 import {NOOP} from '../schema/chain.ts';
 import type {Chain, PlannedJob} from '../schema/chain.ts';
 import {ArgsBudget} from './args-budget.ts';
@@ -23,6 +24,8 @@ export interface BuildOptions {
 
 /** Bounds of a chain: jobs, bytes of their arguments, sequences within sequences. */
 const LIMITS = {jobs: 100_000, argBytes: 64 * 2 ** 20, depth: 500};
+/** Instances of nodes that are built in one turn of the event loop: some milliseconds. */
+const SLICE = 256;
 const NO_RETRY: RetrySpec = {retry: 0, retryWait: '0s'};
 
 /**
@@ -61,6 +64,7 @@ class ChainBuilder {
   readonly #draft: ChainDraft;
   readonly #budget = new ArgsBudget(LIMITS.argBytes);
   readonly #orders = new Map<SequenceSpec, readonly NodeSpec[]>();
+  #instances = 0;
 
   constructor(specs: Specs, options: BuildOptions) {
     this.#specs = specs;
@@ -116,6 +120,7 @@ class ChainBuilder {
     if (count === 0) return this.#draft.addPair(`noop_${node.name}`, within.first);
     let built: Built | undefined;
     const build = async (index: number): Promise<Part> => {
+      if (++this.#instances % SLICE === 0) await ownTurn();
       built =
         callee === undefined
           ? await this.#job(within, node, at(index), isExpanded ? index + 1 : undefined)

@@ -1,3 +1,4 @@
+import {assert} from '../lib/assert.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
 import {NOOP} from '../schema/chain.ts';
 import type {Chain, PlannedJob, PlannedSequence} from '../schema/chain.ts';
@@ -32,6 +33,7 @@ export class ChainDraft {
   }
 
   add(id: string, job: PlannedJob): Part {
+    assert(!this.#jobs.has(id), 'each job has an id of its own');
     addVertex(this.#graph, id);
     const {name, ...nameless} = job;
     this.#jobs.set(id, name === id ? nameless : job);

@@ -98,8 +98,8 @@ describe('a chain that is followed', () => {
       world.run(() => world.running.includes('2'));
       world.control({desired});
       world.run();
-      expect(world.state?.name, desired).toBe('FAIL');
-      expect(world.states, desired).toBe('CF');
+      expect(world.state?.name, `${desired}`).toBe('FAIL');
+      expect(world.states, `${desired}`).toBe('CF');
     }
   });
 });

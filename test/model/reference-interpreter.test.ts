@@ -77,7 +77,7 @@ describe('the planner, beside a plain interpreter', () => {
       for (const [, {value}] of world.record.jobs ?? []) seen.rolledBack += value.sequence?.rolled_back ?? 0;
     }
     // Otherwise it would not say much.
-    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(15);
+    for (const [what, count] of Object.entries(seen)) expect(count, `${what}`).toBeGreaterThan(15);
   });
 });
 
@@ -122,7 +122,10 @@ describe('the interpreter', () => {
   });
 
   test('goes outwards when the innermost sequence has no retry left, and renews the inner ones', () => {
-    const nested: Parameters<typeof aChain> = [{a: ['b']}, {first: 'a', jobs: {b: {sequence: 'b'}}, sequences: {a: {retry: 1}, b: {retry: 1, parent: 'a'}}}];
+    const nested: Parameters<typeof aChain> = [
+      {a: ['b']},
+      {first: 'a', jobs: {b: {sequence: 'b'}}, sequences: {a: {retry: 1}, b: {retry: 1, parent: 'a'}}},
+    ];
     const reference = new ReferenceInterpreter(aChain(...nested));
     const begin = (): void => [...launched(0, 'a'), ended(0, 'a')].forEach((event) => reference.apply(event));
     const fail = (): void => [...launched(0, 'b'), ended(0, 'b', 'FAIL')].forEach((event) => reference.apply(event));

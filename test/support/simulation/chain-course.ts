@@ -22,39 +22,57 @@ import type {Simulation} from './simulation.ts';
 export interface ChainCourse {
   readonly seed: number;
   readonly faults: readonly Fault[];
-  /** How many requests there are. */
-  readonly chains: number;
+  /** How many requests there are; {@link CHAINS} unless told. */
+  readonly chains?: number;
 }
 
 /** What a course had in it, to be counted. */
 export interface ChainOutcome {
   readonly states: readonly string[];
-  readonly faults: readonly string[];
   /** How tries ended, in any order. */
   readonly endings: readonly Ending[];
   readonly rolledBack: number;
+  readonly kills: number;
+  /** What was written, and when. */
+  readonly digest: string;
 }
 
+export const CHAINS = 5;
 /** All requests are there by then, and nothing befalls replicas any more. Milliseconds. */
 const TROUBLED_MS = 15_000;
+const REPLICAS = 3;
+/** Of the transactions of owners, in one of so many its owner is killed before it hears that it is committed. */
+const KILLED_ONE_IN = 60;
 
 /**
  * Random chains of random jobs on three replicas, while those suffer and users suspend, resume and stop. Every request has to come to its end, or to rest
  * where it is to be suspended; and its jobs to the states and the numbers of tries that the reference interpreter comes to.
  */
-export function chainsUnder({seed, faults, chains}: ChainCourse): Promise<ChainOutcome> {
+export async function chainsUnder(course: ChainCourse): Promise<ChainOutcome> {
+  try {
+    return await runCourse(course);
+  } catch (err) {
+    const again = `SCANPLANE_SEED=${course.seed} SCANPLANE_FAULTS='${course.faults.join()}' npx vitest run --project unit test/simulation/chains.test.ts`;
+    throw new Error(`${err instanceof Error ? err.message : String(err)}\nThis course alone: ${again}`, {cause: err});
+  }
+}
+
+function runCourse({seed, faults, chains = CHAINS}: ChainCourse): Promise<ChainOutcome> {
   const endings = new Map<string, Ending>();
   return simulate({seed, jobs: randomJobs(endings)}, async (simulation) => {
     const referee = new Referee(simulation);
     const recorder = new ChainRecorder(simulation, endings);
-    const requests = new Map(Array.from({length: chains}, (_, i): [string, Chain] => [`r${i}`, randomChain(simulation.random, 4 + simulation.pick(20))]));
-    for (let i = 0; i < 3; i += 1) simulation.startReplica();
+    const requests = new Map(
+      Array.from({length: chains}, (_, i): [string, Chain] => [`r${i}`, randomChain(simulation.random, 4 + simulation.pick(20))]),
+    );
+    for (let i = 0; i < REPLICAS; i += 1) simulation.startReplica();
+    if (faults.includes('kill')) killAtCommits(simulation);
     for (const [id, chain] of requests) {
       const beginMs = simulation.random() * (TROUBLED_MS / 2);
       simulation.time.after(beginMs, () => putChain(simulation, id, chain), undefined);
       use(simulation, id, beginMs);
     }
-    const done = await disturb(simulation, {faults, forMs: TROUBLED_MS, everyMs: 2000, replicas: 3});
+    await disturb(simulation, {faults, forMs: TROUBLED_MS, everyMs: 2000, replicas: REPLICAS});
     const ids = [...requests.keys()];
     await eventually(() => ids.every((id) => isAtRest(simulation, id)) && leftOver(simulation).length === 0, {timeoutMs: 600_000, everyMs: 200}).catch(() => {
       throw new Error(`not at rest: ${ids.filter((id) => !isAtRest(simulation, id)).join()}; left over: ${leftOver(simulation).join()}`);
@@ -68,25 +86,26 @@ export function chainsUnder({seed, faults, chains}: ChainCourse): Promise<ChainO
       const reference = new ReferenceInterpreter(chain);
       for (const events of recorder.eventsOf(id)) reference.apply(...events);
       reference.passTo(Date.now());
-      if (process.env['DBG']) {
-        const [a, b] = [asStored(simulation, id, chain), asReplayed(reference, chain)] as any;
-        if (reference.violations.length || JSON.stringify(a) !== JSON.stringify(b)) {
-          console.log('DIFF', id, reference.violations[0], a.state, b.state, a.finished, b.finished, a.jobs.map((x: string, i: number) => x === b.jobs[i] ? '' : x + ' / ' + b.jobs[i]).filter(Boolean), a.rolledBack.map((x: string, i: number) => x === b.rolledBack[i] ? '' : x + ' / ' + b.rolledBack[i]).filter(Boolean));
-          if (process.env['DBG'] === id) {
-            console.log(Object.entries(chain.sequences ?? {}).map(([k, v]) => k + JSON.stringify(v)).join('\n'));
-            console.log(Object.entries(chain.jobs).map(([k, v]) => `${k} ${v.type} r${v.retry} w${v.retry_wait} seq ${v.sequence} -> ${chain.adjacency[k]}`).join('\n'));
-            for (const es of recorder.eventsOf(id)) console.log(es.map((e) => JSON.stringify({...e, atMs: e.atMs - 1767225600000})).join(' '));
-            for (const h of simulation.history) if (h.includes('/scan/' + id + '/')) console.log(h.slice(0, 900));
-          }
-        }
-      }
-      expect({id, violations: [], ...asStored(simulation, id, chain)}).toEqual({id, violations: reference.violations, ...asReplayed(reference, chain)});
+      const story = recorder.eventsOf(id).map((events) => JSON.stringify(events));
+      const stored = {violations: [], ...asStored(simulation, id, chain)};
+      expect(stored, `${id}: ${JSON.stringify(chain)}\n${story.join('\n')}`).toEqual({violations: reference.violations, ...asReplayed(reference, chain)});
       expectHonestTries(simulation, recorder, id);
       for (const first of Object.keys(chain.sequences ?? {})) rolledBack += reference.rolledBack(first);
     }
     const states = [...requests.keys()].map((id) => stateOf(simulation, id)?.name ?? '');
     const tries = [...requests.keys()].flatMap((id) => recorder.eventsOf(id).flat());
-    return {states, faults: done, rolledBack, endings: tries.flatMap((event) => (event.kind === 'ended' ? [event.how] : []))};
+    return {states, kills: simulation.replicas.filter(({process}) => process.state === 'killed').length, digest: simulation.digest(), rolledBack, endings: tries.flatMap((event) => (event.kind === 'ended' ? [event.how] : []))};
+  });
+}
+
+/** Kills owners at the moment that is the hardest: what they wrote is there, and what was to come of it (a launch, say) has not begun. */
+function killAtCommits(simulation: Simulation): void {
+  simulation.etcd.onWrite(({changes}) => {
+    if (simulation.time.nowMs > TROUBLED_MS) return;
+    const job = changes.find(({event}) => event.kind === 'put' && parseKey(event.kv.key)?.kind === 'job');
+    if (job === undefined || simulation.pick(KILLED_ONE_IN) > 0) return;
+    const {by} = parseJob(job.event.kv.value.toString(), job.event.kv.key);
+    simulation.alive().find(({id}) => id === by?.replica)?.kill();
   });
 }
 
@@ -112,7 +131,9 @@ function leftOver({etcd}: Simulation): readonly string[] {
 
 /** The end of a request as its keys tell it. */
 function asStored(simulation: Simulation, id: string, chain: Chain): object {
-  const records = simulation.etcd.list(jobKey(id, '')).map(({key, value}): [string, Job] => [key.slice(jobKey(id, '').length), parseJob(value.toString(), key)]);
+  const records = simulation.etcd
+    .list(jobKey(id, ''))
+    .map(({key, value}): [string, Job] => [key.slice(jobKey(id, '').length), parseJob(value.toString(), key)]);
   const jobs = new Map(records);
   const run = new ChainRun(chain, 1, Date.now(), records);
   const state = stateOf(simulation, id);
@@ -150,7 +171,12 @@ function expectHonestTries(simulation: Simulation, recorder: ChainRecorder, id: 
   }
   const ran = simulation.host.runs.filter(({ref}) => ref.scanId === id).map(({name}) => name);
   expect(ran.toSorted()).toEqual(begun.toSorted());
-  expect(simulation.etcd.list(`~log/${id}/`).map(({key}) => key).toSorted()).toEqual(recorded.toSorted());
+  expect(
+    simulation.etcd
+      .list(`~log/${id}/`)
+      .map(({key}) => key)
+      .toSorted(),
+  ).toEqual(recorded.toSorted());
 }
 
 function stateOf(simulation: Simulation, id: string): ScanState | undefined {

@@ -82,7 +82,8 @@ export class ChainRecorder {
         if (name !== recorded.state && name !== 'RUNNING' && name !== 'PENDING') add(others, ref.id, {kind: 'rested', state: name, atMs: nowMs});
         recorded.state = name;
       } else if (ref.kind === 'job') {
-        for (const each of this.#tries(ref.id, ref.job, parseJob(text, event.kv.key), nowMs)) add(each.kind === 'ended' ? ended : others, ref.id, each);
+        for (const each of this.#tries(ref.id, ref.job, parseJob(text, event.kv.key), nowMs))
+          add(each.kind === 'ended' ? ended : others, ref.id, each);
       }
     }
     for (const id of new Set([...ended.keys(), ...others.keys()])) {

@@ -4,6 +4,10 @@ import type {SimulatedReplica, Simulation} from './simulation.ts';
 /** What may befall a simulation. `gap`: a replica is cut off until what it missed has been compacted away. */
 export type Fault = 'kill' | 'stop' | 'pause' | 'cut' | 'blackhole' | 'lose replies' | 'crash of etcd' | 'gap' | 'lost lease' | 'deleted owner';
 
+export const ALL_FAULTS: readonly Fault[] = [
+  ...(['kill', 'stop', 'pause', 'cut', 'blackhole', 'lose replies', 'crash of etcd', 'gap', 'lost lease', 'deleted owner'] as const),
+];
+
 export interface NemesisOptions {
   readonly faults: readonly Fault[];
   /** How long it goes on, and the longest pause between two faults, in milliseconds. */
@@ -28,7 +32,7 @@ export async function disturb(simulation: Simulation, options: NemesisOptions): 
   const endMs = time.nowMs + options.forMs;
   while (time.nowMs < endMs) {
     await sleep(1 + random() * options.everyMs);
-    while (simulation.alive().length < options.replicas) simulation.startReplica();
+    while (simulation.serving().length < options.replicas) simulation.startReplica();
     const fault = options.faults[simulation.pick(options.faults.length)] as Fault;
     const victim = simulation.alive()[simulation.pick(simulation.alive().length)] as SimulatedReplica;
     done.push(`${time.nowMs.toFixed(3)} ${fault} ${victim.process.name}`);
@@ -39,7 +43,7 @@ export async function disturb(simulation: Simulation, options: NemesisOptions): 
     replica.process.resume();
     replica.link.heal();
   }
-  while (simulation.alive().length < options.replicas) simulation.startReplica();
+  while (simulation.serving().length < options.replicas) simulation.startReplica();
   return done;
 }
 

@@ -32,8 +32,8 @@ export class Referee {
   /** All that went wrong so far; nothing, if all is well. */
   verdict(): readonly string[] {
     const {host} = this.#simulation;
-    const names = host.runs.map(({name}) => name);
-    const twice = names.filter((name, i) => names.indexOf(name) !== i).map((name) => `${name} was launched twice`);
+    const first = new Map(host.runs.toReversed().map((run) => [run.name, run]));
+    const twice = host.runs.filter((run) => first.get(run.name) !== run).map(({name}) => `${name} was launched twice`);
     return [...this.violations, ...host.violations, ...twice];
   }
 

@@ -51,6 +51,7 @@ export class SimulatedHost {
   /** The newest fence seen of each name. */
   readonly #fences = new Map<string, FenceToken>();
   readonly #engines = new Set<SimulatedEngine>();
+  readonly #live = new Set<RunningTry>();
   readonly #begun = new Map<string, Run>();
   readonly #said = new Map<string, JobSaid>();
 
@@ -70,7 +71,7 @@ export class SimulatedHost {
 
   /** Runs that have not ended. */
   live(): readonly Run[] {
-    return this.runs.filter((run) => run.endedAtMs === undefined);
+    return [...this.#live];
   }
 
   /** The run of a name; `undefined`: it never began. */
@@ -84,12 +85,16 @@ export class SimulatedHost {
     this.#check(name, spec.fence);
     const standing = this.#standing.get(name);
     if (standing !== undefined) return standing.observation;
-    for (const other of this.live()) {
+    for (const other of this.#live) {
       if (other.ref.scanId === spec.ref.scanId && other.ref.job === spec.ref.job) this.violations.push(`${name} began while ${other.name} ran`);
     }
-    const onExit = (exit: JobExit): void => void this.#set(name, {kind: 'exited', handle: name, exit}, undefined);
+    const onExit = (exit: JobExit): void => {
+      this.#live.delete(run);
+      this.#set(name, {kind: 'exited', handle: name, exit}, undefined);
+    };
     const run = new RunningTry(spec, this.#time, onExit, (said) => this.#said.set(name, said));
     this.runs.push(run);
+    this.#live.add(run);
     this.#begun.set(name, run);
     const observation = this.#set(name, {kind: 'running', handle: name, startedAt: new Date().toISOString()}, run);
     this.#behave(run);

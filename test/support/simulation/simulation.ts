@@ -40,8 +40,10 @@ export interface SimulatedReplica {
   /** Its way to etcd, which misbehaves on command. */
   readonly link: SimulatedLink;
   readonly database: Database;
-  /** Whether it is there, and neither killed nor stopped. */
+  /** Whether it is there: not killed, and not stopped yet. */
   isAlive(): boolean;
+  /** Whether it is there to stay: nobody has asked it to stop. */
+  isServing(): boolean;
   /** kill -9: its connections end at once, its lease runs on until it expires. */
   kill(): void;
   /** Hands over and stops, as on SIGTERM. */
@@ -123,6 +125,7 @@ export class Simulation {
     const replica: SimulatedReplica = {
       ...{id, process, link, database},
       isAlive: () => process.state !== 'killed' && !isOver,
+      isServing: () => replica.isAlive() && !stop.signal.aborted,
       kill: () => process.kill(),
       stop: () => {
         process.run(() => stop.abort());
@@ -135,6 +138,10 @@ export class Simulation {
 
   alive(): readonly SimulatedReplica[] {
     return this.replicas.filter((replica) => replica.isAlive());
+  }
+
+  serving(): readonly SimulatedReplica[] {
+    return this.replicas.filter((replica) => replica.isServing());
   }
 
   /** A number from 0 up to (not including) `below`. */

@@ -1,5 +1,6 @@
 import {expect} from 'vitest';
-import {jobKey, parseKey, stateKey} from '../../../src/schema/keys.ts';
+import type {Desired} from '../../../src/schema/control.ts';
+import {controlKey, jobKey, parseKey, stateKey} from '../../../src/schema/keys.ts';
 import {parseScanState} from '../../../src/schema/state.ts';
 import {eventually} from '../eventually.ts';
 import {disturb} from './nemesis.ts';
@@ -15,24 +16,60 @@ export interface Outcome {
   readonly faults: readonly string[];
 }
 
-/** Sky scans with failing jobs while replicas suffer; every scan has to come to its end. */
-export function scansUnder(faults: readonly Fault[], seed: number, scans = 10): Promise<Outcome> {
+export interface Course {
+  readonly seed: number;
+  readonly faults: readonly Fault[];
+  /** Whether users suspend, resume and stop scans meanwhile. */
+  readonly withUsers?: boolean;
+}
+
+const SCANS = 10;
+const BEGIN_MS = 12_000;
+
+/** Sky scans with failing jobs while replicas suffer; every scan has to come to its end, and nothing may happen that must not. */
+export function scansUnder({seed, faults, withUsers = false}: Course): Promise<Outcome> {
   const jobs = skyScanJobs({serverFails: 0.2, workersFail: 0.2, longestMs: 3000});
-  return simulate({seed, jobs}, async (simulation) => {
+  // Some of the etcds are old, and all cut what they send.
+  const etcd = {version: seed % 3 === 0 ? '3.4.23' : '3.5.21', fragmentBytes: 2000};
+  return simulate({seed, jobs, etcd}, async (simulation) => {
     const referee = new Referee(simulation);
-    const ids = Array.from({length: scans}, (_, i) => `s${i}`);
+    const ids = Array.from({length: SCANS}, (_, i) => `s${i}`);
     for (let i = 0; i < 3; i += 1) simulation.startReplica();
-    for (const id of ids) simulation.time.after(simulation.random() * 12_000, () => putSkyScan(simulation, id, 1 + simulation.pick(4)), undefined);
-    const done = await disturb(simulation, {faults, forMs: 12_000, everyMs: 1000, replicas: 3});
-    await eventually(() => ids.every((id) => stateOf(simulation, id) !== undefined && isOver(simulation, id)), {timeoutMs: 180_000, everyMs: 100});
+    for (const id of ids) {
+      const beginMs = simulation.random() * BEGIN_MS;
+      simulation.time.after(beginMs, () => putSkyScan(simulation, id, 1 + simulation.pick(4)), undefined);
+      if (withUsers) use(simulation, id, beginMs);
+    }
+    const done = await disturb(simulation, {faults, forMs: BEGIN_MS, everyMs: 1000, replicas: 3});
+    await eventually(() => ids.every((id) => isOver(simulation, id)), {timeoutMs: 180_000, everyMs: 100});
     expect(referee.verdict()).toEqual([]);
     expect(simulation.host.live()).toEqual([]);
-    for (const replica of simulation.alive()) expect(await seenBy(simulation, replica)).toEqual(stored(simulation));
+    for (const replica of simulation.serving()) expect(await seenBy(simulation, replica)).toEqual(stored(simulation));
     // Nothing is left behind: no owner, no admission, no backlog entry.
     const left = simulation.etcd.list('/').filter(({key}) => ['owner', 'admission', 'backlog'].includes(parseKey(key)?.kind ?? ''));
     expect(left.map(({key}) => key)).toEqual([]);
     return {states: Object.fromEntries(ids.map((id) => [id, stateOf(simulation, id) ?? ''])), history: simulation.history, faults: done};
   });
+}
+
+/** A user of one scan, who lets it be, suspends it for a while, or stops it. */
+function use(simulation: Simulation, id: string, beginMs: number): void {
+  const wish = (afterMs: number, desired: Desired): void => {
+    simulation.time.after(afterMs, () => simulation.etcd.put(controlKey(id), JSON.stringify({desired})), undefined);
+  };
+  const whenMs = beginMs + simulation.random() * 4000;
+  const forMs = simulation.random() * 8000;
+  switch (simulation.pick(3)) {
+    case 0:
+      return;
+    case 1:
+      wish(whenMs, 'suspend');
+      return wish(whenMs + forMs, 'run');
+    default:
+      // Also while it is suspended.
+      if (simulation.random() < 0.5) wish(whenMs, 'suspend');
+      return wish(whenMs + forMs, 'stop');
+  }
 }
 
 /** What a replica sees of the scans, once it has caught up; it may not have begun yet. */

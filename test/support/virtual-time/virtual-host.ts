@@ -1,6 +1,8 @@
 import crypto from 'node:crypto';
 import {syncBuiltinESMExports} from 'node:module';
+import os from 'node:os';
 import timersPromises from 'node:timers/promises';
+import zlib from 'node:zlib';
 import type {VirtualTime} from './virtual-time.ts';
 import {VirtualTimer, virtualTimers} from './virtual-timers.ts';
 
@@ -8,7 +10,8 @@ let isInstalled = false;
 
 /**
  * Puts virtual time and seeded chance in the place of what Node gives to every program: timers (also `node:timers/promises`), `Date`, `performance`,
- * `AbortSignal.timeout`, `Math.random` and `node:crypto`'s random bytes and UUIDs. So the code under test runs as it is.
+ * `AbortSignal.timeout`, `Math.random`, `node:crypto`'s random bytes and UUIDs, zlib's Zstandard in one piece (its threads are outside of virtual time),
+ * and who we are (pid, host name, arguments), so that what is written is the same everywhere. So the code under test runs as it is.
  *
  * vitest's fake timers would not do: they know nothing of `node:timers/promises` and of processes that die, and take a real millisecond for each timer.
  *
@@ -45,6 +48,25 @@ export function installVirtualHost(time: VirtualTime, random: () => number): () 
   const bytes = (size: number): Buffer => Buffer.from(Array.from({length: size}, () => Math.floor(random() * 256)));
   replace(crypto, 'randomBytes', bytes);
   replace(crypto, 'randomUUID', () => uuidOf(bytes(16)));
+  for (const [name, now] of [
+    ['zstdCompress', zlib.zstdCompressSync],
+    ['zstdDecompress', zlib.zstdDecompressSync],
+  ] as const) {
+    replace(zlib, name, (content: Buffer, options: object, done: (err: Error | null, result?: Buffer) => void) => {
+      timers.setImmediate(() => {
+        let result: Buffer;
+        try {
+          result = now(content, options);
+        } catch (err) {
+          return done(err as Error);
+        }
+        done(null, result);
+      });
+    });
+  }
+  replace(process, 'pid', 4242);
+  replace(process, 'argv', ['node', 'simulated']);
+  replace(os, 'hostname', () => 'simulated');
   replace(timersPromises, 'setTimeout', timers.promises.setTimeout);
   replace(timersPromises, 'setImmediate', timers.promises.setImmediate);
   syncBuiltinESMExports();
