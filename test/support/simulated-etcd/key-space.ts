@@ -48,7 +48,8 @@ const OVERHEAD_BYTES = 64;
 export class KeySpace {
   /** etcd begins with 1; the first write is 2. */
   revision: Revision = 1;
-  compactedTo: Revision = 0;
+  /** -1: never compacted. */
+  compactedTo: Revision = -1;
   /** Of all versions that are kept. */
   bytes = 0;
   /** Keys that have a version, sorted. */
@@ -94,6 +95,8 @@ export class KeySpace {
       for (const {key: text} of this.range(write.span)) {
         const kv: KeyValue = {key: text, value: Buffer.alloc(0), createRevision: 0, modRevision: revision, lease: '0'};
         const key = keyOf(Buffer.from(text));
+        // An earlier deletion of the same transaction took it already.
+        if (this.#at(key, revision) === undefined) continue;
         this.#add(key, {kv, version: 0});
         changes.push({key, event: {kind: 'delete', kv}});
       }

@@ -31,6 +31,8 @@ export interface SimulationOptions {
   readonly settings?: Readonly<Record<string, string>>;
   readonly etcd?: Pick<SimulatedEtcdOptions, 'version' | 'quotaBytes' | 'fragmentBytes'>;
   readonly log?: Log;
+  /** Spoils the database of each replica: to see that what goes wrong then is noticed. */
+  readonly spoil?: (database: Database) => void;
 }
 
 /** A controller replica in a simulated process. */
@@ -113,6 +115,7 @@ export class Simulation {
     const process = this.time.spawn(`replica-${this.replicas.length + 1}`);
     const link = this.link(process);
     const database = process.run(() => this.database(link));
+    this.#options.spoil?.(database);
     const id = randomHex(8);
     const stop = new AbortController();
     let isOver = false;

@@ -2,6 +2,7 @@ import {expect} from 'vitest';
 import type {Desired} from '../../../src/schema/control.ts';
 import {controlKey, jobKey, parseKey, stateKey} from '../../../src/schema/keys.ts';
 import {parseScanState} from '../../../src/schema/state.ts';
+import type {Database} from '../../../src/store/open.ts';
 import {eventually} from '../eventually.ts';
 import {disturb} from './nemesis.ts';
 import type {Fault} from './nemesis.ts';
@@ -21,17 +22,19 @@ export interface Course {
   readonly faults: readonly Fault[];
   /** Whether users suspend, resume and stop scans meanwhile. */
   readonly withUsers?: boolean;
+  /** @see SimulationOptions.spoil */
+  readonly spoil?: (database: Database) => void;
 }
 
 const SCANS = 10;
 const BEGIN_MS = 12_000;
 
 /** Sky scans with failing jobs while replicas suffer; every scan has to come to its end, and nothing may happen that must not. */
-export function scansUnder({seed, faults, withUsers = false}: Course): Promise<Outcome> {
-  const jobs = skyScanJobs({serverFails: 0.2, workersFail: 0.2, longestMs: 3000});
+export function scansUnder({seed, faults, withUsers = false, spoil}: Course): Promise<Outcome> {
+  const jobs = skyScanJobs({serverFails: 0.35, workersFail: 0.3, longestMs: 3000});
   // Some of the etcds are old, and all cut what they send.
   const etcd = {version: seed % 3 === 0 ? '3.4.23' : '3.5.21', fragmentBytes: 2000};
-  return simulate({seed, jobs, etcd}, async (simulation) => {
+  return simulate({seed, jobs, etcd, ...(spoil === undefined ? {} : {spoil})}, async (simulation) => {
     const referee = new Referee(simulation);
     const ids = Array.from({length: SCANS}, (_, i) => `s${i}`);
     for (let i = 0; i < 3; i += 1) simulation.startReplica();

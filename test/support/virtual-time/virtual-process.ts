@@ -1,5 +1,5 @@
 import type {Task} from './task-heap.ts';
-import type {VirtualTime} from './virtual-time.ts';
+import type {Enter, VirtualTime} from './virtual-time.ts';
 
 /**
  * A process of the simulation: all that was begun in its name, and nothing else.
@@ -11,17 +11,19 @@ export class VirtualProcess {
   readonly name: string;
   state: 'running' | 'paused' | 'killed' = 'running';
   readonly #time: VirtualTime;
+  readonly #enter: Enter;
   readonly #onKill: (() => void)[] = [];
   #held: Task[] = [];
 
   constructor(name: string, time: VirtualTime) {
     this.name = name;
     this.#time = time;
+    this.#enter = time.enter(this);
   }
 
   /** Runs `fn`, and all that comes of it, in the name of this process. */
   run<T>(fn: () => T): T {
-    return this.#time.as(this, fn);
+    return this.#enter(fn);
   }
 
   /** To be called from outside of it. */

@@ -8,9 +8,12 @@ const realSetImmediate = setImmediate;
 const realSetTimeout = setTimeout;
 
 /** How long, in real milliseconds, is waited for something real when nothing virtual is left to happen. */
-const REAL_WAIT_MS = 2000;
+const REAL_WAIT_MS = 500;
 /** So many tasks at one moment are taken for an endless loop. */
 const MOST_AT_ONCE = 200_000;
+
+/** Runs a function in somebody's name, and all that comes of it. */
+export type Enter = <T>(fn: () => T) => T;
 
 /**
  * Time that passes only when nothing is left to do at the present moment, and then at once.
@@ -25,6 +28,8 @@ export class VirtualTime {
   steps = 0;
   readonly #tasks = new TaskHeap();
   readonly #process = new AsyncLocalStorage<VirtualProcess | undefined>();
+  /** Runs something in the world's name. */
+  readonly #outside: Enter = this.enter(undefined);
   #nowMs = 0;
   #order = 0;
   #stepsAtOnce = 0;
@@ -63,7 +68,12 @@ export class VirtualTime {
 
   /** Runs `fn`, and all that comes of it, in the name of `process`. */
   as<T>(process: VirtualProcess | undefined, fn: () => T): T {
-    return this.#process.run(process, fn);
+    return process === undefined ? this.#outside(fn) : process.run(fn);
+  }
+
+  /** @internal What runs something in the name of a process. Made once for each: a context of its own for each task would cost more than most tasks. */
+  enter(process: VirtualProcess | undefined): Enter {
+    return this.#process.run(process, () => AsyncLocalStorage.snapshot());
   }
 
   /**
@@ -104,7 +114,7 @@ export class VirtualTime {
         continue;
       }
       this.steps += 1;
-      this.#process.run(process, task.run);
+      this.as(process, task.run);
       return true;
     }
   }
