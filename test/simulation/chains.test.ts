@@ -22,7 +22,10 @@ test.skipIf(alone !== undefined)('100 random chains whose leaders are killed com
     count('kills', outcome.kills);
   }
   // Otherwise it would not say much.
-  const least = {...{COMPLETE: 10, FAIL: 10, STOPPED: 5, SUSPENDED: 3}, ...{'try stopped': 10, 'try killed': 1, 'try lost': 3, 'rolled back': 20, kills: 200}};
+  const least = {
+    ...{COMPLETE: 10, FAIL: 10, STOPPED: 5, SUSPENDED: 3},
+    ...{'try stopped': 10, 'try killed': 1, 'try lost': 3, 'rolled back': 20, kills: 200},
+  };
   for (const [what, number] of Object.entries(least)) expect(seen.get(what) ?? 0, what).toBeGreaterThanOrEqual(number);
 });
 

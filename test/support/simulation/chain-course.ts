@@ -74,7 +74,10 @@ function runCourse({seed, faults, chains = CHAINS}: ChainCourse): Promise<ChainO
     }
     await disturb(simulation, {faults, forMs: TROUBLED_MS, everyMs: 2000, replicas: REPLICAS});
     const ids = [...requests.keys()];
-    await eventually(() => ids.every((id) => isAtRest(simulation, id)) && leftOver(simulation).length === 0, {timeoutMs: 600_000, everyMs: 200}).catch(() => {
+    await eventually(() => ids.every((id) => isAtRest(simulation, id)) && leftOver(simulation).length === 0, {
+      timeoutMs: 600_000,
+      everyMs: 200,
+    }).catch(() => {
       throw new Error(`not at rest: ${ids.filter((id) => !isAtRest(simulation, id)).join()}; left over: ${leftOver(simulation).join()}`);
     });
 
@@ -88,13 +91,22 @@ function runCourse({seed, faults, chains = CHAINS}: ChainCourse): Promise<ChainO
       reference.passTo(Date.now());
       const story = recorder.eventsOf(id).map((events) => JSON.stringify(events));
       const stored = {violations: [], ...asStored(simulation, id, chain)};
-      expect(stored, `${id}: ${JSON.stringify(chain)}\n${story.join('\n')}`).toEqual({violations: reference.violations, ...asReplayed(reference, chain)});
+      expect(stored, `${id}: ${JSON.stringify(chain)}\n${story.join('\n')}`).toEqual({
+        violations: reference.violations,
+        ...asReplayed(reference, chain),
+      });
       expectHonestTries(simulation, recorder, id);
       for (const first of Object.keys(chain.sequences ?? {})) rolledBack += reference.rolledBack(first);
     }
     const states = [...requests.keys()].map((id) => stateOf(simulation, id)?.name ?? '');
     const tries = [...requests.keys()].flatMap((id) => recorder.eventsOf(id).flat());
-    return {states, kills: simulation.replicas.filter(({process}) => process.state === 'killed').length, digest: simulation.digest(), rolledBack, endings: tries.flatMap((event) => (event.kind === 'ended' ? [event.how] : []))};
+    return {
+      states,
+      kills: simulation.replicas.filter(({process}) => process.state === 'killed').length,
+      digest: simulation.digest(),
+      rolledBack,
+      endings: tries.flatMap((event) => (event.kind === 'ended' ? [event.how] : [])),
+    };
   });
 }
 
@@ -105,7 +117,10 @@ function killAtCommits(simulation: Simulation): void {
     const job = changes.find(({event}) => event.kind === 'put' && parseKey(event.kv.key)?.kind === 'job');
     if (job === undefined || simulation.pick(KILLED_ONE_IN) > 0) return;
     const {by} = parseJob(job.event.kv.value.toString(), job.event.kv.key);
-    simulation.alive().find(({id}) => id === by?.replica)?.kill();
+    simulation
+      .alive()
+      .find(({id}) => id === by?.replica)
+      ?.kill();
   });
 }
 
