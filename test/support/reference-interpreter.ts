@@ -87,11 +87,6 @@ export class ReferenceInterpreter {
     if (last !== undefined) this.#settle(last.atMs);
   }
 
-  /** Nothing happens until then, but for what comes with time. */
-  passTo(nowMs: number): void {
-    this.#settle(nowMs);
-  }
-
   #take(event: ChainEvent): void {
     this.#events += 1;
     switch (event.kind) {
@@ -126,11 +121,6 @@ export class ReferenceInterpreter {
   job(id: string): JobOutcome {
     const {state, tries, failures} = this.#standing(id);
     return {state, tries, failures};
-  }
-
-  /** The jobs that are run, which noops are not. */
-  realJobs(): string[] {
-    return [...this.#jobs].filter(([, {planned}]) => planned.type !== NOOP).map(([id]) => id);
   }
 
   /** How often a sequence was rolled back by itself, ever. */
