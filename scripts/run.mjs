@@ -2,7 +2,7 @@
 // it may be the first command after a clone. It installs what the command needs, then runs it on this project's own Node.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
-import {rmSync} from 'node:fs';
+import {cpSync, rmSync} from 'node:fs';
 import {constants} from 'node:os';
 import {delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -22,7 +22,7 @@ const COMMANDS = {
   'test:long': {etcd: true, steps: [['vitest', 'run', '--project', 'long']]},
   etcdctl: {etcd: true, steps: [['etcdctl']]},
   check: {steps: [['tsc'], ['oxlint', '--type-aware', '--deny-warnings'], ['oxfmt', '--check']]},
-  build: {clean: 'dist', steps: [['tsc', '-p', 'tsconfig.build.json']]},
+  build: {clean: 'dist', copy: {'src/specs/skymap-scan.yaml': 'dist/specs/skymap-scan.yaml'}, steps: [['tsc', '-p', 'tsconfig.build.json']]},
   bench: {etcd: true, steps: [['node', '--expose-gc', 'bench/run.ts']]},
   format: {steps: [['oxfmt']]},
 };
@@ -55,6 +55,7 @@ async function main([name = '', ...args]) {
     }
   }
   if (command.clean !== undefined) rmSync(join(ROOT, command.clean), {recursive: true, force: true});
+  for (const [from, to] of Object.entries(command.copy ?? {})) cpSync(join(ROOT, from), join(ROOT, to));
   try {
     let worst = 0;
     for (const [at, step] of command.steps.entries()) {

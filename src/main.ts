@@ -2,6 +2,8 @@ import {join} from 'node:path';
 import {openAuthenticator} from './api/auth/open.ts';
 import {newToken} from './api/auth/token-entry.ts';
 import {serveApi} from './api/serve.ts';
+import {lint} from './cli/lint/lint.ts';
+import {requestCommand} from './cli/request/request-command.ts';
 import {inheritedEnvironment, k8sJobSettings, loadConfig, scannerAddress} from './config.ts';
 import type {Config} from './config.ts';
 import {ensureClusters} from './controllers/index.ts';
@@ -26,6 +28,8 @@ const USAGE = `scanplane COMMAND
   up           both in one process
   token NAME ROLE…
                makes a token for a tokens file, for roles user or system; the token is shown once
+  lint [DIR]   checks request specs; lint --help says how
+  request …    starts, stops and shows requests over the REST API; see scanplane request help
 
 Settings come from environment variables (SCANPLANE_…) and the file named by SCANPLANE_CONFIG; see the README.
 `;
@@ -38,7 +42,9 @@ const ROLES: Readonly<Record<string, {readonly api: boolean; readonly controller
 
 /** config → store → engines → controllers and API → wait for a signal. */
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'request') return requestCommand(argv.slice(1));
   if (argv[0] === 'token' && argv.length >= 3) return showNewToken(argv[1] as string, argv.slice(2));
+  if (argv[0] === 'lint') return lint(argv.slice(1));
   const role = ROLES[argv[0] ?? ''];
   if (role === undefined || argv.length !== 1) {
     process.stderr.write(USAGE);

@@ -1,4 +1,4 @@
-import type {Engine, JobObservation, JobRef, JobSpec} from '../../src/engines/engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../../src/engines/engine.ts';
 import {nowNs} from './machine.ts';
 
 /** An engine that runs nothing and says that everything runs. It notes when it was first called for each scan. */
@@ -35,6 +35,10 @@ export class NullEngine implements Engine {
 
   stop(): Promise<void> {
     return Promise.resolve();
+  }
+
+  said(): Promise<JobSaid> {
+    return Promise.resolve({});
   }
 
   renew(): Promise<void> {

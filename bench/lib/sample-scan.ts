@@ -1,6 +1,5 @@
 import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import {rfc3339} from '../../src/lib/clock.ts';
-import {buildSkymapChain} from '../../src/model/chain.ts';
 import type {Admission} from '../../src/schema/admission.ts';
 import {backlogOrder} from '../../src/schema/backlog.ts';
 import type {BacklogEntry} from '../../src/schema/backlog.ts';
@@ -10,11 +9,13 @@ import type {Job} from '../../src/schema/job.ts';
 import {admissionKey, backlogKey, chainKey, jobKey, ownerKey, progressKey, scanKey, stateKey} from '../../src/schema/keys.ts';
 import type {Owner} from '../../src/schema/owner.ts';
 import type {Progress} from '../../src/schema/progress.ts';
-import type {ScanSpec} from '../../src/schema/scan.ts';
+import type {SkymapSpec} from '../../src/schema/scan.ts';
 import type {ScanState} from '../../src/schema/state.ts';
+import {skymapChain} from '../../src/specs/skymap-chain.ts';
 import type {Template} from './template.ts';
 
 export const CLUSTER = 'bench';
+const CHAIN = await skymapChain({request_clusters: [[CLUSTER, 1]]}, 2);
 
 /** The body of a scan request like those of users: small, naming an event that is stored already. */
 export function requestBody(eventId: string): string {
@@ -32,7 +33,7 @@ export function requestBody(eventId: string): string {
 }
 
 /** What a user asked for at `nowMs`. */
-function specOf(nowMs: number, eventId: string): ScanSpec {
+function specOf(nowMs: number, eventId: string): SkymapSpec {
   return {
     type: 'skymap-scan',
     created_at: nowMs / 1000,
@@ -77,7 +78,7 @@ export function runningScan(nowMs: number): Template {
   const id = newScanId(nowMs);
   const nowText = rfc3339(nowMs);
   const spec = specOf(nowMs, newEventId());
-  const chain = buildSkymapChain(spec, 2);
+  const chain = CHAIN;
   const job = (name: string, {type, cluster, count, retry}: JobFacts = chain.jobs[name] as JobFacts): Job => ({
     ...{type, cluster, count, retry},
     state: 'RUNNING',

@@ -56,7 +56,7 @@ async function find(eventId: string): Promise<Found> {
 function loop(eventId: string): Found {
   const found: {readonly scan_id: string}[] = [];
   for (const scan of scans.values()) {
-    if (scan.spec?.value.request.i3_event_id === eventId && scan.control?.value.is_deleted !== true) found.push({scan_id: scan.id});
+    if (scan.spec?.value.request?.i3_event_id === eventId && scan.control?.value.is_deleted !== true) found.push({scan_id: scan.id});
   }
   return found.sort((a, b) => (a.scan_id < b.scan_id ? -1 : 1));
 }

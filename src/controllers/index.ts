@@ -3,9 +3,10 @@ import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import type {Engine, JobRef} from '../engines/engine.ts';
+import {JOB_HOST} from '../jobs/programs.ts';
 import {Placement} from '../model/placement.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
-import {openTry} from '../model/scan-plan.ts';
+import {openTry} from '../model/job-table.ts';
 import {rendezvousOrder} from '../model/rendezvous.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import * as keys from '../schema/keys.ts';
@@ -16,6 +17,8 @@ import type {LeaseKeeper, Ownership} from '../store/contracts.ts';
 import type {Membership} from '../store/membership.ts';
 import type {Store} from '../store/store.ts';
 import type {ControllersConfig} from '../config.ts';
+import {ChainSource, noRequestTypes} from './chain-source.ts';
+import type {BuildChain} from './chain-source.ts';
 import {Janitor} from './janitor.ts';
 import {Launcher} from './launcher.ts';
 import {runLone} from './lone.ts';
@@ -53,6 +56,10 @@ export interface ControllersDeps {
   /** The outside workload manager, where one is configured. */
   readonly ewms?: EndsWorkflows;
   compact(): Promise<void>;
+  /** Builds the chains of requests that are put by hand; without it there is no type of request but the sky scan. */
+  readonly buildChain?: BuildChain;
+  /** The module of job classes, an absolute path; absent: there is none. */
+  readonly jobsModule?: string;
 }
 
 /** Objects looked at side by side: most of the time is spent waiting for etcd, and claims travel in batches. */
@@ -71,6 +78,8 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   const queue = new WorkQueue();
   const launcher = new Launcher(cache, engines, {
     scannerAddress: deps.scannerAddress,
+    reportAddress: deps.scannerAddress,
+    jobs: {host: JOB_HOST, ...(deps.jobsModule === undefined ? {} : {module: deps.jobsModule})},
     outputLimitBytes: config.outputLimitBytes,
     stopGraceMs: config.stopGraceSeconds * 1000,
     orphanAfterMs: config.orphanAfterSeconds * 1000,
@@ -92,7 +101,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
 
   const workflows = deps.ewms === undefined ? undefined : new WorkflowEnder({ewms: deps.ewms, clock, log, signal, onAnswer: (id) => queue.add(id)});
   const scans = new ScanController({
-    ...{cache, launcher, clock, log, rank, replica: membership.self},
+    ...{cache, launcher, clock, log, rank, replica: membership.self, chains: new ChainSource(deps.blobs, deps.buildChain ?? noRequestTypes)},
     ...(workflows === undefined ? {} : {workflows}),
     policy: {
       teardownMs: config.teardownSeconds * 1000,
@@ -215,7 +224,7 @@ function* misplaced(deps: ControllersDeps, rank: (record: ScanRecord) => number)
     const record = cache.scans.get(key.split('/')[2] ?? '');
     if (record === undefined || (record.state !== undefined && isTerminal(record.state.value.name)) || rank(record) === 0) continue;
     // While a launch is being carried out its token exists here alone: not now.
-    if ([...(record.jobs?.values() ?? [])].some(({value}) => openTry(value) !== undefined && openTry(value)?.handle === undefined)) continue;
+    if ([...(record.jobs?.open.values() ?? [])].some(({value}) => openTry(value)?.handle === undefined)) continue;
     if (membership.live().length > 1) yield record.id;
   }
 }

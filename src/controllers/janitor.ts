@@ -6,6 +6,7 @@ import {needsOwner} from '../model/scan-plan.ts';
 import {isTerminal} from '../schema/state.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import * as keys from '../schema/keys.ts';
+import {isStoredChain} from '../schema/chain.ts';
 import type {BlobKind, KeyRef} from '../schema/keys.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
@@ -37,7 +38,7 @@ const PAGE = 2000;
  */
 export class Janitor implements LoneController {
   readonly name = 'janitor';
-  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'owner', 'backlog', 'event', 'result'];
+  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'owner', 'backlog', 'event', 'result', 'chain'];
   readonly outputs = ['nothing of its own: it only removes'];
   readonly #deps: JanitorDeps;
   /** Since when (monotonic) something has looked forgotten. */
@@ -105,7 +106,12 @@ export class Janitor implements LoneController {
     for (const record of gone) {
       const {id} = record;
       if (!this.#isRipe(`scan ${id}`, seen)) continue;
-      const ops: Op[] = [{deletePrefix: keys.scanChildren(id)}, {deletePrefix: `~log/${id}/`}, ...blobs.deleteOps('result', id)];
+      const ops: Op[] = [
+        {deletePrefix: keys.scanChildren(id)},
+        {deletePrefix: `~log/${id}/`},
+        ...blobs.deleteOps('result', id),
+        ...blobs.deleteOps('chain', id),
+      ];
       if (record.backlog !== undefined) ops.push({delete: keys.backlogKey(record.backlog.order, id)});
       for (const [part, {key}] of record.bad ?? []) if (part.startsWith('backlog/')) ops.push({delete: key});
       const compares: Compare[] = [
@@ -162,6 +168,13 @@ export class Janitor implements LoneController {
         const bad = cache.bad.get(keys.eventKey(referrer));
         if (bad !== undefined) return undefined;
         return {key: keys.eventKey(referrer), modRevision: entry?.modRevision ?? 0, digest: entry?.value.blob?.digest};
+      }
+      case 'chain': {
+        const record = cache.scans.get(referrer);
+        if (record?.bad?.has('chain')) return undefined;
+        const chain = record?.chain?.value;
+        const digest = chain !== undefined && isStoredChain(chain) ? chain.blob.digest : undefined;
+        return {key: keys.chainKey(referrer), modRevision: record?.chain?.modRevision ?? 0, digest};
       }
       case 'result': {
         const record = cache.scans.get(referrer);

@@ -1,5 +1,7 @@
 import type {JobRef} from '../engines/engine.ts';
-import type {Job, JobTry} from '../schema/job.ts';
+import {wasKilled, wasStopped} from '../model/job-try.ts';
+import type {Job, JobExit, JobTry} from '../schema/job.ts';
+import type {StateName} from '../schema/state.ts';
 
 /** Bytes of output kept in a log entry, per stream. The engine keeps more for as long as it keeps the job. */
 const OUTPUT_BYTES = 16_384;
@@ -15,9 +17,25 @@ export interface JobLogEntry {
   readonly started_at: string;
   readonly ended_at: string;
   readonly exit: number | null;
+  /** The exit code's digits where `exit` cannot hold them. */
+  readonly exact_exit?: string;
   readonly error: string;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** The exit code that the job says it has, else that of its process; `null` where there is none, or none that a number can hold. */
+function exitOf(exit: JobExit | undefined): number | null {
+  const said = exit?.exit === undefined ? undefined : Number(exit.exit);
+  return said === undefined ? (exit?.code ?? null) : Number.isSafeInteger(said) ? said : null;
+}
+
+/** How a try ended. A job that is to be tried again is PENDING itself. */
+function endState(job: Job, exit: JobExit): StateName {
+  if (job.state === 'COMPLETE' || job.state === 'UNKNOWN' || job.state === 'STOPPED') return job.state;
+  if (exit.state !== undefined && exit.state !== 'COMPLETE') return exit.state;
+  if (wasStopped(exit) && !wasKilled(exit)) return 'STOPPED';
+  return exit.code === 0 && exit.reason === undefined ? 'COMPLETE' : 'FAIL';
 }
 
 /** The log entry of an ended try, with the end of its output. */
@@ -36,14 +54,15 @@ export async function logEntry(
     return parts.map((part) => (part.length > budget ? `…${part.slice(-budget)}` : part)).join(count > 1 ? '\n' : '');
   };
   return {
-    name: ref.job,
+    name: job.name ?? ref.job,
     type: job.type,
     try: ref.try,
-    state: exit?.code === 0 ? 'COMPLETE' : job.state === 'PENDING' || job.state === 'FAIL' ? 'FAIL' : job.state,
+    state: exit === undefined ? job.state : endState(job, exit),
     started_at: ended.started_at ?? ended.intent_at,
     ended_at: exit?.ended_at ?? '',
-    exit: exit?.code ?? null,
-    error: exit?.reason ?? exit?.signal ?? '',
+    exit: exitOf(exit),
+    ...(exit?.exit === undefined || Number.isSafeInteger(Number(exit.exit)) ? {} : {exact_exit: exit.exit}),
+    error: exit?.error ?? exit?.reason ?? exit?.signal ?? '',
     stdout: await read('stdout'),
     stderr: await read('stderr'),
   };

@@ -1,22 +1,41 @@
 import {ControlPlaneError} from '../lib/errors.ts';
+import {jobLaunch} from './job-document.ts';
+import type {JobHostConfig} from './job-document.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
 import {olderEnvironment} from '../model/older-environment.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
 import type {Cluster} from '../schema/cluster.ts';
-import type {JobFacts} from '../schema/chain.ts';
+import type {JobFacts, PlannedJob} from '../schema/chain.ts';
+import type {JobType} from '../schema/job-type.ts';
 import type {FenceToken, JobTry} from '../schema/job.ts';
-import type {ScanSpec} from '../schema/scan.ts';
+import type {SkymapSpec} from '../schema/scan.ts';
 import type {Cache} from '../store/cache.ts';
 
 export interface LauncherConfig {
   /** The address that scanners report to. */
   readonly scannerAddress: string;
+  /** The address that jobs of chains report to. */
+  readonly reportAddress: string;
+  /** How jobs are run that are no commands. */
+  readonly jobs: JobHostConfig;
   readonly outputLimitBytes: number;
   readonly stopGraceMs: number;
   readonly orphanAfterMs: number;
 }
+
+/** What a launch takes besides the job itself: a sky scan's request, or what its chain says of the job. */
+export type LaunchContext =
+  | {readonly kind: 'skymap'; readonly spec: SkymapSpec}
+  | {
+      readonly kind: 'chain';
+      readonly requestType: string;
+      readonly planned: PlannedJob;
+      readonly types: Readonly<Record<string, JobType>>;
+      /** What its parents hand on, and what its earlier tries have set. */
+      readonly data: Readonly<Record<string, unknown>>;
+    };
 
 /** From a planned job to a running one: which engine, which command, which token. */
 export class Launcher {
@@ -64,19 +83,19 @@ export class Launcher {
   }
 
   /** Asks the engine. Safe to repeat: the engine launches a name at most once; who asks while an answer is awaited gets that one. */
-  launch(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+  launch(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken): Promise<JobObservation> {
     const name = nameOf(ref);
     const underWay = this.#launching.get(name);
     if (underWay !== undefined) return underWay;
-    const launch = this.#launch(ref, planned, spec, fence).finally(() => this.#launching.delete(name));
+    const launch = this.#launch(ref, planned, context, fence).finally(() => this.#launching.delete(name));
     this.#launching.set(name, launch);
     return launch;
   }
 
-  async #launch(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken): Promise<JobObservation> {
+  async #launch(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken): Promise<JobObservation> {
     const token = this.#tokens.get(nameOf(ref));
     if (token === undefined) throw new ControlPlaneError('not_owner', `the intent of ${nameOf(ref)} is not ours any more`);
-    const observed = await this.engineOf(planned.cluster).ensure(this.#jobSpec(ref, planned, spec, fence, token));
+    const observed = await this.engineOf(planned.cluster).ensure(this.#jobSpec(ref, planned, context, fence, token));
     this.#tokens.delete(nameOf(ref));
     return observed;
   }
@@ -94,7 +113,9 @@ export class Launcher {
     return entry.value;
   }
 
-  #jobSpec(ref: JobRef, planned: JobFacts, spec: ScanSpec, fence: FenceToken, token: string): JobSpec {
+  #jobSpec(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken, token: string): JobSpec {
+    if (context.kind === 'chain') return this.#chainJobSpec(ref, planned, context, fence, token);
+    const {spec} = context;
     const {settings} = this.#clusterOf(planned.cluster);
     const isServer = planned.type === 'scanner-server';
     const base = isServer ? settings.scanner_server : settings.worker;
@@ -102,17 +123,22 @@ export class Launcher {
     const own = isServer ? scannerServerArguments(spec.request, '.', STARTUP_JSON) : ['--client-startup-json', STARTUP_JSON];
     const env: [string, string][] = (settings.env ?? []).map(([name, value]) => [name, value]);
     env.push(...(isServer ? scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token) : olderEnvironment(spec.request)));
-    return {
-      ref,
-      fence,
-      clusterId: this.#cache.meta?.value.cluster_id ?? '',
-      command: [...base, ...own],
-      env,
-      count: planned.count,
-      outputLimitBytes: this.#config.outputLimitBytes,
-      stopGraceMs: this.#config.stopGraceMs,
-      orphanAfterMs: this.#config.orphanAfterMs,
-    };
+    return {...this.#base(ref, planned, fence), command: [...base, ...own], env};
+  }
+
+  #chainJobSpec(ref: JobRef, facts: JobFacts, context: LaunchContext & {readonly kind: 'chain'}, fence: FenceToken, token: string): JobSpec {
+    const {planned, requestType, types, data} = context;
+    const {jobs, reportAddress} = this.#config;
+    const url = `${reportAddress}/api/v1/requests/${ref.scanId}/jobs/${ref.job}/report`;
+    const launch = jobLaunch({ref, requestType, planned, runs: types[planned.type], data, report: {url, token}}, jobs);
+    const own = this.#clusterOf(facts.cluster).settings.env ?? [];
+    return {...launch, ...this.#base(ref, facts, fence), env: [...own, ...launch.env]};
+  }
+
+  /** What is the same for every kind of job. */
+  #base(ref: JobRef, {count}: JobFacts, fence: FenceToken): Omit<JobSpec, 'command' | 'env'> {
+    const {outputLimitBytes, stopGraceMs, orphanAfterMs} = this.#config;
+    return {ref, fence, clusterId: this.#cache.meta?.value.cluster_id ?? '', count, outputLimitBytes, stopGraceMs, orphanAfterMs};
   }
 }
 

@@ -8,6 +8,7 @@ import {EtcdLeaseKeeper} from '../store/lease-keeper.ts';
 import {Membership} from '../store/membership.ts';
 import type {Database} from '../store/open.ts';
 import {EtcdOwnership} from '../store/ownership.ts';
+import type {BuildChain} from './chain-source.ts';
 import {runControllers} from './index.ts';
 import type {EndsWorkflows} from './workflow-ender.ts';
 
@@ -20,6 +21,10 @@ export interface ReplicaOptions {
   readonly scannerAddress: string;
   /** The outside workload manager, where one is configured. */
   readonly ewms?: EndsWorkflows;
+  /** Builds the chains of requests that are put by hand. */
+  readonly buildChain?: BuildChain;
+  /** The module of job classes, an absolute path. */
+  readonly jobsModule?: string;
   readonly config: Pick<Config, 'controllers' | 'etcd'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -40,9 +45,10 @@ export async function runReplica(options: ReplicaOptions, signal: AbortSignal): 
   const kept = Promise.all([lease.run(last.signal), membership.run(last.signal), ownership.run(last.signal)]);
   try {
     const compact = async (): Promise<void> => void (await database.space.compact(config.etcd.keepHistorySeconds * 1000));
-    const {scannerAddress, ewms} = options;
+    const {scannerAddress, ewms, buildChain, jobsModule} = options;
+    const requests = {...(buildChain === undefined ? {} : {buildChain}), ...(jobsModule === undefined ? {} : {jobsModule})};
     const deps = {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact};
-    await runControllers({...deps, ...(ewms === undefined ? {} : {ewms})}, signal);
+    await runControllers({...deps, ...(ewms === undefined ? {} : {ewms}), ...requests}, signal);
   } finally {
     last.abort();
     await kept;

@@ -1,28 +1,37 @@
 import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
-import {hasCode, reasonOf} from '../lib/errors.ts';
+import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {must, unreachable} from '../lib/assert.ts';
-import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
-import {needsOwner, openTry, planScan, withNewTry} from '../model/scan-plan.ts';
+import type {Engine, JobRef} from '../engines/engine.ts';
+import type {ChainRun} from '../model/chain-run.ts';
+import {withChainTry} from '../model/chain-work.ts';
+import {openTry} from '../model/job-table.ts';
+import {needsOwner, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
-import {isExternal, modRevisionOf} from '../model/scan-record.ts';
+import {attemptOf, isChained, isExternal, isOver, modRevisionOf} from '../model/scan-record.ts';
 import type {Entry, ScanRecord} from '../model/scan-record.ts';
+import type {Observed} from '../model/try-learning.ts';
 import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {JobFacts} from '../schema/chain.ts';
 import type {FenceToken, Job} from '../schema/job.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
-import {isTerminal, mayBecome} from '../schema/state.ts';
+import {mayBecome} from '../schema/state.ts';
 import type {ScanState, Writer} from '../schema/state.ts';
 import type {Cache} from '../store/cache.ts';
 import type {ClaimExtra, FencedWriter} from '../store/contracts.ts';
 import type {Compare, Op, Revision} from '../store/store.ts';
+import {withReport, withSaid} from './job-said.ts';
 import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
-import {logEntry} from './job-log.ts';
+import {ChainFollower} from './chain-follower.ts';
+import {NO_WRITES, jobWrites} from './job-writes.ts';
+import type {JobWrites} from './job-writes.ts';
+import type {ChainSource} from './chain-source.ts';
+import {launchContext} from './launch-context.ts';
 import type {Launcher} from './launcher.ts';
 import type {WorkflowEnder} from './workflow-ender.ts';
 
@@ -35,6 +44,8 @@ export interface ScanControllerDeps {
   /** Tells an outside workload manager when a workflow is over; absent where none is configured. */
   readonly workflows?: WorkflowEnder;
   rank(record: ScanRecord): number;
+  /** Builds the chain of a request that was put by hand. */
+  readonly chains: ChainSource;
   /** Our replica's id, which every value we write carries. */
   readonly replica: string;
 }
@@ -53,12 +64,12 @@ interface Held {
   doomed?: string;
 }
 
-/** Changed jobs per transaction: each may bring a log entry of some 200 kB. What is left over is met again at the next look. */
-const CHANGES_PER_WRITE = 4;
 /** Jobs launched per transaction, well below the operations that it has room for. */
 const LAUNCHES_PER_WRITE = 32;
+/** Bytes of their records, of which one may hold 256 KiB of data: beside what else one transaction brings. */
+const LAUNCH_BYTES_PER_WRITE = 256 * 1024;
 
-/** Leads sky scans: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
+/** Leads requests, sky scans and others: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
 export class ScanController implements ObjectController {
   readonly name = 'scan';
   readonly inputs: readonly KeyRef['kind'][] = [
@@ -77,9 +88,11 @@ export class ScanController implements ObjectController {
   readonly outputs = ['/scan/[id]/state', '/scan/[id]/owner', '/scan/[id]/chain', '/scan/[id]/job/[job]', '~log/[id]/[job]/[try]'];
   readonly #deps: ScanControllerDeps;
   readonly #held = new Map<string, Held>();
+  readonly #chains: ChainFollower;
 
   constructor(deps: ScanControllerDeps) {
     this.#deps = deps;
+    this.#chains = new ChainFollower(deps.chains, deps.clock);
   }
 
   idOf(ref: KeyRef): string | undefined {
@@ -119,6 +132,7 @@ export class ScanController implements ObjectController {
 
   released(id: string): void {
     this.#held.delete(id);
+    this.#chains.drop(id);
     this.#deps.launcher.forget(id);
     this.#deps.workflows?.forget(id);
   }
@@ -126,7 +140,7 @@ export class ScanController implements ObjectController {
   /** Tries that run under our ownership, by the place they run in: what engines are to be told about from time to time. */
   *runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}> {
     for (const id of this.#held.keys()) {
-      for (const [name, entry] of this.#deps.cache.scans.get(id)?.jobs ?? []) {
+      for (const [name, entry] of this.#deps.cache.scans.get(id)?.jobs?.open ?? []) {
         const current = openTry(entry.value);
         if (current !== undefined) yield {ref: {scanId: id, job: name, try: current.try}, place: current.place};
       }
@@ -138,15 +152,27 @@ export class ScanController implements ObjectController {
     const held = this.#hold(id, writer);
     if (cache.revision < held.lastRevision) await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
     const record = cache.scans.get(id) ?? {id};
+    const run = await this.#chains.follow(record).catch((err: unknown) => {
+      if (held.doomed === undefined) throw err;
+      return undefined; // That is what it will end for.
+    });
     const {doomed} = held;
-    const observed = await this.#observe(record, writer, doomed === undefined);
+    const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);
+    const observed = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
     const step = planScan({
-      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy},
+      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => cache.clusters.has(name)},
       ...(doomed === undefined ? {} : {doomed}),
+      ...(run === undefined ? {} : {run}),
+      ...(chain === undefined ? {} : {chain}),
       ...(workflows === undefined ? {} : {workflowIsOver: workflows.isOver(id)}),
     });
-    return this.#take(step, record, writer);
+    try {
+      return await this.#take(step, record, run, writer);
+    } catch (err) {
+      this.#chains.drop(id); // It has followed what may not have been written.
+      throw err;
+    }
   }
 
   /** The next looks end what runs, then write FAIL with this reason. Should this process die before, the next owner meets the same error. */
@@ -162,10 +188,12 @@ export class ScanController implements ObjectController {
   async prepareLaunch(record: ScanRecord, admission: Admission): Promise<PreparedLaunch | undefined> {
     const {clock, policy} = this.#deps;
     const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
-    const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy});
-    if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
+    if (isChained(record)) return undefined; // Its owner reads the chain first.
     try {
-      return await this.#prepare(step, record, this.#by());
+      const chain = await this.#deps.chains.skymap(record, policy.retry);
+      const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy, chain});
+      if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
+      return await this.#prepare(step, record, undefined, this.#by());
     } catch (err) {
       this.#deps.log.warn({err, scanId: record.id}, 'a launch could not be prepared; the scan’s owner will meet the reason');
       return undefined;
@@ -180,7 +208,7 @@ export class ScanController implements ObjectController {
   /** Goes on after a prepared launch was written together with our claim. */
   async launchPrepared(id: string, writer: FencedWriter, revision: Revision, prepared: PreparedLaunch, record: ScanRecord): Promise<void> {
     this.#hold(id, writer).lastRevision = revision;
-    await this.#launch(record, writer, prepared);
+    await this.#launch(record, undefined, writer, prepared);
   }
 
   #hold(id: string, writer: FencedWriter): Held {
@@ -193,14 +221,15 @@ export class ScanController implements ObjectController {
     return held;
   }
 
-  async #observe(record: ScanRecord, writer: FencedWriter, mayLaunch: boolean): Promise<Map<string, JobObservation>> {
+  async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Map<string, Observed>> {
     const {launcher} = this.#deps;
-    const observed = new Map<string, JobObservation>();
+    const observed = new Map<string, Observed>();
     const look = async (name: string, job: Job): Promise<void> => {
       const current = openTry(job);
       if (current === undefined) return;
       const ref: JobRef = {scanId: record.id, job: name, try: current.try};
-      let seen = await launcher.engineAt(current.place).observe(ref, current.place);
+      const engine = launcher.engineAt(current.place);
+      let seen = await engine.observe(ref, current.place);
       // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
       if (
         mayLaunch &&
@@ -210,11 +239,15 @@ export class ScanController implements ObjectController {
         launcher.canLaunch(ref, current) &&
         writer.isOwner()
       ) {
-        seen = await launcher.launch(ref, job, record.spec.value, this.#fence(writer));
+        seen = await launcher.launch(ref, job, launchContext(record, run, name), this.#fence(writer));
       }
-      observed.set(name, seen);
+      const speaks = run !== undefined && (seen.kind === 'exited' || seen.kind === 'running');
+      observed.set(
+        name,
+        speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
+      );
     };
-    await Promise.all([...(record.jobs ?? [])].map(([name, entry]) => look(name, entry.value)));
+    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));
     return observed;
   }
 
@@ -231,29 +264,36 @@ export class ScanController implements ObjectController {
     return {epoch: this.#deps.cache.meta?.value.epoch ?? 1, revision: writer.createRevision};
   }
 
-  async #take(step: ScanStep, record: ScanRecord, writer: FencedWriter): Promise<Result> {
+  async #take(step: ScanStep, record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter): Promise<Result> {
+    const learnt = 'changes' in step ? await jobWrites(record, step.changes, this.#by(writer), this.#deps.launcher) : NO_WRITES;
     // What was learnt is written before it is acted on, where it does not fit beside that.
-    if ('changes' in step && step.changes.size > (step.kind === 'launch' ? 0 : CHANGES_PER_WRITE)) {
-      const [compares, ops] = await this.#jobWrites(record, new Map([...step.changes].slice(0, CHANGES_PER_WRITE)), writer);
-      await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], ops);
+    if (learnt.hasMore) {
+      await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], learnt.ops);
+      this.#chains.drop(record.id); // It has followed the rest too.
       return AGAIN;
     }
     switch (step.kind) {
       case 'launch': {
-        const prepared = await this.#prepare(step, record, this.#by(writer));
-        await this.#commit(writer, record, prepared.compares, prepared.ops);
-        await this.#launch(record, writer, prepared);
+        const prepared = await this.#prepare(step, record, run, this.#by(writer));
+        // One that is launched again at once: what was learnt of it is in the record that says so.
+        const written = new Set(prepared.ops.map((op) => ('put' in op ? op.put : '')));
+        const others = learnt.ops.filter((op) => !('put' in op) || !written.has(op.put));
+        await this.#commit(writer, record, [...prepared.compares, ...learnt.compares], [...prepared.ops, ...others]);
+        await this.#launch(record, run, writer, prepared);
         return AGAIN;
       }
+      case 'build':
+        await this.#build(record, writer);
+        return AGAIN;
       case 'quiet': {
         for (const name of step.stop) await this.#onTry(record, name, (engine, ref, place) => engine.stop(ref, place));
         for (const name of step.close)
           await this.#onTry(record, name, async (engine, ref, place) => void (await engine.close(ref, place, this.#fence(writer))));
-        if (step.changes.size > 0) await this.#commit(writer, record, ...(await this.#jobWrites(record, step.changes, writer)));
+        if (learnt.ops.length > 0) await this.#commit(writer, record, learnt.compares, learnt.ops);
         return step.close.length > 0 ? AGAIN : {kind: 'requeue', afterMs: 250}; // The engine's hint wakes us earlier.
       }
       case 'record': {
-        const [compares, ops] = await this.#jobWrites(record, step.changes, writer);
+        const {compares, ops} = learnt;
         if (step.state === undefined) await this.#commit(writer, record, [...compares, ...this.#stateCompares(record)], ops);
         else {
           const state = put(keys.stateKey(record.id), {...step.state, by: this.#by(writer)});
@@ -267,7 +307,7 @@ export class ScanController implements ObjectController {
         return afterMs === undefined ? SETTLED : {kind: 'requeue', afterMs}; // Its answer wakes us.
       }
       case 'finish':
-        await this.#finish(step.state, step.changes, record, writer);
+        await this.#finish(step.state, learnt, record, writer);
         return SETTLED;
       case 'wait':
         return step.afterMs === undefined ? SETTLED : {kind: 'requeue', afterMs: step.afterMs};
@@ -280,7 +320,7 @@ export class ScanController implements ObjectController {
   }
 
   /** The transaction of a launch intent, and what to ask the engine for once it is in. */
-  async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, by: Writer): Promise<PreparedLaunch> {
+  async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, run: ChainRun | undefined, by: Writer): Promise<PreparedLaunch> {
     const {launcher, clock} = this.#deps;
     const {id} = record;
     const launches = [...step.jobs].slice(0, LAUNCHES_PER_WRITE);
@@ -290,16 +330,20 @@ export class ScanController implements ObjectController {
     const ops: Op[] = [put(keys.stateKey(id), {...step.state, by})];
     if (record.chain === undefined) ops.push(put(keys.chainKey(id), step.chain));
     const jobs = new Map<string, {planned: JobFacts; try: number}>();
-    const written = new Map<string, Job>();
+    let bytes = 0;
     for (const [name, planned] of launches) {
-      const previous = record.jobs?.get(name)?.value;
+      if (bytes >= LAUNCH_BYTES_PER_WRITE) break; // The rest at the next look.
+      // A job that is both learnt of and launched in one step has its newest record with the run.
+      const previous = run === undefined ? record.jobs?.get(name)?.value : run.record(name);
       const number = (previous?.tries_total ?? 0) + 1;
-      written.set(name, withNewTry(previous, planned, launcher.intend({scanId: id, job: name, try: number}, planned, nowText)));
+      const intent = launcher.intend({scanId: id, job: name, try: number}, planned, nowText);
+      const job = run === undefined ? withNewTry(previous, planned, intent) : withChainTry(run, name, attemptOf(record), intent);
+      run?.update(name, job);
       jobs.set(name, {planned, try: number});
-    }
-    for (const [name, job] of written) {
-      compares.push({key: keys.jobKey(id, name), modRevision: modRevisionOf(record, `job/${name}`)});
-      ops.push(put(keys.jobKey(id, name), {...job, by}));
+      const write = put(keys.jobKey(id, name), {...job, by});
+      compares.push({key: write.put, modRevision: modRevisionOf(record, `job/${name}`)});
+      ops.push(write);
+      bytes += Buffer.byteLength(write.value);
     }
     return {compares, ops, jobs};
   }
@@ -316,13 +360,12 @@ export class ScanController implements ObjectController {
     }
   }
 
-  async #launch(record: ScanRecord, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
+  async #launch(record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
     const {launcher, log} = this.#deps;
-    const spec = must(record.spec, 'a scan that is launched has a spec').value;
     const fence = this.#fence(writer);
     const launches = [...prepared.jobs].map(async ([name, {planned, try: number}]) => {
       if (!writer.isOwner()) return; // The intent stands; whoever leads now closes it.
-      const seen = await launcher.launch({scanId: record.id, job: name, try: number}, planned, spec, fence);
+      const seen = await launcher.launch({scanId: record.id, job: name, try: number}, planned, launchContext(record, run, name), fence);
       log.info({scanId: record.id, job: name, try: number, cluster: planned.cluster, seen: seen.kind}, 'launched');
     });
     const outcomes = await Promise.allSettled(launches);
@@ -330,11 +373,21 @@ export class ScanController implements ObjectController {
     if (failed !== undefined) throw failed.reason;
   }
 
-  async #finish(state: ScanState, changes: ReadonlyMap<string, Job>, record: ScanRecord, writer: FencedWriter): Promise<void> {
+  /** Makes the chain of a request that was put by hand. What is wrong with the request dooms it. */
+  async #build(record: ScanRecord, writer: FencedWriter): Promise<void> {
+    const spec = must(record.spec, 'a request whose chain is built has a spec').value;
+    if (spec.request !== undefined) return;
+    const staged = await this.#deps.chains.build(record.id, spec);
+    const compares: Compare[] = [...this.#decisionCompares(record), ...staged.compares];
+    await this.#commit(writer, record, compares, staged.ops);
+  }
+
+  async #finish(state: ScanState, learnt: JobWrites, record: ScanRecord, writer: FencedWriter): Promise<void> {
     const {id} = record;
     const previous = record.state?.value;
-    const [compares, ops] = await this.#jobWrites(record, changes, writer);
-    if (previous === undefined || !isTerminal(previous.name)) {
+    const compares = [...learnt.compares];
+    const ops = [...learnt.ops];
+    if (previous === undefined || !isOver(record)) {
       if (!mayBecome(previous?.name ?? 'PENDING', state.name)) {
         this.#deps.log.warn({scanId: id, from: previous?.name ?? 'PENDING', to: state.name}, 'unusual transition');
       }
@@ -347,30 +400,6 @@ export class ScanController implements ObjectController {
     await this.#commit(writer, record, [...compares, ...this.#decisionCompares(record)], ops);
     this.released(id);
     this.#deps.log.info({scanId: id, state: state.name, reason: state.reason}, 'scan ended');
-  }
-
-  /** Writes of changed jobs, with a log entry for each try that has ended. */
-  async #jobWrites(record: ScanRecord, changes: ReadonlyMap<string, Job>, writer: FencedWriter): Promise<[Compare[], Op[]]> {
-    const {launcher} = this.#deps;
-    const compares: Compare[] = [];
-    const ops: Op[] = [];
-    for (const [name, job] of changes) {
-      const before = record.jobs?.get(name);
-      compares.push({key: keys.jobKey(record.id, name), modRevision: modRevisionOf(record, `job/${name}`)});
-      ops.push(put(keys.jobKey(record.id, name), {...job, by: this.#by(writer)}));
-      const last = job.tries.at(-1);
-      const wasOpen = before !== undefined && openTry(before.value) !== undefined;
-      if (last?.exit === undefined || !wasOpen) continue;
-      const ref: JobRef = {scanId: record.id, job: name, try: last.try};
-      const entry = await logEntry(ref, job, last, (index, stream) =>
-        launcher
-          .engineAt(last.place)
-          .output(ref, last.place, index, stream)
-          .catch((err: unknown) => `(${reasonOf(err)})`),
-      );
-      ops.push(put(keys.logKey(record.id, name, last.try), entry));
-    }
-    return [compares, ops];
   }
 
   /** What every decision rests on: the transaction is refused when one of them has changed. */
@@ -402,6 +431,6 @@ export class ScanController implements ObjectController {
   }
 }
 
-function put(key: string, value: unknown): Op {
+function put(key: string, value: unknown): {readonly put: string; readonly value: string} {
   return {put: key, value: canonicalJson(value)};
 }

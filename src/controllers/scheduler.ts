@@ -4,10 +4,10 @@ import type {Clock} from '../lib/clock.ts';
 import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
+import {clustersOf} from '../model/demand.ts';
 import {grantFor, growthFor, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
 import type {ClusterFacts, FreeSlots, Grant} from '../model/admission-plan.ts';
-import {openTry} from '../model/scan-plan.ts';
-import {modRevisionOf} from '../model/scan-record.ts';
+import {attemptOf, isChained, modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import {StartPace} from '../model/start-pace.ts';
 import type {PacePolicy} from '../model/start-pace.ts';
@@ -131,6 +131,7 @@ class Round {
           case 'admission':
           case 'state':
           case 'result':
+          case 'chain':
             this.#takeOne(change.ref.id);
             break;
           case 'backlog':
@@ -163,7 +164,8 @@ class Round {
     // What a damaged admission granted is in use all the same.
     const isDamaged = record?.bad?.has('admission') === true;
     this.#slots.setGranted(id, isDamaged ? (this.#slots.granted(id) ?? workersOf(record)) : record?.admission?.value.slots);
-    if (record !== undefined && this.#pace.isLimited) this.#pace.note(priorityOf(record), startOf(record), this.#deps.clock.now());
+    if (record !== undefined && this.#pace.isLimited && !isChained(record))
+      this.#pace.note(priorityOf(record), startOf(record), this.#deps.clock.now());
     if (record?.admission !== undefined && growthFor(record, EVERYTHING, this.#engineOf) !== undefined) this.#short.add(id);
     else this.#short.delete(id);
     if (record !== undefined && (record.backlog !== undefined || waitsForAdmission(record))) this.#dirty.add(id);
@@ -237,7 +239,8 @@ class Round {
       const record = cache.scans.get(id);
       if (record === undefined || this.#inFlight.has(id) || this.#slots.isReserved(id) || !waitsForAdmission(record)) continue;
       const nowMs = this.#deps.clock.now();
-      const waitMs = this.#pace.waitMs(priorityOf(record), nowMs);
+      // Scans are spread over time for the sake of what they all load at their start.
+      const waitMs = isChained(record) ? 0 : this.#pace.waitMs(priorityOf(record), nowMs);
       if (waitMs > 0) {
         this.#turnMs = Math.min(this.#turnMs, waitMs);
         continue;
@@ -245,13 +248,13 @@ class Round {
       const grant = grantFor(record, free, clusters);
       if (grant === undefined) {
         // It waits for these clusters; nobody younger may take what it waits for.
-        for (const [cluster] of record.spec?.value.request.request_clusters ?? []) free.set(cluster, 0);
+        for (const cluster of clustersOf(record)) free.set(cluster, 0);
         if (!isOpen()) return;
         continue;
       }
       for (const [cluster, count] of Object.entries(grant.slots)) free.set(cluster, (free.get(cluster) ?? 0) - count);
       this.#slots.reserve(id, grant.slots);
-      this.#pace.note(priorityOf(record), nowMs, nowMs);
+      if (!isChained(record)) this.#pace.note(priorityOf(record), nowMs, nowMs);
       this.#start(id, () => this.#admitOne(record, grant));
     }
   }
@@ -259,7 +262,7 @@ class Round {
   async #admitOne(record: ScanRecord, grant: Grant): Promise<void> {
     const {id, backlog} = record;
     const {clock, log, ownership, scans} = this.#deps;
-    const attempt = record.state?.value.attempt ?? 1;
+    const attempt = attemptOf(record);
     const admission: Admission = {
       attempt,
       slots: grant.slots,
@@ -312,7 +315,7 @@ class Round {
       // Whoever waits for a cluster goes before whoever wants more of it.
       const record = cache.scans.get(id);
       if (record === undefined || !waitsForAdmission(record)) continue;
-      for (const [cluster] of record.spec?.value.request.request_clusters ?? []) free.set(cluster, 0);
+      for (const cluster of clustersOf(record)) free.set(cluster, 0);
       if (![...free.values()].some((slots) => slots > 0)) return;
     }
     for (const id of this.#short) {
@@ -388,8 +391,8 @@ function startOf({admission, state}: ScanRecord): number {
 /** Worker processes of a scan's open tries, by cluster. */
 function workersOf(record: ScanRecord): Readonly<Record<string, number>> {
   const slots: Record<string, number> = {};
-  for (const {value: job} of record.jobs?.values() ?? []) {
-    if (job.type === 'workers' && openTry(job) !== undefined) slots[job.cluster] = (slots[job.cluster] ?? 0) + job.count;
+  for (const {value: job} of record.jobs?.open.values() ?? []) {
+    if (job.type !== 'scanner-server') slots[job.cluster] = (slots[job.cluster] ?? 0) + job.count;
   }
   return slots;
 }

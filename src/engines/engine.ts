@@ -1,3 +1,4 @@
+import type {JobOutcome} from '../schema/job-outcome.ts';
 import type {FenceToken, JobExit} from '../schema/job.ts';
 
 /** Which try of which job of which scan: the name that collides when the same launch is asked for twice. */
@@ -23,6 +24,32 @@ export interface JobSpec {
   readonly stopGraceMs: number;
   /** A job that no controller has renewed for this long ends itself. */
   readonly orphanAfterMs: number;
+  /** Longest duration; then the job is ended as if stopped, with the reason `timed out after …`. Absent: any. */
+  readonly timeoutMs?: number;
+  /**
+   * JSON text of at most {@link DOCUMENT_BYTES}, which each process gets on standard input and in the file that `SCANPLANE_JOB_FILE` names. With it come
+   * the files in which process 0 may speak, see {@link JobSaid}. An engine without files leaves it out: there only the environment says anything.
+   */
+  readonly document?: string;
+}
+
+/** The largest document of a job: arguments, data of its parents and all. */
+export const DOCUMENT_BYTES = 1024 * 1024;
+
+/**
+ * What a job that has a document says of itself in files, and where. Nobody vouches for it: it is bounded, and what cannot be used is a `problem`.
+ *
+ * While it runs: `status` (the file that `SCANPLANE_STATUS_FILE` names, text up to 4 KiB, cut there) and `endpoint` (`SCANPLANE_ENDPOINT_FILE`, 1 KiB).
+ * When it has ended also `data` (`SCANPLANE_DATA_FILE`, a JSON object up to 256 KiB) and `outcome` (`SCANPLANE_OUTCOME_FILE`, `{state, exit, error}`,
+ * 32 KiB).
+ */
+export interface JobSaid {
+  readonly status?: string;
+  readonly endpoint?: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+  readonly outcome?: JobOutcome;
+  /** Why something that an ended try left cannot be used. */
+  readonly problem?: string;
 }
 
 /** What an engine knows of a try. */
@@ -40,7 +67,8 @@ export type JobObservation =
 /**
  * What runs jobs. Every method is safe to repeat. Implementations: one file or folder beside this one, each passing `test/contract/engine.ts`.
  *
- * @throws ControlPlaneError `unavailable`: not reached now, ask again. `invalid`: no retry can help (a command that does not exist, say).
+ * @throws ControlPlaneError `unavailable`: not reached now, ask again. `invalid`: no retry can help (an empty command, say).
+ * `too_large`: its document is.
  */
 export interface Engine {
   readonly name: string;
@@ -57,6 +85,8 @@ export interface Engine {
   close(ref: JobRef, place: string, fence: FenceToken): Promise<JobObservation>;
   /** Asks a running try to end: SIGTERM, after the job's grace SIGKILL, of everything it started. Returns at once; the end shows in `observe`. */
   stop(ref: JobRef, place: string): Promise<void>;
+  /** What a try says of itself; nothing where it says nothing, or it was asked for in another place. */
+  said(ref: JobRef, place: string): Promise<JobSaid>;
   /** Says that these tries still have an owner. */
   renew(refs: readonly JobRef[]): Promise<void>;
   /** The kept output of one process of a try (`index` from 0). */

@@ -1,9 +1,8 @@
 import {EXTERNAL_ENGINE} from '../schema/cluster.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
-import {isTerminal} from '../schema/state.ts';
-import {requestedWorkers} from './chain.ts';
-import {isExternal} from './scan-record.ts';
+import {demandOf} from './demand.ts';
+import {isExternal, isOver} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 /** Slots granted, by cluster; in words why fewer than asked; and whether the scan's jobs are none of ours. */
@@ -22,15 +21,17 @@ export type FreeSlots = Map<string, number>;
 /** Whether a scan wants to run and waits for admission. */
 export function waitsForAdmission(record: ScanRecord): boolean {
   if (record.spec === undefined || record.admission !== undefined) return false;
+  // Of any other request nobody knows yet what it wants: its first owner writes the chain.
+  if (record.spec.value.request === undefined && record.chain === undefined) return false;
   if (record.bad?.has('admission') || record.bad?.has('control') || record.bad?.has('state')) return false;
   const control = record.control?.value ?? DEFAULT_CONTROL;
   if (control.is_deleted || control.desired !== 'run') return false;
-  return record.state === undefined || !isTerminal(record.state.value.name);
+  return !isOver(record);
 }
 
 /** The priority that counts now: what the user set last, else what was asked. */
 export function priorityOf(record: ScanRecord): number {
-  return record.control?.value.priority ?? record.spec?.value.request.priority ?? 0;
+  return record.control?.value.priority ?? record.spec?.value.request?.priority ?? record.spec?.value.priority ?? 0;
 }
 
 /** Why clusters cannot serve one scan together: some are external and some are ours; `undefined` when they can. Names that are not known do not count. */
@@ -51,8 +52,9 @@ export function mixtureOf(names: Iterable<string>, engineOf: (cluster: string) =
  * A scan that can never run (no cluster of that name, or clusters that do not go together) is granted nothing, with the reason: its owner then writes FAIL.
  */
 export function grantFor(record: ScanRecord, free: FreeSlots, clusters: ReadonlyMap<string, ClusterFacts>): Grant | undefined {
-  if (record.spec === undefined) return undefined;
-  const wanted = requestedWorkers(record.spec.value, record.control?.value.extra_workers ?? []);
+  const wanted = demandOf(record);
+  if (wanted === undefined) return undefined;
+  if (wanted.size === 0) return {slots: {}};
   const unknown = [...wanted.keys()].filter((cluster) => !clusters.has(cluster));
   if (unknown.length === wanted.size) return {slots: {}, short: `no cluster is called ${unknown.join(', ')}`};
   const engineOf = (cluster: string): string | undefined => clusters.get(cluster)?.engine;
@@ -80,7 +82,8 @@ export function growthFor(
   free: FreeSlots,
   engineOf: (cluster: string) => string | undefined = () => undefined,
 ): Readonly<Record<string, number>> | undefined {
-  if (record.spec === undefined || record.admission === undefined || record.result?.value.is_final === true) return undefined;
+  const wanted = demandOf(record);
+  if (wanted === undefined || record.admission === undefined || record.result?.value.is_final === true) return undefined;
   const control = record.control?.value ?? DEFAULT_CONTROL;
   if (control.is_deleted || control.desired !== 'run') return undefined;
   const granted = record.admission.value.slots;
@@ -88,7 +91,7 @@ export function growthFor(
   for (const _ in granted) isEmpty = false;
   if (isEmpty) return undefined;
   let slots: Record<string, number> | undefined;
-  for (const [cluster, count] of requestedWorkers(record.spec.value, control.extra_workers)) {
+  for (const [cluster, count] of wanted) {
     const more = Math.min(count - (granted[cluster] ?? 0), Math.max(0, free.get(cluster) ?? 0));
     if (more <= 0) continue;
     const engine = engineOf(cluster);

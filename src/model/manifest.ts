@@ -2,9 +2,9 @@ import {unreachable} from '../lib/assert.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {timeOfScanId} from '../schema/ids.ts';
 import type {EventMetadata, ScannerProgress} from '../schema/progress.ts';
-import type {Scalar, SkymapRequest} from '../schema/scan.ts';
+import type {Scalar, SkymapRequest, SkymapSpec} from '../schema/scan.ts';
 import {isExternal} from './scan-record.ts';
-import type {ScanRecord} from './scan-record.ts';
+import type {Entry, ScanRecord} from './scan-record.ts';
 import {scannerServerArguments} from './scanner-command.ts';
 
 /** What a scan's manifest shows while no workload manager has been asked. */
@@ -59,12 +59,12 @@ export function isManifestField(name: string): name is ManifestField {
   return FIELD_SET.has(name);
 }
 
-/** A record whose spec is there: a scan that exists for users. */
-export type Scan = ScanRecord & {readonly spec: NonNullable<ScanRecord['spec']>};
+/** A sky scan whose spec is there: one that exists for SkyDriver's users. */
+export type Scan = Omit<ScanRecord, 'spec'> & {readonly spec: Entry<SkymapSpec>};
 
-/** Whether the scan exists for users: its spec is stored and parses. */
+/** Whether it exists for SkyDriver's users: a sky scan whose spec is stored and parses. Other requests are none of theirs. */
 export function isScan(record: ScanRecord | undefined): record is Scan {
-  return record?.spec !== undefined;
+  return record?.spec?.value.request !== undefined;
 }
 
 /** One field of a scan's manifest, computed alone so that a search need not build the other sixteen. */

@@ -4,6 +4,7 @@ import {NO_LEGACY} from '../schema/legacy.ts';
 import type {ReportedCluster, ReportedCondorCluster} from '../schema/legacy.ts';
 import type {Entry, ScanRecord} from './scan-record.ts';
 import {presentWorkforce} from './workforce.ts';
+import {JobTable} from './job-table.ts';
 
 /** The clusters that exist, by name. */
 export type ClusterTable = ReadonlyMap<string, {readonly value: Cluster}>;
@@ -49,7 +50,7 @@ function workersJobs(scan: ScanRecord): [string, Entry<Job>][] {
 /** What is no Kubernetes shows as HTCondor: version 1 knows no third kind. */
 function ownCluster(scan: ScanRecord, name: string, entry: Entry<Job>, cluster: Cluster | undefined): ReportedCluster {
   const job = entry.value;
-  const {statuses, top_errors} = presentWorkforce({id: scan.id, jobs: new Map([[name, entry]])});
+  const {statuses, top_errors} = presentWorkforce({id: scan.id, jobs: JobTable.of([[name, entry]])});
   const isKubernetes = cluster?.engine === 'kubernetes';
   const {host = job.cluster, namespace = job.cluster} = cluster?.settings ?? {};
   return {

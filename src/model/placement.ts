@@ -1,5 +1,6 @@
 import type {Replica} from '../schema/replica.ts';
-import {openTry} from './scan-plan.ts';
+import {clustersOf} from './demand.ts';
+import {openTry} from './job-table.ts';
 import {rendezvousOrder} from './rendezvous.ts';
 import type {ScanRecord} from './scan-record.ts';
 
@@ -61,10 +62,10 @@ export class Placement {
 
 function needOf(record: ScanRecord): {readonly name: string; readonly places: readonly string[]; readonly clusters: readonly string[]} {
   const places: string[] = [];
-  for (const {value} of record.jobs?.values() ?? []) {
+  for (const {value} of record.jobs?.open.values() ?? []) {
     const place = openTry(value)?.place;
     if (place !== undefined && !places.includes(place)) places.push(place);
   }
-  const clusters = record.spec === undefined ? [] : [...new Set(record.spec.value.request.request_clusters.map(([cluster]) => cluster))];
+  const clusters = [...clustersOf(record)];
   return {name: `${places.join(',')}|${clusters.join(',')}`, places, clusters};
 }

@@ -4,7 +4,7 @@ import type {BacklogEntry} from '../schema/backlog.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {Control} from '../schema/control.ts';
 import {backlogKey, controlKey, scanKey} from '../schema/keys.ts';
-import type {ScanSpec} from '../schema/scan.ts';
+import type {SkymapSpec} from '../schema/scan.ts';
 import {deletedControl, replacedControl} from './control-change.ts';
 import type {Scan} from './manifest.ts';
 import {modRevisionOf} from './scan-record.ts';
@@ -37,7 +37,7 @@ export interface RescanInput {
  * those of the store's commits, which lie above the model and so cannot be named here.
  */
 export interface RescanPlan {
-  readonly spec: ScanSpec;
+  readonly spec: SkymapSpec;
   readonly specText: string;
   readonly compares: readonly (
     | {readonly key: string; readonly createRevision: number}
@@ -57,7 +57,7 @@ export function planRescan({origin, root, options, newId, nowMs, user}: RescanIn
   const nowSeconds = nowMs / 1000;
   // Whatever else the root says of how it wants to be run holds for the rescan too; who asked for it and when does not.
   const {created_at: _, user: __, lineage: ___, request, ...others} = root.spec.value;
-  const spec: ScanSpec = {
+  const spec: SkymapSpec = {
     ...others,
     created_at: nowSeconds,
     lineage: {origin_scan_id: origin.id, root_scan_id: root.id},

@@ -33,7 +33,7 @@ export const SCAN_INDEXES = [
     of: (scan) => scan.state?.value.name ?? (scan.spec !== undefined && !scan.bad?.has('state') ? 'PENDING' : undefined),
   },
   {name: 'owner', of: (scan) => scan.owner?.value.replica},
-  {name: 'event', of: (scan) => scan.spec?.value.request.i3_event_id},
+  {name: 'event', of: (scan) => scan.spec?.value.request?.i3_event_id},
   {
     name: 'run_event',
     of: (scan) => {

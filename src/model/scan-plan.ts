@@ -1,21 +1,20 @@
-import {must, unreachable} from '../lib/assert.ts';
+import {must} from '../lib/assert.ts';
 import {rfc3339} from '../lib/clock.ts';
-import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
-import {isStoredChain} from '../schema/chain.ts';
 import type {Chain, JobFacts} from '../schema/chain.ts';
-import type {Job, JobExit, JobTry} from '../schema/job.ts';
+import type {Job, JobTry} from '../schema/job.ts';
 import {isTerminal} from '../schema/state.ts';
 import type {ScanState, WorkflowEnding} from '../schema/state.ts';
-import {SERVER_JOB, buildSkymapChain} from './chain.ts';
-import {isExternal} from './scan-record.ts';
+import {SERVER_JOB} from './chain.ts';
+import type {ChainRun} from './chain-run.ts';
+import {chainEnd, chainNext, chainTimeLeftMs} from './chain-work.ts';
+import {openTry} from './job-table.ts';
+import {addTry} from './job-try.ts';
+import {attemptOf, isChained, isExternal, isOver} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
-
-/** What the engine says of the newest try of a job. The same shape as the engines' JobObservation, which this layer must not import. */
-export type Observed =
-  | {readonly kind: 'absent' | 'foreign' | 'closed'}
-  | {readonly kind: 'running'; readonly handle: string; readonly startedAt: string}
-  | {readonly kind: 'exited'; readonly handle: string; readonly exit: JobExit};
+import {failureOf, launchable} from './skymap-work.ts';
+import {foreignLeftMs, learn} from './try-learning.ts';
+import type {JobChanges, Observed} from './try-learning.ts';
 
 /** Times in milliseconds. */
 export interface PlanPolicy {
@@ -42,15 +41,19 @@ export interface PlanInput {
   readonly doomed?: string;
   /** Whether the workflow that was handed over is known to be over. Absent: nobody is to be told, since no workload manager is configured. */
   readonly workflowIsOver?: boolean;
+  /** Of a request that is no sky scan, its chain as far as it has come. Follows what is learnt and planned here: after a write that was refused it is of no use any more. */
+  readonly run?: ChainRun;
+  /** Of a sky scan, its chain. */
+  readonly chain?: Chain;
+  /** Whether there is a cluster of that name. */
+  readonly isCluster?: (name: string) => boolean;
 }
-
-/** Jobs as they should be stored next, by name; only those that change. */
-export type JobChanges = ReadonlyMap<string, Job>;
 
 /**
  * The one step to take now. Every step is safe to repeat; after each the scan is looked at again.
  *
  * - `launch`: record a launch intent for these jobs, then ask the engine.
+ * - `build`: make the chain of a request that was put by hand.
  * - `quiet`: ask the engine to end (`stop`) or never begin (`close`) these tries, then look again.
  * - `record`: write what was learnt.
  * - `end-workflow`: tell the outside workload manager, until it answers.
@@ -66,6 +69,7 @@ export type ScanStep =
       readonly changes: JobChanges;
       readonly state: ScanState;
     }
+  | {readonly kind: 'build'}
   | {readonly kind: 'quiet'; readonly stop: readonly string[]; readonly close: readonly string[]; readonly changes: JobChanges}
   | {readonly kind: 'record'; readonly changes: JobChanges; readonly state?: ScanState}
   | {readonly kind: 'end-workflow'; readonly ending: WorkflowEnding; readonly workflowId: string}
@@ -75,29 +79,33 @@ export type ScanStep =
 
 /** What nothing may be launched without knowing. */
 const DECISIVE: ReadonlySet<string> = new Set(['spec', 'control', 'admission', 'chain', 'state']);
-/** How long a server goes on after a workers job of its ended well, before that job is started again: a worker may end by mistake, and a server waits. */
-const WORKERS_AGAIN_MS = 30_000;
-const LONGEST_PAUSE_MS = 30_000;
-/** How many tries a job keeps in its key; the full history is in the job log. */
-const TRIES_KEPT = 5;
 
-/** The try that has not ended, if there is one. */
-export function openTry(job: Job): JobTry | undefined {
-  const last = job.tries.at(-1);
-  return last !== undefined && last.exit === undefined ? last : undefined;
-}
+/** Of a chain nobody looks at all jobs at once. */
+const NO_JOBS: ReadonlyMap<string, Job> = new Map();
 
 /** Whether somebody has to lead a scan now: there is something to launch, to end or to give back. Exactly then {@link planScan} does not resign. */
 export function needsOwner(record: ScanRecord): boolean {
   if (isAdmitted(record) && !isGone(record)) return true;
   // Whatever else is said of the scan: a job that may run is looked after, or ended.
-  for (const {value} of record.jobs?.values() ?? []) if (openTry(value) !== undefined) return true;
+  if (record.jobs?.hasOpen === true) return true;
   if (isGone(record)) return false;
   if (record.state?.value.workflow_ending !== undefined && !isTerminal(record.state.value.name)) return true;
   const control = record.control?.value ?? DEFAULT_CONTROL;
-  if (record.state !== undefined && isTerminal(record.state.value.name)) return false;
-  if (record.state?.value.name === 'SUSPENDED' && control.desired === 'suspend') return control.is_deleted;
+  if (isOver(record)) return false;
+  if (needsChain(record)) return true;
+  if (isHeld(record) || (record.state?.value.name === 'SUSPENDED' && control.desired !== 'run' && control.desired !== 'stop'))
+    return control.is_deleted;
   return control.is_deleted || control.desired !== 'run';
+}
+
+/** Whether it waits for somebody to start it. What has begun is suspended by the same word. */
+function isHeld(record: ScanRecord): boolean {
+  return record.control?.value.desired === 'hold' && record.state === undefined && !isAdmitted(record);
+}
+
+/** Whether somebody has to build its chain first: it was put by hand. */
+function needsChain(record: ScanRecord): boolean {
+  return isChained(record) && record.chain === undefined && record.bad?.has('chain') !== true;
 }
 
 /** Whether nobody asks for the scan any more: its key was deleted, or never came. One whose key is damaged is not gone. */
@@ -111,23 +119,25 @@ function isAdmitted(record: ScanRecord): boolean {
 
 /** Decides the next step of a scan that we own. Pure: everything it knows is in `input`. */
 export function planScan(input: PlanInput): ScanStep {
-  const {record, policy, nowMs} = input;
+  const {record, policy, nowMs, run} = input;
   const state = record.state?.value;
   const control = record.control?.value ?? DEFAULT_CONTROL;
-  const {jobs, changes} = learn(input);
-  const open = [...jobs].filter(([, job]) => openTry(job) !== undefined).map(([name]) => name);
+  const changes = learn(input);
+  for (const [name, job] of changes) run?.update(name, job);
+  const jobs = isChained(record) ? NO_JOBS : new Map([...(record.jobs ?? [])].map(([name, {value}]) => [name, changes.get(name) ?? value]));
+  const open = [...(record.jobs?.open ?? [])].filter(([name, {value}]) => openTry(changes.get(name) ?? value) !== undefined).map(([name]) => name);
 
-  if (state !== undefined && isTerminal(state.name)) return endAs(state); // Written by hand: whatever runs is ended, then the rest given back.
+  if (state !== undefined && isOver(record)) return endAs(state); // Perhaps written by hand: whatever runs is ended, then the rest given back.
   if (isGone(record)) return leave();
 
-  const attempt = state?.attempt ?? 1;
+  const attempt = attemptOf(record);
   const base = {
     attempt,
     ...(state?.started_at === undefined ? {} : {started_at: state.started_at}),
     ...(isExternal(record) ? {external: true as const} : {}),
     ...(state?.workflow_ending === undefined ? {} : {workflow_ending: state.workflow_ending}),
   };
-  const isFinal = record.result?.value.is_final === true;
+  const isFinal = record.result?.value.is_final === true && !isChained(record);
 
   if (isFinal) return tearDown();
   if (control.is_deleted) return endAs(ended('STOPPED', 'deleted by the user'));
@@ -135,7 +145,8 @@ export function planScan(input: PlanInput): ScanStep {
   // It may have been told already, so there is no way back.
   if (state?.workflow_ending !== undefined) return endAs(ended('STOPPED', 'its workflow was ended'));
   // What runs outside cannot be suspended: it goes on, and so do we.
-  if (control.desired === 'suspend' && !(isExternal(record) && isAdmitted(record))) {
+  if ((control.desired === 'suspend' || control.desired === 'hold') && !(isExternal(record) && isAdmitted(record))) {
+    if (isHeld(record)) return needsChain(record) ? {kind: 'build'} : leave();
     if (state?.name === 'SUSPENDED' && !isAdmitted(record)) return leave();
     return endAs({...base, name: 'SUSPENDED', reason: 'suspended by the user'});
   }
@@ -146,9 +157,11 @@ export function planScan(input: PlanInput): ScanStep {
   // Repaired by hand or removed: the change wakes us. Shown in /readyz and logged once.
   if (badChild !== undefined || record.spec === undefined) return changes.size > 0 ? {kind: 'record', changes} : {kind: 'wait'};
 
+  if (needsChain(record)) return {kind: 'build'};
   const admission = record.admission?.value;
   if (admission === undefined) return leave();
-  if (Object.values(admission.slots).every((slots) => slots === 0)) {
+  const isGranted = admission.short === undefined && isChained(record); // A chain may need none.
+  if (!isGranted && Object.values(admission.slots).every((slots) => slots === 0)) {
     return endAs(ended('FAIL', admission.short ?? 'no slots were granted'));
   }
 
@@ -158,14 +171,27 @@ export function planScan(input: PlanInput): ScanStep {
     return {kind: 'record', changes, state: {...base, name: 'RUNNING', started_at: base.started_at ?? rfc3339(nowMs)}};
   }
 
-  const stored = record.chain?.value;
-  const chain = stored === undefined || isStoredChain(stored) ? buildSkymapChain(record.spec.value, policy.retry) : stored;
-  const failure = failureOf(jobs);
-  if (failure !== undefined) return endAs(ended('FAIL', failure));
-
-  const {ready, waitMs} = launchable(chain, jobs, admission, input);
-  if (ready.size > 0) {
-    return {kind: 'launch', chain, jobs: ready, changes, state: {...base, name: 'RUNNING', started_at: base.started_at ?? rfc3339(nowMs)}};
+  const running = {...base, name: 'RUNNING' as const, started_at: base.started_at ?? rfc3339(nowMs)};
+  let waitMs: number | undefined;
+  if (isChained(record)) {
+    const chainRun = must(run, 'the run of a chain that is there');
+    const leftMs = chainTimeLeftMs(chainRun.chain, running.started_at, nowMs);
+    if (leftMs !== undefined && leftMs <= 0) return endAs(ended('FAIL', `timed out after ${chainRun.chain.timeout}`));
+    const next = chainNext(chainRun, admission, nowMs, input.isCluster ?? (() => true));
+    for (const [first, job] of next.rolledBack) changes.set(first, job);
+    const counted = {...running, jobs_total: chainRun.jobsTotal, jobs_finished: chainRun.jobsFinished};
+    if (next.launch.size > 0) return {kind: 'launch', chain: chainRun.chain, jobs: next.launch, changes, state: counted};
+    if (next.isOver && open.length === 0) return endAs(ended('FAIL', ''));
+    // So that lists show how far it is.
+    if (changes.size > 0 && state?.jobs_finished !== counted.jobs_finished) return {kind: 'record', changes, state: counted};
+    waitMs = next.waitMs === undefined ? leftMs : Math.min(next.waitMs, leftMs ?? next.waitMs);
+  } else {
+    const chain = must(input.chain, 'the chain of a sky scan');
+    const failure = failureOf(jobs);
+    if (failure !== undefined) return endAs(ended('FAIL', failure));
+    const next = launchable(chain, jobs, admission, input);
+    if (next.ready.size > 0) return {kind: 'launch', chain, jobs: next.ready, changes, state: running};
+    waitMs = next.waitMs;
   }
   const absent = open.filter((name) => input.observed.get(name)?.kind === 'absent');
   if (absent.length > 0) return {kind: 'quiet', stop: [], close: absent, changes};
@@ -173,8 +199,11 @@ export function planScan(input: PlanInput): ScanStep {
   return waitMs === undefined ? {kind: 'wait'} : {kind: 'wait', afterMs: waitMs};
 
   function ended(name: ScanState['name'], reason: string): ScanState {
-    const jobs_finished = [...jobs.values()].filter((job) => job.state === 'COMPLETE').length;
-    return {...base, jobs_total: jobs.size, jobs_finished, name, ended_at: rfc3339(nowMs), reason};
+    const counts =
+      run === undefined
+        ? {jobs_total: jobs.size, jobs_finished: [...jobs.values()].filter((job) => job.state === 'COMPLETE').length}
+        : {jobs_total: run.jobsTotal, jobs_finished: run.jobsFinished};
+    return {...base, ...counts, name, ended_at: rfc3339(nowMs), reason};
   }
 
   /** Ends everything that runs; when nothing does, writes `target`. */
@@ -182,6 +211,10 @@ export function planScan(input: PlanInput): ScanStep {
     if (open.length > 0) return quiet(open);
     const first = endWorkflow(target);
     if (first !== undefined) return first;
+    if (run !== undefined && target !== state) {
+      const end = chainEnd(run, target, nowMs);
+      return {kind: 'finish', changes: new Map([...changes, ...end.rolledBack]), state: end.state};
+    }
     const settled = new Map(changes);
     for (const [name, job] of jobs) {
       if (job.state === 'RUNNING' || job.state === 'PENDING')
@@ -231,157 +264,8 @@ export function planScan(input: PlanInput): ScanStep {
   }
 }
 
-/** Takes over into the jobs what the engine said: handles of what runs, exits of what has ended. */
-function learn(input: PlanInput): {jobs: Map<string, Job>; changes: Map<string, Job>} {
-  const jobs = new Map<string, Job>();
-  const changes = new Map<string, Job>();
-  for (const [name, entry] of input.record.jobs ?? []) {
-    const job = entry.value;
-    const observed = input.observed.get(name);
-    const current = openTry(job);
-    const next = current === undefined || observed === undefined ? job : learnTry(job, current, observed, input);
-    jobs.set(name, next);
-    if (next !== job) changes.set(name, next);
-  }
-  return {jobs, changes};
-}
-
-function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInput): Job {
-  switch (observed.kind) {
-    case 'absent':
-      return job;
-    case 'foreign':
-      // Another host's run directory. Its supervisor ends the job by itself when no owner has renewed it for `orphanAfterMs`; nobody but us may have, since we lead.
-      if (foreignLeftMs(input) > 0) return job;
-      return closeTry(job, current, {code: null, reason: 'its host does not answer for it any more', ended_at: rfc3339(input.nowMs)}, false);
-    case 'closed':
-      return closeTry(job, current, {code: null, reason: 'never began', ended_at: rfc3339(input.nowMs)}, false);
-    case 'running':
-      if (current.handle !== undefined) return job;
-      return replaceTry(job, {...current, handle: observed.handle, started_at: observed.startedAt}, {state: 'RUNNING'});
-    case 'exited': {
-      const seen = current.handle === undefined ? {...current, handle: observed.handle} : current;
-      return closeTry(job, seen, observed.exit, countsAsFailure(job, observed.exit, input.record));
-    }
-    default:
-      return unreachable(observed);
-  }
-}
-
-/** A server that ends before the final result is in has failed, whatever its exit code. What we stopped ourselves has not. */
-function countsAsFailure(job: Job, exit: JobExit, record: ScanRecord): boolean {
-  const control = record.control?.value ?? DEFAULT_CONTROL;
-  if (control.desired !== 'run' || control.is_deleted || record.admission === undefined) return false;
-  if (exit.reason?.startsWith('stopped') === true || record.result?.value.is_final === true) return false;
-  return job.type === 'scanner-server' || exit.code !== 0;
-}
-
-function closeTry(job: Job, current: JobTry, exit: JobExit, isFailure: boolean): Job {
-  const failures = job.failures + (isFailure ? 1 : 0);
-  const done = !isFailure && exit.code === 0;
-  return replaceTry(job, {...current, exit}, {state: done ? 'COMPLETE' : failures > job.retry ? 'FAIL' : 'PENDING', failures});
-}
-
-function replaceTry(job: Job, next: JobTry, more: Partial<Job>): Job {
-  return {...job, ...more, tries: [...job.tries.slice(0, -1), next]};
-}
-
-/** How long another host's job may still run: until its supervisor has noticed that nobody renews it, and has ended it; with something to spare. */
-function foreignLeftMs(input: PlanInput): number {
-  const {orphanAfterMs, stopGraceMs} = input.policy;
-  return orphanAfterMs * 1.5 + stopGraceMs + 1000 - input.ownedForMs;
-}
-
-/** Why the scan cannot go on: the server has used up its tries, or every workers job has. */
-function failureOf(jobs: ReadonlyMap<string, Job>): string | undefined {
-  const server = jobs.get(SERVER_JOB);
-  if (server?.state === 'FAIL') return `the scanner server failed ${server.failures} times, last: ${describeExit(server)}`;
-  const workers = [...jobs].filter(([, job]) => job.type === 'workers');
-  const last = workers.at(-1);
-  if (last !== undefined && workers.every(([, job]) => job.state === 'FAIL')) {
-    return `the workers failed ${last[1].failures} times, last: ${describeExit(last[1])}`;
-  }
-  return undefined;
-}
-
-/** One line on how the newest ended try of a job ended. */
-export function describeExit(job: Job): string {
-  const exit = job.tries.findLast((each) => each.exit !== undefined)?.exit;
-  if (exit === undefined) return 'it has not ended';
-  if (exit.reason !== undefined && exit.reason !== '') return exit.reason;
-  if (exit.signal !== undefined) return `signal ${exit.signal}`;
-  return exit.code === 0 ? 'exit code 0 without a final result' : `exit code ${exit.code}`;
-}
-
-/** Which jobs may start now, with how many processes; and when the next one may. */
-function launchable(
-  chain: Chain,
-  jobs: ReadonlyMap<string, Job>,
-  admission: Admission,
-  input: PlanInput,
-): {ready: Map<string, JobFacts>; waitMs: number | undefined} {
-  const ready = new Map<string, JobFacts>();
-  let waitMs: number | undefined;
-  const server = jobs.get(SERVER_JOB);
-  const serverIsOpen = server !== undefined && openTry(server) !== undefined;
-  const consider = (name: string, {type, cluster, retry, count}: JobFacts): void => {
-    const job = jobs.get(name);
-    const left = job === undefined ? 0 : pauseLeftMs(job, ready.has(SERVER_JOB), input);
-    if (left <= 0) ready.set(name, {type, cluster, retry, count});
-    else waitMs = Math.min(waitMs ?? left, left);
-  };
-
-  const plannedServer = server ?? chain.jobs[SERVER_JOB];
-  if (!serverIsOpen && plannedServer !== undefined) consider(SERVER_JOB, server ?? {...plannedServer, cluster: homeOf(plannedServer, admission)});
-
-  const free = new Map(Object.entries(admission.slots));
-  const take = (cluster: string, count: number): number => {
-    const granted = Math.min(count, free.get(cluster) ?? 0);
-    free.set(cluster, (free.get(cluster) ?? 0) - granted);
-    return granted;
-  };
-  for (const job of jobs.values()) if (job.type === 'workers' && openTry(job) !== undefined) take(job.cluster, job.count);
-
-  const startable: [string, JobFacts][] = [];
-  for (const [name, job] of jobs) if (job.type === 'workers' && openTry(job) === undefined && job.state !== 'FAIL') startable.push([name, job]);
-  for (const [name, planned] of Object.entries(chain.jobs)) if (planned.type === 'workers' && !jobs.has(name)) startable.push([name, planned]);
-  for (const [name, planned] of startable) {
-    const count = take(planned.cluster, planned.count);
-    if (count > 0) consider(name, {...planned, count});
-  }
-  // What was given up keeps its slots: they are not handed to a further job, which would only be the same again.
-  for (const job of jobs.values()) if (job.type === 'workers' && job.state === 'FAIL') take(job.cluster, job.count);
-  // Slots granted later than the start, or asked for as extra workers: a further job for what is left.
-  for (const [cluster, left] of free) {
-    if (left <= 0) continue;
-    let n = 1;
-    while (chain.jobs[`extra-${cluster}-${n}`] !== undefined || jobs.has(`extra-${cluster}-${n}`)) n++;
-    consider(`extra-${cluster}-${n}`, {type: 'workers', cluster, count: left, retry: input.policy.retry});
-  }
-  return {ready, waitMs};
-}
-
-/** Where the server runs: beside workers of its. The cluster that was asked first may not exist, or have no slot now. */
-function homeOf(planned: JobFacts, {slots}: Admission): string {
-  if ((slots[planned.cluster] ?? 0) > 0) return planned.cluster;
-  return Object.keys(slots).find((cluster) => (slots[cluster] ?? 0) > 0) ?? planned.cluster;
-}
-
-/** How long a job that has ended waits before its next try. A new server gets all workers at once, also those that its predecessor told to go. */
-function pauseLeftMs(job: Job, serverStarts: boolean, input: PlanInput): number {
-  const exit = job.tries.at(-1)?.exit;
-  if (exit === undefined) return 0;
-  const hasDone = job.type === 'workers' && job.state === 'COMPLETE';
-  const afterFailure = job.failures === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, input.policy.retryBaseMs * 2 ** (job.failures - 1));
-  const pause = !hasDone ? afterFailure : serverStarts ? 0 : WORKERS_AGAIN_MS;
-  // A wall clock that was set back, or a time that nobody can read, must not make this wait longer than the pause itself.
-  const elapsed = input.nowMs - Date.parse(exit.ended_at);
-  return Number.isNaN(elapsed) ? 0 : Math.min(pause, pause - elapsed);
-}
-
-/** The job with a new try: what is written as the launch intent. */
+/** The job of a sky scan with a new try: what is written as the launch intent. */
 export function withNewTry(previous: Job | undefined, planned: JobFacts, intent: Omit<JobTry, 'try'>): Job {
   const number = (previous?.tries_total ?? 0) + 1;
-  const tries = [...(previous?.tries ?? []), {try: number, ...intent}].slice(-TRIES_KEPT);
-  return {...planned, state: 'RUNNING', tries_total: number, failures: previous?.failures ?? 0, tries};
+  return {...planned, state: 'RUNNING', tries_total: number, failures: previous?.failures ?? 0, tries: addTry(previous, {try: number, ...intent})};
 }

@@ -1,16 +1,18 @@
 import type {Admission} from '../schema/admission.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
 import type {ResultHeader} from '../schema/blob.ts';
+import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {Control} from '../schema/control.ts';
 import type {Ewms} from '../schema/ewms.ts';
 import type {Chain, StoredChain} from '../schema/chain.ts';
-import type {Job} from '../schema/job.ts';
 import type {Legacy} from '../schema/legacy.ts';
 import type {Owner} from '../schema/owner.ts';
 import type {Progress} from '../schema/progress.ts';
 import type {Report} from '../schema/report.ts';
 import type {ScanSpec} from '../schema/scan.ts';
+import {isTerminal} from '../schema/state.ts';
 import type {ScanState} from '../schema/state.ts';
+import type {JobTable} from './job-table.ts';
 
 /** A stored value as it was read: parsed, with the revisions that a fenced write compares. `lease` is `'0'` for none. */
 export interface Entry<T> {
@@ -46,7 +48,7 @@ export interface ScanRecord {
   readonly result?: Entry<ResultHeader>;
   readonly ewms?: Entry<Ewms>;
   readonly legacy?: Entry<Legacy>;
-  readonly jobs?: ReadonlyMap<string, Entry<Job>>;
+  readonly jobs?: JobTable;
   /** By `<job>/<try>`. */
   readonly reports?: ReadonlyMap<string, Entry<Report>>;
   /** The entry that waits in the backlog, with its `[order]`. */
@@ -66,4 +68,23 @@ export function modRevisionOf(record: ScanRecord, part: Part | `job/${string}`):
 /** Whether the scan's jobs are none of ours. What its admission says is carried on by its state, since the admission goes away with the end. */
 export function isExternal(record: ScanRecord): boolean {
   return record.admission?.value.external ?? record.state?.value.external ?? false;
+}
+
+/** Whether it is a request of its own chain: anything but a sky scan. */
+export function isChained(record: ScanRecord): boolean {
+  return record.spec !== undefined && record.spec.value.request === undefined;
+}
+
+/** Whether a request has come to its end, and nobody asked that it be run again. */
+export function isOver(record: ScanRecord): boolean {
+  const state = record.state?.value;
+  if (state === undefined || !isTerminal(state.name)) return false;
+  const control = record.control?.value ?? DEFAULT_CONTROL;
+  const isAgain = control.desired === 'run' && !control.is_deleted && (control.attempt ?? 0) > state.attempt;
+  return !isAgain || !isChained(record) || state.name === 'COMPLETE';
+}
+
+/** The attempt that a request is in, or is to begin. */
+export function attemptOf(record: ScanRecord): number {
+  return Math.max(record.state?.value.attempt ?? 1, isChained(record) ? (record.control?.value.attempt ?? 1) : 1);
 }

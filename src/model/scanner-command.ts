@@ -1,6 +1,6 @@
 import {olderEnvironment} from './older-environment.ts';
 import {scannerGeneration} from './scanner-generation.ts';
-import type {Scalar, ScanSpec, SkymapRequest} from '../schema/scan.ts';
+import type {Scalar, SkymapSpec, SkymapRequest} from '../schema/scan.ts';
 
 /** Where the scanner finds its files: names relative to the folder that all jobs of a scan share. */
 export const STARTUP_JSON = 'startup.json';
@@ -35,13 +35,13 @@ export function scannerServerArguments(request: SkymapRequest, cacheDir: string,
 }
 
 /** The API's address as the scan's scanner is to use it: with the version that it was written for, if that is an older one. */
-export function addressFor(spec: ScanSpec, address: string): string {
+export function addressFor(spec: SkymapSpec, address: string): string {
   const generation = scannerGeneration(spec);
   return generation === undefined ? address : `${address}/${generation}`;
 }
 
 /** The scanner server's environment, in SkyDriver's order; what the user gave comes last and wins. */
-export function scannerEnvironment(scanId: string, spec: ScanSpec, address: string, token: string): [string, string][] {
+export function scannerEnvironment(scanId: string, spec: SkymapSpec, address: string, token: string): [string, string][] {
   return [
     ['SKYSCAN_SKYDRIVER_ADDRESS', addressFor(spec, address)],
     ['SKYSCAN_SKYDRIVER_SCAN_ID', scanId],

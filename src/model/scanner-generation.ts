@@ -1,4 +1,4 @@
-import type {OlderGeneration, ScanSpec} from '../schema/scan.ts';
+import type {OlderGeneration, SkymapSpec} from '../schema/scan.ts';
 
 /** The scanners that first spoke version 1 and version 2 of the API. @see skymap_scanner, releases */
 const FIRST_OF_V1 = [3, 8, 3] as const;
@@ -10,7 +10,7 @@ const FIRST_OF_V2 = [4, 0, 0] as const;
  * A scan asked through the newest version gets a scanner of today. One asked through an older version may name any scanner by its tag: a release tells
  * what it speaks, any other tag is taken to be of the time of who asks.
  */
-export function scannerGeneration({generation, request}: ScanSpec): OlderGeneration | undefined {
+export function scannerGeneration({generation, request}: SkymapSpec): OlderGeneration | undefined {
   if (generation === undefined || request.docker_tag === 'latest') return undefined;
   const release = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?$/i.exec(request.docker_tag);
   if (release === null) return generation;

@@ -4,7 +4,7 @@ import type {Job, JobTry} from '../schema/job.ts';
 import {isTerminal} from '../schema/state.ts';
 import {workflowIdOf} from './manifest.ts';
 import type {Scan} from './manifest.ts';
-import {openTry} from './scan-plan.ts';
+import {openTry} from './job-table.ts';
 import {taskforceFacts} from './workforce.ts';
 import type {CompoundStatuses} from './workforce.ts';
 

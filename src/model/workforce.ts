@@ -1,7 +1,8 @@
 import {unreachable} from '../lib/assert.ts';
 import type {Job} from '../schema/job.ts';
 import {workflowIdOf} from './manifest.ts';
-import {describeExit, openTry} from './scan-plan.ts';
+import {openTry} from './job-table.ts';
+import {describeExit} from './job-try.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 /** Counts of worker processes by HTCondor status, then by pilot status. A pilot that has not reported has the name `null`. */

@@ -126,7 +126,12 @@ const storedChainSchema = {
 } as const;
 
 /** `/scan/[id]/chain`: the chain itself, or where it lies. */
-export const parseChain = parserFor<Chain | StoredChain>('chain', {type: 'object', anyOf: [chainSchema, storedChainSchema]});
+export const parseChain = parserFor<Chain | StoredChain>('chain', (value) =>
+  (value as {readonly blob?: unknown} | null)?.blob === undefined ? chainSchema : storedChainSchema,
+);
+
+/** The content of a chain's blob. */
+export const parseWholeChain = parserFor<Chain>('chain', chainSchema);
 
 /** Whether the chain lies in a blob. */
 export function isStoredChain(chain: Chain | StoredChain): chain is StoredChain {

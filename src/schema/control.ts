@@ -1,6 +1,7 @@
 import {parserFor} from './validate.ts';
 
-export const DESIRED = ['run', 'suspend', 'stop'] as const;
+/** `hold`: not to be begun before somebody starts it. */
+export const DESIRED = ['run', 'hold', 'suspend', 'stop'] as const;
 export type Desired = (typeof DESIRED)[number];
 
 /** More workers, asked for while the scan runs. `id` makes asking twice harmless. */
@@ -23,6 +24,8 @@ export interface Control {
   readonly extra_workers: readonly ExtraWorkers[];
   readonly replaced_by_scan_id?: string;
   readonly updated_at?: number;
+  /** The attempt that is asked for: above that of a terminal state, the request is to run again, from what did not complete. */
+  readonly attempt?: number;
 }
 
 export const DEFAULT_CONTROL: Control = {desired: 'run', generation: 0, is_deleted: false, extra_workers: []};
@@ -45,6 +48,7 @@ export const controlSchema = {
     },
     replaced_by_scan_id: {type: 'string'},
     updated_at: {type: 'number'},
+    attempt: {type: 'integer', minimum: 1},
   },
 } as const;
 

@@ -16,6 +16,8 @@ export interface HttpRun {
   readonly body?: unknown;
   /** Status codes that mean success. */
   readonly expect: readonly number[];
+  /** Whether redirects are followed. Unless told, the answer is the redirect. */
+  readonly follow?: boolean;
 }
 
 /** Runs an object that the configured module makes for this type. */
@@ -59,6 +61,7 @@ export const jobTypeSchema = {
             url: {type: 'string'},
             headers: pairsSchema,
             expect: {type: 'array', minItems: 1, items: {type: 'integer', minimum: 100, maximum: 599}},
+            follow: {type: 'boolean'},
           },
         },
         {properties: {kind: {const: 'class'}}},

@@ -17,6 +17,10 @@ export interface JobExit {
   readonly reason?: string;
   /** What the job says became of it; absent: its exit code says. */
   readonly state?: StateName;
+  /** The exit code that the job says it has: a signed 64-bit integer as decimal digits. */
+  readonly exit?: string;
+  /** What the job says went wrong, or what is wrong with what it says. Never in `reason`, by which tries that we ended are known. */
+  readonly error?: string;
   readonly ended_at: string;
 }
 
@@ -70,6 +74,8 @@ export interface Job extends JobFacts {
   readonly completed?: number;
   /** The keys that its tries have set, for its children and for its own further tries. */
   readonly data?: Readonly<Record<string, unknown>>;
+  /** When the first try of this sequence try began, where that decides whether there are more. RFC 3339. */
+  readonly since?: string;
   /** What it said of itself last, where it says so in a file. */
   readonly status?: string;
   readonly sequence?: SequenceRecord;
@@ -84,6 +90,8 @@ const exitSchema = {
     signal: {type: 'string'},
     reason: {type: 'string'},
     state: {enum: STATE_NAMES},
+    exit: {type: 'string'},
+    error: {type: 'string'},
     ended_at: {type: 'string'},
   },
 } as const;
@@ -101,6 +109,7 @@ export const jobSchema = {
     attempt: {type: 'integer', minimum: 1},
     completed: {type: 'integer', minimum: 1},
     data: {type: 'object'},
+    since: {type: 'string'},
     status: {type: 'string'},
     sequence: {
       type: 'object',

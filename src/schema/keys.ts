@@ -35,7 +35,7 @@ export const blobPrefix = (kind: BlobKind, referrer: string, digest: string): st
 export const blobChunkKey = (kind: BlobKind, referrer: string, digest: string, n: number): string =>
   `${blobPrefix(kind, referrer, digest)}${String(n).padStart(6, '0')}`;
 
-export type BlobKind = 'event' | 'result' | 'log';
+export type BlobKind = 'event' | 'result' | 'log' | 'chain';
 
 /** A key, read back. `undefined` from {@link parseKey} means that it is none of ours. */
 export type KeyRef =

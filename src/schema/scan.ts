@@ -48,15 +48,34 @@ export interface Lineage {
 export const OLDER_GENERATIONS = ['v1', 'v0'] as const;
 export type OlderGeneration = (typeof OLDER_GENERATIONS)[number];
 
-/** `/scan/[id]`: what was asked. Immutable. `created_at` is seconds since 1970 (with a fraction); absent in one put by hand. */
-export interface ScanSpec {
+/** `/scan/[id]` of a sky scan: what was asked. Immutable. `created_at` is seconds since 1970 (with a fraction); absent in one put by hand. */
+export interface SkymapSpec {
   readonly type: 'skymap-scan';
   readonly request: SkymapRequest;
   readonly created_at?: number;
   readonly generation?: OlderGeneration;
   readonly user?: string;
   readonly lineage?: Lineage;
+  readonly priority?: undefined;
 }
+
+/** `/scan/[id]` of any other request: its type and the arguments as the caller gave them. Immutable. Whoever makes it writes its chain beforehand. */
+export interface RequestSpec {
+  readonly type: string;
+  readonly request?: undefined;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly created_at?: number;
+  readonly priority?: number;
+  readonly user?: string;
+  readonly generation?: undefined;
+  readonly lineage?: undefined;
+}
+
+/** `/scan/[id]`: what was asked. Only a sky scan has a `request`. */
+export type ScanSpec = SkymapSpec | RequestSpec;
+
+/** The type of request that SkyDriver's routes know. */
+export const SKYMAP_SCAN = 'skymap-scan';
 
 const scalar = {type: ['string', 'number', 'boolean', 'null']} as const;
 
@@ -117,11 +136,11 @@ export const skymapRequestSchema = {
   },
 } as const;
 
-export const scanSpecSchema = {
+const skymapSpecSchema = {
   type: 'object',
   required: ['request'],
   properties: {
-    type: {const: 'skymap-scan', default: 'skymap-scan'},
+    type: {const: SKYMAP_SCAN, default: SKYMAP_SCAN},
     request: skymapRequestSchema,
     created_at: {type: 'number', exclusiveMinimum: 0},
     generation: {enum: OLDER_GENERATIONS},
@@ -134,4 +153,21 @@ export const scanSpecSchema = {
   },
 } as const;
 
-export const parseScanSpec = parserFor<ScanSpec>('scan', scanSpecSchema);
+/** A `request` is a sky scan's alone: under another type it would be overlooked. */
+const requestSpecSchema = {
+  type: 'object',
+  required: ['type'],
+  properties: {
+    type: {type: 'string', minLength: 1, maxLength: 256},
+    request: false,
+    args: {type: 'object', default: {}},
+    created_at: {type: 'number', exclusiveMinimum: 0},
+    priority: {type: 'integer'},
+    user: {type: 'string'},
+  },
+} as const;
+
+/** A value without a type is a sky scan's. */
+export const parseScanSpec = parserFor<ScanSpec>('scan', (value) =>
+  ((value as {readonly type?: unknown} | null)?.type ?? SKYMAP_SCAN) === SKYMAP_SCAN ? skymapSpecSchema : requestSpecSchema,
+);

@@ -1,9 +1,7 @@
 import {parserFor} from './validate.ts';
 
-/** Spin Cycle's states, with its numbers on the wire; RESERVED (5) is retired there and never used here. */
-export const STATE_NUMBERS = {UNKNOWN: 0, PENDING: 1, RUNNING: 2, COMPLETE: 3, FAIL: 4, STOPPED: 6, SUSPENDED: 7} as const;
-export const STATE_NAMES = ['UNKNOWN', 'PENDING', 'RUNNING', 'COMPLETE', 'FAIL', 'STOPPED', 'SUSPENDED'] as const;
-export type StateName = (typeof STATE_NAMES)[number];
+export {STATE_NAMES, STATE_NUMBERS} from './state-names.ts';
+export type {StateName} from './state-names.ts';
 
 /** States of a scan. UNKNOWN is for jobs alone. */
 export const SCAN_STATES = ['PENDING', 'RUNNING', 'COMPLETE', 'FAIL', 'STOPPED', 'SUSPENDED'] as const;

@@ -11,12 +11,12 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 export type Parser<T> = (text: string, key: string) => T;
 
 /**
- * Builds the parser of one kind of value.
+ * Builds the parser of one kind of value. Where values of one kind have several shapes, a function picks each one's schema.
  *
  * The text may be any JSON that means the same: an operator need not write it canonically.
  */
-export function parserFor<T>(what: string, schema: JsonSchema): Parser<T> {
-  let validate: ValidateFunction | undefined;
+export function parserFor<T>(what: string, schema: JsonSchema | ((value: unknown) => JsonSchema)): Parser<T> {
+  const validators = new Map<JsonSchema, ValidateFunction>();
   return (text, key) => {
     let value: unknown;
     try {
@@ -24,7 +24,9 @@ export function parserFor<T>(what: string, schema: JsonSchema): Parser<T> {
     } catch (err) {
       throw new ControlPlaneError('invalid', `${what} is not JSON: ${(err as Error).message}`, {key, cause: err});
     }
-    validate ??= ajv.compile(schema);
+    const chosen = typeof schema === 'function' ? schema(value) : schema;
+    let validate = validators.get(chosen);
+    if (validate === undefined) validators.set(chosen, (validate = ajv.compile(chosen)));
     if (!validate(value)) throw new ControlPlaneError('invalid', `${what}: ${firstError(validate.errors)}`, {key});
     return value as T;
   };

@@ -3,13 +3,15 @@ import type {Hash} from 'node:crypto';
 import {pipeline} from 'node:stream/promises';
 import {promisify} from 'node:util';
 import {constants, createZstdCompress, createZstdDecompress, zstdCompress, zstdDecompress} from 'node:zlib';
+import type {ZstdOptions} from 'node:zlib';
 import {ControlPlaneError} from '../lib/errors.ts';
 import type {ControlPlaneErrorOptions} from '../lib/errors.ts';
 import {ownTurn} from '../lib/turn.ts';
 import type {BlobHeader} from '../schema/blob.ts';
 
-const compressWhole = promisify(zstdCompress);
-const decompressWhole = promisify(zstdDecompress);
+// Looked up with each call: a simulation puts others in their place.
+const compressWhole = (content: Uint8Array, options: ZstdOptions): Promise<Buffer> => promisify(zstdCompress)(content, options);
+const decompressWhole = (content: Uint8Array, options: ZstdOptions): Promise<Buffer> => promisify(zstdDecompress)(content, options);
 
 /** One chunk and its key per request, well below etcd's 1.5 MiB. 100 MiB that do not compress at all are 102 chunks. */
 export const CHUNK_BYTES = 1024 * 1024 - 4096;

@@ -4,7 +4,8 @@ import {systemClock} from '../lib/clock.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
 import {sleep} from '../lib/sleep.ts';
 import {isMemberFailure, readError, writeError} from './etcd-errors.ts';
-import type {EtcdMember, EtcdMembers} from './etcd-members.ts';
+import type {EtcdMember} from './etcd-member.ts';
+import type {EtcdMembers} from './etcd-members.ts';
 import type {
   Commit,
   CommitResult,
@@ -19,7 +20,7 @@ import type {
   Store,
   StoreLimits,
 } from './store.ts';
-import {within} from './etcd-members.ts';
+import {within} from './etcd-member.ts';
 import {encodeRange, encodeTxn} from './wire/kv-messages.ts';
 import type {CompareRequest, DeleteRequest, RangeRequest, TxnRequest} from './wire/kv-messages.ts';
 

@@ -3,8 +3,9 @@ import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import type {LeaseKeeper} from './contracts.ts';
 import {grpcFailure, isLeaseGone} from './etcd-errors.ts';
-import {within} from './etcd-members.ts';
-import type {EtcdMember, EtcdMembers, KeepAliveStream} from './etcd-members.ts';
+import {within} from './etcd-member.ts';
+import type {EtcdMember, KeepAliveStream} from './etcd-member.ts';
+import type {EtcdMembers} from './etcd-members.ts';
 import type {LeaseId} from './store.ts';
 
 export interface LeaseKeeperDeps {

@@ -12,7 +12,7 @@ import {SCHEMA_VERSION, parseMeta} from '../schema/replica.ts';
 import type {Meta} from '../schema/replica.ts';
 import {BlobStore} from './blob-store.ts';
 import {EtcdMembers} from './etcd-members.ts';
-import type {EtcdEndpoints} from './etcd-members.ts';
+import type {EtcdEndpoints} from './grpc-member.ts';
 import {EtcdStore} from './etcd-store.ts';
 import {BatchingGroupCommit} from './group-commit.ts';
 import {Space} from './space.ts';
@@ -46,8 +46,12 @@ export interface Database {
 }
 
 /** Wires the store together; nothing is sent before something is asked of it. The caller runs the cache and closes the members. */
-export function openDatabase(options: DatabaseOptions, log: Log, clock: Clock = systemClock): Database {
-  const members = new EtcdMembers(endpointsOf(options), process.pid);
+export function openDatabase(
+  options: DatabaseOptions,
+  log: Log,
+  clock: Clock = systemClock,
+  members = new EtcdMembers(endpointsOf(options), process.pid),
+): Database {
   const space = new Space(members, {
     ...{log, clock, prefix: options.prefix, isEnabled: options.compaction ?? true},
     ...(options.quotaBytes === undefined ? {} : {quotaBytes: options.quotaBytes}),

@@ -1,3 +1,4 @@
+import {JobTable} from '../model/job-table.ts';
 import type {BadEntry, Entry, ScanRecord} from '../model/scan-record.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
 import type {KeyRef} from '../schema/keys.ts';
@@ -49,7 +50,7 @@ class Row {
   result: Entry<unknown> | undefined;
   ewms: Entry<unknown> | undefined;
   legacy: Entry<unknown> | undefined;
-  jobs: ReadonlyMap<string, Entry<Job>> | undefined;
+  jobs: JobTable | undefined;
   reports: ReadonlyMap<string, Entry<Report>> | undefined;
   backlog: WaitingEntry | undefined;
   bad: ReadonlyMap<string, BadEntry> | undefined;
@@ -104,8 +105,9 @@ export class ScanDraft {
   /** The record that it was made from. */
   readonly before: ScanRecord | undefined;
   readonly #row: Row;
+  /** Jobs that are to change, put together when the record is published. */
+  #jobs: Map<string, Entry<Job> | undefined> | undefined;
   /** Which of the row's maps are our own copies already. */
-  #jobs: Map<string, Entry<Job>> | undefined;
   #reports: Map<string, Entry<Report>> | undefined;
   #bad: Map<string, BadEntry> | undefined;
 
@@ -116,6 +118,8 @@ export class ScanDraft {
   }
 
   entry(part: string): AnyEntry | undefined {
+    const job = part.startsWith('job/') ? part.slice('job/'.length) : undefined;
+    if (job !== undefined && this.#jobs?.has(job) && !this.#row.bad?.has(part)) return this.#jobs.get(job);
     return entryOf(this.#record, part);
   }
 
@@ -134,6 +138,8 @@ export class ScanDraft {
   /** The finished record, or `undefined` when nothing of the scan is left. */
   publish(): ScanRecord | undefined {
     const row = this.#row;
+    if (this.#jobs !== undefined) row.jobs = (row.jobs ?? JobTable.EMPTY).with(this.#jobs);
+    this.#jobs = undefined;
     for (const name of ['jobs', 'reports', 'bad'] as const) if (row[name]?.size === 0) row[name] = undefined;
     return FIELDS.some((field) => row[field] !== undefined) || row.jobs || row.reports || row.backlog || row.bad ? this.#record : undefined;
   }
@@ -151,8 +157,7 @@ export class ScanDraft {
     }
     const rest = part.slice(slash + 1);
     if (part.startsWith('job/')) {
-      if (this.#jobs === undefined) this.#row.jobs = this.#jobs = new Map(this.#row.jobs);
-      setOrDelete(this.#jobs, rest, entry as Entry<Job> | undefined);
+      (this.#jobs ??= new Map()).set(rest, entry as Entry<Job> | undefined);
     } else if (part.startsWith('report/')) {
       if (this.#reports === undefined) this.#row.reports = this.#reports = new Map(this.#row.reports);
       setOrDelete(this.#reports, rest, entry as Entry<Report> | undefined);

@@ -6,8 +6,9 @@ import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import type {Room} from './blob-store.ts';
 import {isCompacted, readError} from './etcd-errors.ts';
-import {within} from './etcd-members.ts';
-import type {EtcdMember, EtcdMembers} from './etcd-members.ts';
+import {within} from './etcd-member.ts';
+import type {EtcdMember} from './etcd-member.ts';
+import type {EtcdMembers} from './etcd-members.ts';
 import type {Revision} from './store.ts';
 
 export interface SpaceOptions {

@@ -8,7 +8,7 @@ import {freePort} from '../../src/cli/ports.ts';
 import {findRunDirectory} from '../../src/engines/process/run-directory.ts';
 import {must} from '../../src/lib/assert.ts';
 import {sleep} from '../../src/lib/sleep.ts';
-import {openTry} from '../../src/model/scan-plan.ts';
+import {openTry} from '../../src/model/job-table.ts';
 import {isTerminal} from '../../src/schema/state.ts';
 import {watchOnly} from '../../src/store/open.ts';
 import {Referee, judge} from './referee.ts';

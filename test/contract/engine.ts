@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {DOCUMENT_BYTES} from '../../src/engines/engine.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../../src/engines/engine.ts';
 import {must} from '../../src/lib/assert.ts';
 import {hasCode} from '../../src/lib/errors.ts';
@@ -199,6 +200,115 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       expect(exit).toMatchObject({code: null, signal: 'SIGKILL', reason: 'stopped'});
     });
 
+    test('a job that runs for longer than it may is asked to end, killed after its grace, and the reason says why', async () => {
+      const polite = aShellJob('trap "exit 7" TERM; while :; do sleep 0.05; done', {timeoutMs: 300});
+      const stubborn = aShellJob('trap "" TERM; while :; do sleep 0.05; done', {timeoutMs: 300, stopGraceMs: 200});
+      const quick = aShellJob('exit 0', {timeoutMs: 30_000});
+      const longest = aShellJob('exit 0', {timeoutMs: Number.MAX_SAFE_INTEGER});
+      await Promise.all([polite, stubborn, quick, longest].map((job) => engine.ensure(job)));
+      expect((await untilExited(engine, polite.ref)).exit).toMatchObject({code: 7, reason: 'timed out after 0.3 s'});
+      expect((await untilExited(engine, stubborn.ref)).exit).toMatchObject({code: null, signal: 'SIGKILL', reason: 'timed out after 0.3 s'});
+      for (const job of [quick, longest]) expect((await untilExited(engine, job.ref)).exit).not.toHaveProperty('reason');
+    });
+
+    test('every process gets the document on standard input and as a file', async () => {
+      const document = JSON.stringify({args: {text: `${'ä\n'.repeat(20_000)}$(exit 3)`}});
+      const job = aShellJob('cat; echo; cat "$SCANPLANE_JOB_FILE"', {document, count: 2, outputLimitBytes: 1_000_000});
+      await engine.ensure(job);
+      expect((await untilExited(engine, job.ref)).exit.code).toBe(0);
+      for (const index of [0, 1]) expect(await sibling.output(job.ref, engine.place, index, 'stdout')).toBe(`${document}\n${document}`);
+    });
+
+    test('a job without a document has an empty standard input, and says nothing', async () => {
+      const job = aShellJob('cat; env');
+      await engine.ensure(job);
+      await untilExited(engine, job.ref);
+      expect(await engine.output(job.ref, engine.place, 0, 'stdout')).not.toContain('SCANPLANE_JOB_FILE');
+      expect(await engine.said(job.ref, engine.place)).toEqual({});
+    });
+
+    test('a running job says its status and its endpoint, an ended one also its data and its outcome, to every replica', async () => {
+      const script = `
+        echo '{"a": {"b": [1, null]}}' > "$SCANPLANE_DATA_FILE"
+        echo '{"state": "COMPLETE", "exit": 9223372036854775807, "error": "odd"}' | sed 's/\\([0-9]\\{19\\}\\)/"\\1"/' > "$SCANPLANE_OUTCOME_FILE"
+        echo http://127.0.0.1:1 > "$SCANPLANE_ENDPOINT_FILE"
+        printf 'half\\tway\\033[2J\\n' > "$SCANPLANE_STATUS_FILE"
+        while [ ! -e go ]; do sleep 0.02; done; echo done > "$SCANPLANE_STATUS_FILE"; exit 3`;
+      const job = aShellJob(script, {document: '{}'});
+      await engine.ensure(job);
+      const running = await eventually(async () => {
+        const said = await sibling.said(job.ref, engine.place);
+        expect(said.status).toBe('half way [2J');
+        return said;
+      });
+      expect(running).toEqual({status: 'half way [2J', endpoint: 'http://127.0.0.1:1'});
+      const opener = aShellJob('touch go', {ref: {...job.ref, job: 'opener'}});
+      await engine.ensure(opener);
+      expect((await untilExited(engine, job.ref)).exit.code).toBe(3);
+      expect(await sibling.said(job.ref, engine.place)).toEqual({
+        status: 'done',
+        endpoint: 'http://127.0.0.1:1',
+        data: {a: {b: [1, null]}},
+        outcome: {state: 'COMPLETE', exit: '9223372036854775807', error: 'odd'},
+      });
+      expect(await sibling.said(job.ref, 'elsewhere')).toEqual({});
+    });
+
+    test('of several processes the first one speaks', async () => {
+      const job = aShellJob('echo "I am $SCANPLANE_PROCESS_INDEX" > "${SCANPLANE_STATUS_FILE:-/dev/null}"', {document: '{}', count: 3});
+      await engine.ensure(job);
+      await untilExited(engine, job.ref);
+      expect(await engine.said(job.ref, engine.place)).toEqual({status: 'I am 0'});
+    });
+
+    test.each([
+      ['no JSON', 'echo "{" > $F', 'it is not JSON'],
+      ['a list', 'echo "[]" > $F', 'it is no JSON object'],
+      ['nothing', ': > $F', 'it is not JSON'],
+      ['a prototype', `echo '{"a": {"__proto__": {"x": 1}}}' > $F`, 'a has a member __proto__'],
+      [
+        'a deep nest',
+        `printf '{"a":' > $F; head -c 100000 /dev/zero | tr '\\0' '[' >> $F; head -c 100000 /dev/zero | tr '\\0' ']' >> $F; echo '}' >> $F`,
+        'it is nested more than 64 levels deep',
+      ],
+      ['1 GB', 'truncate -s 1G $F', 'it is larger than 262144 bytes'],
+      ['a pipe', 'mkfifo $F', 'it is no regular file'],
+      ['a link', 'echo "{}" > target; ln -s $PWD/target $F', 'it is no regular file'],
+      ['a folder', 'mkdir $F', 'it is no regular file'],
+    ])('data that are %s are a problem with a reason, and nothing is read of them', async (_what, script, reason) => {
+      const job = aShellJob(`F=$SCANPLANE_DATA_FILE; ${script}; echo on > $SCANPLANE_STATUS_FILE; exit 0`, {document: '{}'});
+      await engine.ensure(job);
+      await untilExited(engine, job.ref);
+      expect(await engine.said(job.ref, engine.place)).toEqual({status: 'on', problem: `the data that it left cannot be used: ${reason}`});
+    });
+
+    test.each([
+      ['{"state": "RUNNING"}', {state: 'FAIL', exit: '1', error: 'it ended in state "RUNNING", which is no state to end in'}],
+      ['{"state": 5, "error": "e"}', {state: 'FAIL', exit: '1', error: 'it ended in state 5, which is no state to end in: e'}],
+      ['{}', {state: 'FAIL', exit: '1', error: 'it ended in no state, which is no state to end in'}],
+      ['{"state": 3}', {state: 'COMPLETE', exit: '0', error: ''}],
+      ['{"state": "STOPPED", "exit": -1}', {state: 'STOPPED', exit: '-1', error: ''}],
+      ['{"state": "COMPLETE", "exit": "99999999999999999999"}', {state: 'FAIL', exit: '1', error: 'its exit code is no 64-bit integer'}],
+    ])('the outcome %s', async (text, outcome) => {
+      const job = aShellJob(`echo '${text}' > $SCANPLANE_OUTCOME_FILE`, {document: '{}'});
+      await engine.ensure(job);
+      await untilExited(engine, job.ref);
+      expect(await engine.said(job.ref, engine.place)).toEqual({outcome});
+    });
+
+    test('a status of any length is cut', async () => {
+      const job = aShellJob(`head -c 1000000 /dev/zero | tr '\\0' s > $SCANPLANE_STATUS_FILE`, {document: '{}'});
+      await engine.ensure(job);
+      await untilExited(engine, job.ref);
+      expect(await engine.said(job.ref, engine.place)).toEqual({status: 's'.repeat(4096)});
+    });
+
+    test('a document that is too large is refused before anything begins', async () => {
+      const job = aJob({document: 'x'.repeat(DOCUMENT_BYTES + 1)});
+      expect(hasCode(await engine.ensure(job).catch((err: unknown) => err), 'too_large')).toBe(true);
+      expect((await engine.observe(job.ref, engine.place)).kind).toBe('absent');
+    });
+
     test('stopping what has ended changes nothing', async () => {
       const job = aJob();
       await engine.ensure(job);
@@ -349,6 +459,8 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
         {env: [['', 'x']]},
         {env: [['A', 'secret\0']]},
         {count: 0},
+        {timeoutMs: 0},
+        {timeoutMs: NaN},
       ];
       for (const changes of bad) {
         const job = aJob(changes);

@@ -16,14 +16,21 @@ test('each try of a scanner is given a token of its own, which names its scan an
   }
   const cluster = entry({engine: 'process', capacity: 1, settings: {scanner_server: ['scanner']}});
   const cache = {clusters: new Map([['local', cluster]]), bad: new Map(), meta: undefined} as unknown as Cache;
-  const settings = {scannerAddress: 'http://api.example', outputLimitBytes: 1024, stopGraceMs: 0, orphanAfterMs: 0};
+  const settings = {
+    scannerAddress: 'http://api.example',
+    reportAddress: '',
+    jobs: {host: []},
+    outputLimitBytes: 1024,
+    stopGraceMs: 0,
+    orphanAfterMs: 0,
+  };
   const launcher = new Launcher(cache, new Map([['process', new Engine()]]), settings);
 
   const stored = [];
   for (const number of [1, 2]) {
     const ref = {scanId: 's1', job: 'server', try: number};
     stored.push(launcher.intend(ref, aJob(), '2026-01-01T00:00:00.000Z'));
-    await launcher.launch(ref, aJob(), aSpec(), {epoch: 1, revision: number});
+    await launcher.launch(ref, aJob(), {kind: 'skymap', spec: aSpec()}, {epoch: 1, revision: number});
   }
   const tokens = launched.map(({env}) => new Map(env).get('SKYSCAN_SKYDRIVER_AUTH') ?? '');
   expect(new Set(tokens).size).toBe(2);

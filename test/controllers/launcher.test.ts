@@ -2,7 +2,7 @@ import {expect, test} from 'vitest';
 import {Launcher} from '../../src/controllers/launcher.ts';
 import type {JobObservation, JobSpec} from '../../src/engines/engine.ts';
 import type {PlannedJob} from '../../src/schema/chain.ts';
-import type {ScanSpec} from '../../src/schema/scan.ts';
+import type {SkymapSpec} from '../../src/schema/scan.ts';
 import type {Cache} from '../../src/store/cache.ts';
 import {aSpec, entry} from '../support/builders.ts';
 import {FakeEngine} from '../support/fake-engine.ts';
@@ -18,24 +18,31 @@ class KeepingEngine extends FakeEngine {
 }
 
 /** The environment that a job of a scan is given. */
-async function environmentOf(spec: ScanSpec, type: PlannedJob['type']): Promise<Map<string, string>> {
+async function environmentOf(spec: SkymapSpec, type: PlannedJob['type']): Promise<Map<string, string>> {
   const engine = new KeepingEngine();
   const settings = {scanner_server: ['server'], worker: ['worker'], env: [['FROM_CLUSTER', 'c']] as const};
   const clusters = new Map([['local', entry({engine: 'process', capacity: 8, settings})]]);
   const cache = {clusters, meta: undefined, bad: new Map()} as unknown as Cache;
-  const config = {scannerAddress: 'http://api.example', outputLimitBytes: 1024, stopGraceMs: 0, orphanAfterMs: 0};
+  const config = {
+    scannerAddress: 'http://api.example',
+    reportAddress: '',
+    jobs: {host: []},
+    outputLimitBytes: 1024,
+    stopGraceMs: 0,
+    orphanAfterMs: 0,
+  };
   const launcher = new Launcher(cache, new Map([['process', engine]]), config);
   const planned: PlannedJob = {type, cluster: 'local', count: 1, retry: 0};
   const ref = {scanId: 's1', job: 'j', try: 1};
   launcher.intend(ref, planned, '2026-01-01T00:00:00.000Z');
-  await launcher.launch(ref, planned, spec, {epoch: 1, revision: 1});
+  await launcher.launch(ref, planned, {kind: 'skymap', spec}, {epoch: 1, revision: 1});
   return new Map(engine.specs[0]?.env ?? []);
 }
 
 const older = {max_worker_runtime: 60, skyscan_mq_client_timeout_wait_for_first_message: 5};
 
 test('what only an older version can ask for is handed to the scanner and to its workers', async () => {
-  const spec: ScanSpec = {...aSpec({docker_tag: '3.22.0', older}), generation: 'v1'};
+  const spec: SkymapSpec = {...aSpec({docker_tag: '3.22.0', older}), generation: 'v1'};
   const server = await environmentOf(spec, 'scanner-server');
   expect(server.get('SKYSCAN_SKYDRIVER_ADDRESS')).toBe('http://api.example/v1');
   const workers = await environmentOf(spec, 'workers');

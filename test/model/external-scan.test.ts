@@ -8,6 +8,10 @@ import type {ScanRecord} from '../../src/model/scan-record.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import type {ScanState} from '../../src/schema/state.ts';
 import {aScan, aSpec, entry} from '../support/builders.ts';
+import {skymapChain} from '../../src/specs/skymap-chain.ts';
+
+/** Of all scans here: two workers on one cluster. */
+const CHAIN = await skymapChain({request_clusters: [['local', 2]]}, 2);
 
 const NOW = Date.parse('2026-01-01T00:00:00.000Z');
 const POLICY = {teardownMs: 60_000, retry: 2, retryBaseMs: 1000, orphanAfterMs: 10_000, stopGraceMs: 2000};
@@ -21,7 +25,7 @@ const handedOver = {ewms: entry({workflow_id: 'W', ewms_address: 'a'})};
 const deleted = {control: entry({...DEFAULT_CONTROL, desired: 'stop', is_deleted: true} as const)};
 const finished = {result: entry({is_final: true, blob: BLOB, updated_at: 1})};
 const plan = (record: ScanRecord, more: Partial<PlanInput> = {}): ScanStep =>
-  planScan({record, observed: new Map(), nowMs: NOW, ownedForMs: 0, policy: POLICY, ...more});
+  planScan({record, observed: new Map(), nowMs: NOW, ownedForMs: 0, policy: POLICY, chain: CHAIN, ...more});
 
 describe('admission', () => {
   const clusters = new Map([

@@ -6,6 +6,7 @@ import type {Job} from '../../src/schema/job.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import {aJob, aScan, aSpec, aTry, entry} from '../support/builders.ts';
+import {JobTable} from '../../src/model/job-table.ts';
 
 const scanOf = (more: Partial<ScanRecord> = {}): Scan => aScan(more) as Scan;
 
@@ -98,7 +99,7 @@ describe('the workforce', () => {
 
   test('counts the processes of running workers jobs, and never the server', () => {
     const exit = {code: 1, ended_at: '2026-01-01T00:00:00Z'};
-    const jobs = new Map([
+    const jobs = JobTable.of([
       ['server', entry(aJob({tries: [aTry({handle: 'h'})]}))],
       ['workers-1', entry(workers(3, {tries: [aTry({handle: 'h'})]}))],
       ['workers-2', entry(workers(2, {tries: [aTry({handle: 'h'})]}))],

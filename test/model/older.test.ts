@@ -15,6 +15,7 @@ import {NO_LEGACY, parseLegacy} from '../../src/schema/legacy.ts';
 import type {ReportedCluster} from '../../src/schema/legacy.ts';
 import type {ScanStateName} from '../../src/schema/state.ts';
 import {aJob, aScan, aSpec, aTry, entry} from '../support/builders.ts';
+import {JobTable} from '../../src/model/job-table.ts';
 
 const clusters = (table: Record<string, ClusterSettings & {engine?: string}>): ClusterTable =>
   new Map(Object.entries(table).map(([name, {engine = 'process', ...settings}]) => [name, {value: {engine, capacity: 8, settings}}]));
@@ -30,7 +31,7 @@ const REPORT: ReportedCluster = {
   top_task_errors: {},
 };
 const olderScan = (more: Partial<ScanRecord> = {}): Scan => aScan({spec: entry({...aSpec(), generation: 'v1'}), ...more}) as Scan;
-const workers = new Map([['workers-1', entry(aJob({type: 'workers', count: 2, tries: [aTry({handle: 'h'})]}))]]);
+const workers = JobTable.of([['workers-1', entry(aJob({type: 'workers', count: 2, tries: [aTry({handle: 'h'})]}))]]);
 const progress = (stats: Record<string, unknown>): NonNullable<ScanRecord['progress']> =>
   entry({
     progress: {processing_stats: {start: {}, runtime: {}, rate: {}, end: '', finished: false, predictions: {}, ...stats}} as never,
@@ -177,7 +178,7 @@ describe('our own workers as older versions show them', () => {
     const waiting = olderScan({backlog: {...entry({timestamp: 1, priority: 0, pending_timestamp: 0, next_attempt: 0}), order: 'o'}});
     expect(podStatuses(waiting).pod_message).toBe('in backlog');
     const ended = aTry({handle: 'h', exit: {code: 1, reason: 'why', ended_at: '2026-01-01T00:00:00.000Z'}});
-    const jobs = new Map([
+    const jobs = JobTable.of([
       ['server', entry(aJob({tries: [ended, aTry({try: 2})], tries_total: 2}))],
       ['workers-1', entry(aJob({type: 'workers', tries: [ended]}))],
     ]);

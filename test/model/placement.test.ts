@@ -2,6 +2,7 @@ import {expect, test} from 'vitest';
 import {Placement} from '../../src/model/placement.ts';
 import type {LiveReplica} from '../../src/model/placement.ts';
 import {aJob, aScan, aTry, entry} from '../support/builders.ts';
+import {JobTable} from '../../src/model/job-table.ts';
 
 const replica = (id: string, place?: string): LiveReplica => ({
   id,
@@ -17,7 +18,7 @@ test('who serves a scan’s clusters tries first, in an order of their own; who 
 });
 
 test('who shares the place where the jobs run tries first, since only it can adopt them', () => {
-  const running = aScan({jobs: new Map([['server', entry(aJob({tries: [aTry({place: 'host2', handle: 'h'})]}))]])});
+  const running = aScan({jobs: JobTable.of([['server', entry(aJob({tries: [aTry({place: 'host2', handle: 'h'})]}))]])});
   expect(['b', 'c'].map((id) => placement.rank(running, id)).toSorted((a, b) => a - b)).toEqual([0, 1]);
   expect(placement.rank(running, 'a')).toBeGreaterThan(10);
 });

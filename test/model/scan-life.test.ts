@@ -1,7 +1,9 @@
 import {expect, test} from 'vitest';
 import {waitsForAdmission} from '../../src/model/admission-plan.ts';
-import {needsOwner, openTry, planScan, withNewTry} from '../../src/model/scan-plan.ts';
-import type {Observed, ScanStep} from '../../src/model/scan-plan.ts';
+import {openTry} from '../../src/model/job-table.ts';
+import {needsOwner, planScan, withNewTry} from '../../src/model/scan-plan.ts';
+import type {ScanStep} from '../../src/model/scan-plan.ts';
+import type {Observed} from '../../src/model/try-learning.ts';
 import {wasAdmitted} from '../../src/model/manifest.ts';
 import {isExternal} from '../../src/model/scan-record.ts';
 import type {BadEntry, ScanRecord} from '../../src/model/scan-record.ts';
@@ -11,8 +13,11 @@ import type {Job} from '../../src/schema/job.ts';
 import {isTerminal} from '../../src/schema/state.ts';
 import {aSpec, entry} from '../support/builders.ts';
 import {seededRandom} from '../support/seeded-random.ts';
+import {JobTable} from '../../src/model/job-table.ts';
+import {skymapChain} from '../../src/specs/skymap-chain.ts';
 
 const POLICY = {teardownMs: 60_000, retry: 2, retryBaseMs: 1000, orphanAfterMs: 10_000, stopGraceMs: 2000};
+const CHAIN = await skymapChain(aSpec().request, POLICY.retry);
 const BLOB = {digest: '0'.repeat(64), size: 1, stored_size: 1, chunks: 1, compression: 'zstd'} as const;
 const CAPACITY = 3;
 
@@ -85,6 +90,7 @@ class World {
       nowMs: this.nowMs,
       ownedForMs: this.nowMs - this.sinceMs,
       policy: POLICY,
+      chain: CHAIN,
       workflowIsOver: this.workflowIsOver,
     });
     this.history.push(`${step.kind}`);
@@ -138,6 +144,8 @@ class World {
         this.setBad('admission', false);
         delete this.record.owner;
         break;
+      case 'build':
+        throw new Error('a sky scan needs no chain');
       case 'resign':
         delete this.record.owner;
         break;
@@ -158,7 +166,7 @@ class World {
   }
 
   setJob(name: string, job: Job): void {
-    this.record.jobs = new Map([...(this.record.jobs ?? []), [name, entry(job)]]);
+    this.record.jobs = JobTable.of([...(this.record.jobs ?? []), [name, entry(job)]]);
   }
 
   setBad(part: string, is: boolean): void {

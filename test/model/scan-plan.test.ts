@@ -1,12 +1,18 @@
 import {expect, test} from 'vitest';
 import {needsOwner, planScan} from '../../src/model/scan-plan.ts';
-import type {Observed, PlanInput, ScanStep} from '../../src/model/scan-plan.ts';
+import type {PlanInput, ScanStep} from '../../src/model/scan-plan.ts';
+import type {Observed} from '../../src/model/try-learning.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import type {Control} from '../../src/schema/control.ts';
 import type {Job, JobExit} from '../../src/schema/job.ts';
 import type {ScanState} from '../../src/schema/state.ts';
 import {aJob, aScan, aSpec, aTry, entry} from '../support/builders.ts';
+import {JobTable} from '../../src/model/job-table.ts';
+import {skymapChain} from '../../src/specs/skymap-chain.ts';
+
+/** Of all scans here: two workers on one cluster. */
+const CHAIN = await skymapChain({request_clusters: [['local', 2]]}, 2);
 
 const NOW = Date.parse('2026-01-01T00:01:00.000Z');
 const POLICY = {teardownMs: 60_000, retry: 2, retryBaseMs: 1000, orphanAfterMs: 10_000, stopGraceMs: 2000};
@@ -14,11 +20,11 @@ const RUNNING: Observed = {kind: 'running', handle: 'h', startedAt: '2026-01-01T
 const BLOB = {digest: '0'.repeat(64), size: 1, stored_size: 1, chunks: 1, compression: 'zstd'} as const;
 
 function plan(record: ScanRecord, observed: Record<string, Observed> = {}, more: Partial<PlanInput> = {}): ScanStep {
-  return planScan({record, observed: new Map(Object.entries(observed)), nowMs: NOW, ownedForMs: 0, policy: POLICY, ...more});
+  return planScan({record, observed: new Map(Object.entries(observed)), nowMs: NOW, ownedForMs: 0, policy: POLICY, chain: CHAIN, ...more});
 }
 
 function jobs(of: Record<string, Job>): NonNullable<ScanRecord['jobs']> {
-  return new Map(Object.entries(of).map(([name, job]) => [name, entry(job)]));
+  return JobTable.of(Object.entries(of).map(([name, job]) => [name, entry(job)]));
 }
 
 const aWorkers = (more: Partial<Job> = {}): Job => aJob({type: 'workers', count: 2, ...more});
@@ -34,8 +40,9 @@ const isRunning = (more: Partial<ScanRecord> = {}): ScanRecord =>
     ...more,
   });
 
-test('an admitted scan launches its server and as many workers as were granted', () => {
-  const step = plan(aScan({spec: entry(aSpec({request_clusters: [['local', 5]]}))}));
+test('an admitted scan launches its server and as many workers as were granted', async () => {
+  const chain = await skymapChain({request_clusters: [['local', 5]]}, 2);
+  const step = plan(aScan({spec: entry(aSpec({request_clusters: [['local', 5]]}))}), {}, {chain});
   expect(step).toMatchObject({kind: 'launch', state: {name: 'RUNNING', attempt: 1}});
   if (step.kind !== 'launch') throw new Error('no launch');
   expect(Object.fromEntries(step.jobs)).toMatchObject({server: {count: 1}, 'workers-1': {count: 2}});
@@ -208,19 +215,14 @@ test('workers that ended well while their server goes on are started again after
   expect([...again.jobs.keys()]).toEqual(['workers-1']);
 });
 
-test('the server runs where its workers are, when the cluster that was asked first gave no slots', () => {
-  const step = plan(
-    aScan({
-      spec: entry(
-        aSpec({
-          request_clusters: [
-            ['nowhere', 1],
-            ['local', 2],
-          ],
-        }),
-      ),
-    }),
-  );
+test('the server runs where its workers are, when the cluster that was asked first gave no slots', async () => {
+  const {request} = aSpec({
+    request_clusters: [
+      ['nowhere', 1],
+      ['local', 2],
+    ],
+  });
+  const step = plan(aScan({spec: entry(aSpec(request))}), {}, {chain: await skymapChain(request, 2)});
   if (step.kind !== 'launch') throw new Error(`no launch but ${step.kind}`);
   expect(Object.fromEntries(step.jobs)).toMatchObject({server: {cluster: 'local'}, 'workers-2': {cluster: 'local', count: 2}});
 });

@@ -6,12 +6,13 @@ import {presentWorkforce, workforceOf} from '../../src/model/workforce.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import type {Job} from '../../src/schema/job.ts';
 import {aJob, aScan, aTry, entry} from '../support/builders.ts';
+import {JobTable} from '../../src/model/job-table.ts';
 
 const workers = (more: Partial<Job> = {}): Job => aJob({type: 'workers', count: 3, ...more});
 const exit = (code: number | null, reason?: string) => ({code, ended_at: '2026-01-01T00:02:00.000Z', ...(reason === undefined ? {} : {reason})});
 const running = aTry({handle: 'h1', started_at: '2026-01-01T00:01:00.000Z'});
 const withJobs = (jobs: Readonly<Record<string, Job>>, more: Partial<ScanRecord> = {}): Scan =>
-  aScan({jobs: new Map(Object.entries(jobs).map(([name, job]) => [name, entry(job)])), ...more}) as Scan;
+  aScan({jobs: JobTable.of(Object.entries(jobs).map(([name, job]) => [name, entry(job)])), ...more}) as Scan;
 const phaseOf = (job: Job, more: Partial<ScanRecord> = {}): string | undefined =>
   presentTaskforces(withJobs({'workers-1': job}, more), () => undefined)[0]?.phase;
 

@@ -6,6 +6,7 @@ import type {Suspect} from '../../src/model/watchdog.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import type {JobExit} from '../../src/schema/job.ts';
 import {aJob, aSpec, aTry, entry} from '../support/builders.ts';
+import {JobTable} from '../../src/model/job-table.ts';
 
 const NOW = Date.parse('2026-01-02T00:00:00.000Z');
 const ago = (seconds: number): string => new Date(NOW - seconds * 1000).toISOString();
@@ -19,7 +20,7 @@ function killed(id: string, more: Partial<ScanRecord> = {}, exit: Partial<JobExi
     id,
     spec: entry({...aSpec(), created_at: NOW / 1000 - 700}),
     state: entry({name: 'FAIL', attempt: 1, started_at: ago(600), ended_at: ago(1)}),
-    jobs: new Map([['server', entry(job)]]),
+    jobs: JobTable.of([['server', entry(job)]]),
     ...more,
   } as Scan;
 }
@@ -113,7 +114,7 @@ describe('a scan that is left alone', () => {
   });
 
   test('because it was the workers that failed', () => {
-    const jobs = new Map([['server', entry(aJob())]]);
+    const jobs = JobTable.of([['server', entry(aJob())]]);
     expect(isReplaced(killed('a', {jobs}))).toBe(false);
   });
 

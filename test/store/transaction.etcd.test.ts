@@ -1,5 +1,6 @@
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
-import {EtcdMembers, within} from '../../src/store/etcd-members.ts';
+import {within} from '../../src/store/etcd-member.ts';
+import {EtcdMembers} from '../../src/store/etcd-members.ts';
 import {EtcdStore} from '../../src/store/etcd-store.ts';
 import {transact} from '../../src/store/transaction.ts';
 import type {Transaction} from '../../src/store/transaction.ts';

@@ -1,7 +1,7 @@
 import type {Entry, ScanRecord} from '../../src/model/scan-record.ts';
 import type {Job, JobTry} from '../../src/schema/job.ts';
 import {parseScanSpec} from '../../src/schema/scan.ts';
-import type {ScanSpec, SkymapRequest} from '../../src/schema/scan.ts';
+import type {SkymapRequest, SkymapSpec} from '../../src/schema/scan.ts';
 
 /** A stored entry at a made-up revision. */
 export function entry<T>(value: T, modRevision = 10, lease = '0'): Entry<T> {
@@ -9,9 +9,9 @@ export function entry<T>(value: T, modRevision = 10, lease = '0'): Entry<T> {
 }
 
 /** A scan as asked: two workers on `local`, unless said otherwise. */
-export function aSpec(request: Partial<SkymapRequest> = {}): ScanSpec {
+export function aSpec(request: Partial<SkymapRequest> = {}): SkymapSpec {
   const base = {reco_algo: 'anything', nsides: [['1', 0]], request_clusters: [['local', 2]], i3_event_id: 'e1'};
-  return parseScanSpec(JSON.stringify({created_at: 1_700_000_000, request: {...base, ...request}}), '/scan/s1');
+  return parseScanSpec(JSON.stringify({created_at: 1_700_000_000, request: {...base, ...request}}), '/scan/s1') as SkymapSpec;
 }
 
 /** An admitted scan that nobody has launched, with whatever `more` brings. */

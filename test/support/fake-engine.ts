@@ -1,4 +1,4 @@
-import type {Engine, JobObservation, JobRef, JobSpec} from '../../src/engines/engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../../src/engines/engine.ts';
 
 const nameOf = ({scanId, job, try: number}: JobRef): string => `${scanId}/${job}/${number}`;
 
@@ -7,6 +7,8 @@ export class FakeEngine implements Engine {
   readonly name = 'process';
   readonly place = 'memory';
   readonly jobs = new Map<string, JobObservation>();
+  /** What tries say of themselves, by name. */
+  readonly sayings = new Map<string, JobSaid>();
   /** Every call of `ensure`, by the try's name. */
   readonly asked: string[] = [];
   /** How long a launch takes, in milliseconds. */
@@ -47,6 +49,10 @@ export class FakeEngine implements Engine {
     return [...this.jobs].filter(([name, job]) => name.startsWith(`${scanId}/`) && job.kind === 'running').map(([name]) => name);
   }
 
+  said(ref: JobRef, place: string): Promise<JobSaid> {
+    return Promise.resolve((place === this.place ? this.sayings.get(nameOf(ref)) : undefined) ?? {});
+  }
+
   renew(): Promise<void> {
     return Promise.resolve();
   }
@@ -65,7 +71,7 @@ export class FakeEngine implements Engine {
   }
 
   forget(scanId: string): Promise<void> {
-    for (const name of this.jobs.keys()) if (name.startsWith(`${scanId}/`)) this.jobs.delete(name);
+    for (const map of [this.jobs, this.sayings]) for (const name of map.keys()) if (name.startsWith(`${scanId}/`)) map.delete(name);
     return Promise.resolve();
   }
 

@@ -4,7 +4,8 @@ import type {Log} from '../../src/lib/log.ts';
 import {SCAN_INDEXES} from '../../src/model/scan-indexes.ts';
 import {randomHex} from '../../src/schema/ids.ts';
 import {EtcdMembers} from '../../src/store/etcd-members.ts';
-import type {EtcdEndpoints} from '../../src/store/etcd-members.ts';
+import type {OpenMember} from '../../src/store/etcd-members.ts';
+import type {EtcdEndpoints} from '../../src/store/grpc-member.ts';
 import {EtcdStore} from '../../src/store/etcd-store.ts';
 import type {EtcdStoreOptions} from '../../src/store/etcd-store.ts';
 import {EtcdLeaseKeeper} from '../../src/store/lease-keeper.ts';
@@ -17,6 +18,8 @@ export interface StoreNodeOptions extends EtcdEndpoints {
   readonly timings?: Partial<WatchTimings>;
   readonly ttlSeconds?: number;
   readonly log?: Log;
+  /** How its members are reached, where it is not over gRPC. */
+  readonly open?: OpenMember | undefined;
 }
 
 /** The store side of one process: as `main.ts` wires it, without controllers and API. */
@@ -38,9 +41,9 @@ export interface StoreNode {
 
 /** Wires up a store; nothing is sent before something is asked of it. */
 export function storeNode(options: StoreNodeOptions): StoreNode {
-  const {store: storeOptions, timings, ttlSeconds = 5, log = silentLog, ...endpoints} = options;
+  const {store: storeOptions, timings, ttlSeconds = 5, log = silentLog, open, ...endpoints} = options;
   const clock = systemClock;
-  const members = new EtcdMembers(endpoints);
+  const members = new EtcdMembers(endpoints, 0, open);
   const store = new EtcdStore(members, storeOptions);
   const cache = new WatchCache({store, clock, log, indexes: SCAN_INDEXES, ...(timings === undefined ? {} : {timings})});
   const lease = new EtcdLeaseKeeper({members, clock, log, ttlSeconds});

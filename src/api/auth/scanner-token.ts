@@ -1,3 +1,4 @@
+import {SERVER_JOB} from '../../model/chain.ts';
 import {scanOfJobToken} from '../../schema/job-token.ts';
 import type {Cache} from '../../store/cache.ts';
 import type {Bearer} from './authenticator.ts';
@@ -21,11 +22,8 @@ export function standingOf(cache: Cache, token: Bearer, scanId: string | undefin
 }
 
 function rankOf(cache: Cache, scanId: string, digest: string): 'newest' | 'older' | 'unknown' {
-  let rank: 'older' | 'unknown' = 'unknown';
-  for (const {value: job} of cache.scans.get(scanId)?.jobs?.values() ?? []) {
-    if (job.type !== 'scanner-server') continue;
-    if (job.tries.at(-1)?.token_digest === digest) return 'newest';
-    if (job.tries.some((each) => each.token_digest === digest)) rank = 'older';
-  }
-  return rank;
+  const server = cache.scans.get(scanId)?.jobs?.get(SERVER_JOB)?.value;
+  if (server?.type !== 'scanner-server') return 'unknown';
+  if (server.tries.at(-1)?.token_digest === digest) return 'newest';
+  return server.tries.some((each) => each.token_digest === digest) ? 'older' : 'unknown';
 }

@@ -6,7 +6,7 @@ import type {BacklogEntry} from '../../schema/backlog.ts';
 import type {EventHeader} from '../../schema/blob.ts';
 import {newEventId, newScanId} from '../../schema/ids.ts';
 import {backlogKey, eventKey, scanKey} from '../../schema/keys.ts';
-import type {OlderArguments, OlderGeneration, ScanSpec, SkymapRequest} from '../../schema/scan.ts';
+import type {OlderArguments, OlderGeneration, SkymapSpec, SkymapRequest} from '../../schema/scan.ts';
 import type {Compare, Op} from '../../store/store.ts';
 import {badArgument} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
@@ -69,7 +69,7 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
   const id = newScanId(nowMs);
   const eventId = 'id' in event ? event.id : newEventId();
   // Members in the order of their names, as in the request: then the canonical form needs no sorted copy.
-  const spec: ScanSpec = {
+  const spec: SkymapSpec = {
     created_at: nowSeconds,
     ...(older === undefined ? {} : {generation: older.generation}),
     request: {...request, i3_event_id: eventId},

@@ -9,11 +9,13 @@ import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import {sleep} from '../../lib/sleep.ts';
 import type {FenceToken} from '../../schema/job.ts';
-import type {Engine, JobObservation, JobRef, JobSpec} from '../engine.ts';
+import {DOCUMENT_BYTES} from '../engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.ts';
 import {readKeptOutput} from './kept-output.ts';
 import {BOOT_ID, endMembers, isAlive, pidNamespace, signalProcess} from './processes.ts';
 import {MARKERS, compareFences, isFileName, nameOf, openRunDirectory} from './run-directory.ts';
 import type {Claim, ExitRecord, RunDirectory} from './run-directory.ts';
+import {readSaid} from './said.ts';
 import {SupervisorStarter} from './supervisor-starter.ts';
 
 export interface ProcessEngineOptions {
@@ -114,6 +116,14 @@ export class ProcessEngine implements Engine {
       checkRef(ref);
       if (place !== this.place) throw new ControlPlaneError('not_found', `the output of ${nameOf(ref)} is kept in another run directory`);
       return readKeptOutput(this.directory.output(ref, index, stream));
+    });
+  }
+
+  said(ref: JobRef, place: string): Promise<JobSaid> {
+    return atBorder(async () => {
+      checkRef(ref);
+      if (place !== this.place) return {};
+      return readSaid((file) => this.directory.own(ref, file), this.directory.exit(ref) !== undefined);
     });
   }
 
@@ -332,8 +342,12 @@ function checkSpec(job: JobSpec): void {
           ? 'an environment entry has no name, a = in its name, or a null byte'
           : !Number.isSafeInteger(job.count) || job.count < 1
             ? 'count is below 1'
-            : undefined;
+            : job.timeoutMs !== undefined && !(job.timeoutMs > 0)
+              ? 'its longest duration is not above 0'
+              : undefined;
   if (wrong !== undefined) throw new ControlPlaneError('invalid', `${nameOf(job.ref)}: ${wrong}`);
+  if (Buffer.byteLength(job.document ?? '') > DOCUMENT_BYTES)
+    throw new ControlPlaneError('too_large', `${nameOf(job.ref)}: its document is larger than ${DOCUMENT_BYTES} bytes`);
 }
 
 function isMissing(err: unknown): boolean {

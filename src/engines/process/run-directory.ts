@@ -33,6 +33,7 @@ import type {ProcessIdentity} from './processes.ts';
  *                                          renewed         its mtime moves while a controller cares
  *                                          running         what was started
  *                                          exit.json       how it ended; appears once, never changes
+ *                                          own/job.json, own/data.json, own/status, …   the job's document, and what it says of itself
  *                                          <index>.stdout.<segment>, <index>.stderr.<segment>, supervisor.stderr
  */
 
@@ -81,12 +82,24 @@ export interface LaunchRequest {
   readonly outputLimitBytes: number;
   readonly stopGraceMs: number;
   readonly orphanAfterMs: number;
+  readonly timeoutMs?: number;
+  readonly document?: string;
 }
 
 /** What a supervisor says on its standard output, in one line: it launched; the try was decided by someone else; or it could do nothing. */
 export type LaunchOutcome = {readonly kind: 'launched'} | {readonly kind: 'taken'} | {readonly kind: 'failed'; readonly reason: string};
 
 export const MARKERS = {job: 'SCANPLANE_JOB', supervisor: 'SCANPLANE_SUPERVISOR', runDirectory: 'SCANPLANE_RUN_DIRECTORY'} as const;
+
+/** Files in which a job finds its document and says what there is to say, and the environment variables that name them. */
+export const OWN_FILES = {
+  document: ['SCANPLANE_JOB_FILE', 'job.json'],
+  status: ['SCANPLANE_STATUS_FILE', 'status'],
+  endpoint: ['SCANPLANE_ENDPOINT_FILE', 'endpoint'],
+  data: ['SCANPLANE_DATA_FILE', 'data.json'],
+  outcome: ['SCANPLANE_OUTCOME_FILE', 'outcome.json'],
+} as const;
+export type OwnFile = keyof typeof OWN_FILES;
 
 /** `<scan>/<job>/<try>`, as it stands in a marker and in `ps`. */
 export function nameOf(ref: JobRef): string {
@@ -154,6 +167,17 @@ export class RunDirectory {
 
   output(ref: JobRef, index: number, stream: 'stdout' | 'stderr'): string {
     return join(this.try(ref), `${index}.${stream}`);
+  }
+
+  /** One of the files that are the job's own. */
+  own(ref: JobRef, file: OwnFile): string {
+    return join(this.try(ref), 'own', OWN_FILES[file][1]);
+  }
+
+  /** Puts a job's document where it finds it. */
+  writeDocument(ref: JobRef, document: string): void {
+    mkdirSync(join(this.try(ref), 'own'), {recursive: true, mode: 0o700});
+    writeFileSync(this.own(ref, 'document'), document, {mode: 0o600});
   }
 
   /** Makes what a try needs to be decided. */

@@ -78,6 +78,8 @@ export class SupervisorStarter {
       outputLimitBytes: job.outputLimitBytes,
       stopGraceMs: job.stopGraceMs,
       orphanAfterMs: job.orphanAfterMs,
+      ...(job.timeoutMs === undefined ? {} : {timeoutMs: job.timeoutMs}),
+      ...(job.document === undefined ? {} : {document: job.document}),
     };
     const answer = Promise.withResolvers<string>();
     child.on('error', (err) => answer.resolve(err.message));

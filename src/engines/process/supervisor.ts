@@ -1,14 +1,14 @@
 import {spawn} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
-import {existsSync, readFileSync, statSync, writeFileSync, writeSync} from 'node:fs';
+import {closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync, writeSync} from 'node:fs';
 import {flushCompileCache} from 'node:module';
 import {setTimeout as delay} from 'node:timers/promises';
 import type {JobExit} from '../../schema/job.ts';
 import {KeptOutput} from './kept-output.ts';
 import {endMembers, findMembers, identify, signalGroup, signalProcess} from './processes.ts';
 import type {MemberQuery, ProcessIdentity} from './processes.ts';
-import {MARKERS, RunDirectory, compareFences, nameOf} from './run-directory.ts';
-import type {LaunchOutcome, LaunchRequest, ProcessExit} from './run-directory.ts';
+import {MARKERS, OWN_FILES, RunDirectory, compareFences, nameOf} from './run-directory.ts';
+import type {LaunchOutcome, LaunchRequest, OwnFile, ProcessExit} from './run-directory.ts';
 
 /**
  * A process of its own beside each running job, started by the process engine and outliving it: launches the job at most once, keeps its output,
@@ -20,6 +20,8 @@ import type {LaunchOutcome, LaunchRequest, ProcessExit} from './run-directory.ts
 
 /** How often a job that was told to end is looked at. */
 const END_POLL_MS = 100;
+/** A timer of Node's that is to wait for longer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** How long the pipes may stay open after everything that could write to them is gone. */
 const PIPE_DRAIN_MS = 2000;
 /** How long to go on trying to write down how the job ended (a full disk, say). */
@@ -72,6 +74,7 @@ class Supervisor {
       return this.leave({kind: 'taken'});
     }
     this.startProcesses();
+    this.watchDuration();
     say({kind: 'launched'});
     this.directory.hint(ref);
     // Node would write it when we end, which is long after the launches that could use it.
@@ -90,8 +93,15 @@ class Supervisor {
   }
 
   private startProcesses(): void {
-    const {ref, count} = this.request;
+    const {ref, count, document} = this.request;
     this.hasBegun = true;
+    try {
+      if (document !== undefined) this.directory.writeDocument(ref, document);
+    } catch (err) {
+      const reason = `cannot write its document: ${(err as NodeJS.ErrnoException).code ?? 'unknown error'}`;
+      this.exits.push({index: 0, code: 126, error: reason, ended_at: new Date().toISOString()});
+      this.end(reason);
+    }
     for (let index = 0; index < count && this.endReason === undefined; index++) this.startProcess(index);
     try {
       this.directory.recordRunning(ref, {processes: this.leaders.map((leader) => leader.identity)});
@@ -104,23 +114,29 @@ class Supervisor {
     const {ref, command, env, id, outputLimitBytes} = this.request;
     const cwd = this.directory.shared(ref.scanId);
     let child: ChildProcess;
+    let document: number | undefined;
     try {
+      // The file itself: no pipe that somebody would have to fill. Each process has its own place in it.
+      document = this.request.document === undefined ? undefined : openSync(this.directory.own(ref, 'document'), 'r');
       child = spawn(command[0] as string, command.slice(1), {
         cwd,
         // Its own session and process group: all of it can be signalled at once, and no terminal reaches it.
         detached: true,
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: [document ?? 'ignore', 'pipe', 'pipe'],
         env: {
           ...Object.fromEntries(env),
           [MARKERS.job]: nameOf(ref),
           [MARKERS.runDirectory]: id,
           SCANPLANE_JOB_DIRECTORY: cwd,
           SCANPLANE_PROCESS_INDEX: String(index),
+          ...this.ownFiles(index),
         },
       });
     } catch (err) {
       this.cannotStart(index, err as NodeJS.ErrnoException);
       return;
+    } finally {
+      if (document !== undefined) closeSync(document);
     }
     child.on('error', (err) => {
       if (child.pid === undefined) this.cannotStart(index, err);
@@ -138,6 +154,13 @@ class Supervisor {
     this.groups.add(child.pid);
     void leader.closed.then(() => outputs.forEach((kept) => kept.end()));
     child.once('exit', (code, signal) => this.onExit(index, identity.pid, code, signal));
+  }
+
+  /** Where a process finds the document. The first one is told too where to speak: of several voices none would be the job's. */
+  private ownFiles(index: number): Record<string, string> {
+    if (this.request.document === undefined) return {};
+    const files = (Object.keys(OWN_FILES) as OwnFile[]).filter((file) => index === 0 || file === 'document');
+    return Object.fromEntries(files.map((file) => [OWN_FILES[file][0], this.directory.own(this.request.ref, file)]));
   }
 
   private cannotStart(index: number, err: NodeJS.ErrnoException): void {
@@ -200,6 +223,19 @@ class Supervisor {
       },
       Math.max(20, orphanAfterMs / 5),
     );
+  }
+
+  /** Ends a job that runs for longer than it may. */
+  private watchDuration(): void {
+    const {timeoutMs} = this.request;
+    if (timeoutMs === undefined) return;
+    const deadline = performance.now() + timeoutMs;
+    const look = (): void => {
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) this.end(`timed out after ${timeoutMs / 1000} s`);
+      else setTimeout(look, Math.min(leftMs, LONGEST_TIMER_MS));
+    };
+    look();
   }
 
   private finishIfAllEnded(): void {

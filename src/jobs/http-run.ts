@@ -1,0 +1,81 @@
+import {parsePlainJson} from '../lib/plain-json.ts';
+import {httpRequest} from './http-request.ts';
+import type {HttpRequest} from './http-request.ts';
+import type {HttpHostRun, JobDocument} from './document.ts';
+import {STOPPED, dataProblem, failed} from './run-result.ts';
+import type {RunControl, RunResult} from './run-result.ts';
+
+/** Bytes of an answer that are read; of what comes after them nothing is known. */
+const ANSWER_BYTES = 1024 * 1024;
+/** A timer of Node's that is to wait for longer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Makes the request of an HTTP job. COMPLETE when the answer has one of the expected status codes and all of it came in time.
+ *
+ * The answer's body goes to standard output. If it is JSON of at most 256 KiB, by its content type, its value is handed on under the key `response`.
+ * Errors name method, host and status: paths, queries, headers and bodies may hold secrets.
+ */
+export async function runHttp(document: JobDocument, run: HttpHostRun, control: RunControl): Promise<RunResult> {
+  let request: HttpRequest;
+  try {
+    request = httpRequest(run.http, document.args);
+  } catch (err) {
+    return failed((err as Error).message);
+  }
+  const where = `${request.method} ${request.url.origin}`;
+  control.watchStatus(() => where);
+  const late = AbortSignal.timeout(Math.min(run.timeout_ms, LONGEST_TIMER_MS));
+  try {
+    const response = await fetch(request.url, {
+      method: request.method,
+      headers: request.headers,
+      ...(request.body === undefined ? {} : {body: request.body}),
+      redirect: run.http.follow === true ? 'follow' : 'manual',
+      signal: AbortSignal.any([control.stop, late]),
+    });
+    const answer = await readAnswer(response);
+    if (!run.http.expect.includes(response.status)) {
+      return failed(`${where}: status ${response.status}, expected ${run.http.expect.join(', ')}`);
+    }
+    return {outcome: {state: 'COMPLETE', exit: '0', error: ''}, ...dataOf(response, answer)};
+  } catch (err) {
+    if (control.stop.aborted) return STOPPED;
+    if (late.aborted) return failed(`${where}: no complete answer within ${run.timeout_ms / 1000} s`);
+    return failed(`${where}: ${networkReason(err)}`);
+  }
+}
+
+/** Copies the answer to standard output as it comes. `undefined` when it was longer than we read. */
+async function readAnswer(response: Response): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let left = ANSWER_BYTES;
+  for await (const chunk of response.body ?? []) {
+    const part = chunk.subarray(0, left);
+    process.stdout.write(part);
+    chunks.push(part);
+    left -= part.length;
+    if (part.length === chunk.length) continue;
+    process.stderr.write(`the answer was cut after ${ANSWER_BYTES} bytes\n`);
+    return undefined; // Leaving the loop ends the transfer.
+  }
+  return Buffer.concat(chunks);
+}
+
+function dataOf(response: Response, answer: Buffer | undefined): {readonly data?: Readonly<Record<string, unknown>>; readonly stderr?: string} {
+  const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? '';
+  if (answer === undefined || answer.length === 0 || !(type === 'application/json' || type.endsWith('+json'))) return {};
+  try {
+    const data = {response: parsePlainJson(answer.toString())};
+    const problem = dataProblem(data);
+    return problem === undefined ? {data} : {stderr: `the answer is not handed on: ${problem}\n`};
+  } catch (err) {
+    return {stderr: `the answer is not handed on: ${(err as Error).message}\n`};
+  }
+}
+
+/** What went wrong below HTTP. Only codes: messages may repeat what was sent. */
+function networkReason(err: unknown): string {
+  const {cause} = err as {readonly cause?: {readonly code?: unknown}};
+  return typeof cause?.code === 'string' ? cause.code : 'the request failed';
+}

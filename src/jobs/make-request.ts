@@ -1,0 +1,21 @@
+/** What the maker process is asked, and what it answers. JSON over Node's IPC channel. */
+export interface MakeRequest {
+  readonly call: number;
+  readonly type: string;
+  readonly name: string;
+  readonly id: string;
+  readonly requestId: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+export type MakeAnswer =
+  /** The module is loaded. */
+  | {readonly kind: 'ready'}
+  /** It cannot be; the process ends. */
+  | {readonly kind: 'broken'; readonly reason: string}
+  | {readonly kind: 'made'; readonly call: number; readonly args: Readonly<Record<string, unknown>>; readonly bytes: string}
+  | {readonly kind: 'refused'; readonly call: number; readonly reason: string; readonly isUnknownType: boolean};
+
+/** The largest arguments that a job may have, as bytes of JSON, and the most bytes that it may serialise. */
+export const ARGS_BYTES = 256 * 1024;
+export const SERIALIZED_BYTES = 256 * 1024;

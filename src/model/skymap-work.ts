@@ -1,0 +1,91 @@
+import type {Admission} from '../schema/admission.ts';
+import type {Chain, JobFacts} from '../schema/chain.ts';
+import type {Job} from '../schema/job.ts';
+import {SERVER_JOB} from './chain.ts';
+import {openTry} from './job-table.ts';
+import {describeExit} from './job-try.ts';
+import type {PlanInput} from './scan-plan.ts';
+
+// What is ready, and what has failed, in a sky scan: a server, and workers that serve it until it is done.
+
+/** How long a server goes on after a workers job of its ended well, before that job is started again: a worker may end by mistake, and a server waits. */
+const WORKERS_AGAIN_MS = 30_000;
+const LONGEST_PAUSE_MS = 30_000;
+
+/** Why the scan cannot go on: the server has used up its tries, or every workers job has. */
+export function failureOf(jobs: ReadonlyMap<string, Job>): string | undefined {
+  const server = jobs.get(SERVER_JOB);
+  if (server?.state === 'FAIL') return `the scanner server failed ${server.failures} times, last: ${describeExit(server)}`;
+  const workers = [...jobs].filter(([, job]) => job.type === 'workers');
+  const last = workers.at(-1);
+  if (last !== undefined && workers.every(([, job]) => job.state === 'FAIL')) {
+    return `the workers failed ${last[1].failures} times, last: ${describeExit(last[1])}`;
+  }
+  return undefined;
+}
+
+/** Which jobs may start now, with how many processes; and when the next one may. */
+export function launchable(
+  chain: Chain,
+  jobs: ReadonlyMap<string, Job>,
+  admission: Admission,
+  input: PlanInput,
+): {ready: Map<string, JobFacts>; waitMs: number | undefined} {
+  const ready = new Map<string, JobFacts>();
+  let waitMs: number | undefined;
+  const server = jobs.get(SERVER_JOB);
+  const serverIsOpen = server !== undefined && openTry(server) !== undefined;
+  const consider = (name: string, {type, cluster, retry, count}: JobFacts): void => {
+    const job = jobs.get(name);
+    const left = job === undefined ? 0 : pauseLeftMs(job, ready.has(SERVER_JOB), input);
+    if (left <= 0) ready.set(name, {type, cluster, retry, count});
+    else waitMs = Math.min(waitMs ?? left, left);
+  };
+
+  const plannedServer = server ?? chain.jobs[SERVER_JOB];
+  if (!serverIsOpen && plannedServer !== undefined) consider(SERVER_JOB, server ?? {...plannedServer, cluster: homeOf(plannedServer, admission)});
+
+  const free = new Map(Object.entries(admission.slots));
+  const take = (cluster: string, count: number): number => {
+    const granted = Math.min(count, free.get(cluster) ?? 0);
+    free.set(cluster, (free.get(cluster) ?? 0) - granted);
+    return granted;
+  };
+  for (const job of jobs.values()) if (job.type === 'workers' && openTry(job) !== undefined) take(job.cluster, job.count);
+
+  const startable: [string, JobFacts][] = [];
+  for (const [name, job] of jobs) if (job.type === 'workers' && openTry(job) === undefined && job.state !== 'FAIL') startable.push([name, job]);
+  for (const [name, planned] of Object.entries(chain.jobs)) if (planned.type === 'workers' && !jobs.has(name)) startable.push([name, planned]);
+  for (const [name, planned] of startable) {
+    const count = take(planned.cluster, planned.count);
+    if (count > 0) consider(name, {...planned, count});
+  }
+  // What was given up keeps its slots: they are not handed to a further job, which would only be the same again.
+  for (const job of jobs.values()) if (job.type === 'workers' && job.state === 'FAIL') take(job.cluster, job.count);
+  // Slots granted later than the start, or asked for as extra workers: a further job for what is left.
+  for (const [cluster, left] of free) {
+    if (left <= 0) continue;
+    let n = 1;
+    while (chain.jobs[`extra-${cluster}-${n}`] !== undefined || jobs.has(`extra-${cluster}-${n}`)) n++;
+    consider(`extra-${cluster}-${n}`, {type: 'workers', cluster, count: left, retry: input.policy.retry});
+  }
+  return {ready, waitMs};
+}
+
+/** Where the server runs: beside workers of its. The cluster that was asked first may not exist, or have no slot now. */
+function homeOf(planned: JobFacts, {slots}: Admission): string {
+  if ((slots[planned.cluster] ?? 0) > 0) return planned.cluster;
+  return Object.keys(slots).find((cluster) => (slots[cluster] ?? 0) > 0) ?? planned.cluster;
+}
+
+/** How long a job that has ended waits before its next try. A new server gets all workers at once, also those that its predecessor told to go. */
+function pauseLeftMs(job: Job, serverStarts: boolean, input: PlanInput): number {
+  const exit = job.tries.at(-1)?.exit;
+  if (exit === undefined) return 0;
+  const hasDone = job.type === 'workers' && job.state === 'COMPLETE';
+  const afterFailure = job.failures === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, input.policy.retryBaseMs * 2 ** (job.failures - 1));
+  const pause = !hasDone ? afterFailure : serverStarts ? 0 : WORKERS_AGAIN_MS;
+  // A wall clock that was set back, or a time that nobody can read, must not make this wait longer than the pause itself.
+  const elapsed = input.nowMs - Date.parse(exit.ended_at);
+  return Number.isNaN(elapsed) ? 0 : Math.min(pause, pause - elapsed);
+}

@@ -1,0 +1,148 @@
+import {unreachable} from '../lib/assert.ts';
+import {rfc3339} from '../lib/clock.ts';
+import {DEFAULT_CONTROL} from '../schema/control.ts';
+import type {PlannedJob} from '../schema/chain.ts';
+import type {Job, JobExit, JobTry} from '../schema/job.ts';
+import type {StateName} from '../schema/state.ts';
+import {openTry} from './job-table.ts';
+import {isPastDeadline, replaceTry, wasKilled, wasStopped} from './job-try.ts';
+import {isChained} from './scan-record.ts';
+import type {PlanInput} from './scan-plan.ts';
+import type {ScanRecord} from './scan-record.ts';
+
+/** What the engine says of the newest try of a job. The same shape as the engines' JobObservation, which this layer must not import, and what the job said itself. */
+export type Observed =
+  | {readonly kind: 'absent' | 'foreign' | 'closed'}
+  | {readonly kind: 'running'; readonly handle: string; readonly startedAt: string; readonly status?: string}
+  | {
+      readonly kind: 'exited';
+      readonly handle: string;
+      readonly exit: JobExit;
+      readonly data?: Readonly<Record<string, unknown>>;
+      readonly status?: string;
+    };
+
+/** Jobs as they should be stored next, by name; only those that change. */
+export type JobChanges = ReadonlyMap<string, Job>;
+
+/** Bytes of JSON that a job may hand on: its record is one value. */
+export const DATA_BYTES = 256 * 1024;
+
+/** What takes a try that has ended to the record of its job. */
+type CloseTry = (job: Job, current: JobTry, exit: JobExit) => Job;
+
+/** Takes over into the jobs what the engine said: handles of what runs, exits of what has ended. */
+export function learn(input: PlanInput): Map<string, Job> {
+  const {record, run} = input;
+  const changes = new Map<string, Job>();
+  let completed = run?.nextCompletion ?? 0;
+  for (const [name, observed] of input.observed) {
+    const job = record.jobs?.get(name)?.value;
+    const current = job === undefined ? undefined : openTry(job);
+    if (job === undefined || current === undefined) continue;
+    const close: CloseTry = !isChained(record)
+      ? (...ended) => closeTry(...ended, countsAsFailure(job, ended[2], record))
+      : (...ended) => closeChainTry(...ended, observed, run?.planned(name) ?? {}, isUnwanted(record));
+    const next = learnTry(job, current, observed, input, close);
+    if (next === job) continue;
+    changes.set(name, run !== undefined && next.state === 'COMPLETE' ? {...next, completed: completed++} : next);
+  }
+  return changes;
+}
+
+function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInput, close: CloseTry): Job {
+  const nowText = rfc3339(input.nowMs);
+  switch (observed.kind) {
+    case 'absent':
+      return job;
+    case 'foreign':
+      // Another host's run directory. Its supervisor ends the job by itself when no owner has renewed it for `orphanAfterMs`; nobody but us may have, since we lead.
+      if (foreignLeftMs(input) > 0) return job;
+      return close(job, current, {code: null, reason: 'its host does not answer for it any more', ended_at: nowText});
+    case 'closed':
+      return close(job, current, {code: null, reason: 'never began', ended_at: nowText});
+    case 'running': {
+      const isNews = observed.status !== undefined && observed.status !== job.status;
+      if (current.handle !== undefined && !isNews) return job;
+      const status = isNews && observed.status !== undefined ? {status: observed.status} : {};
+      return replaceTry(job, {...current, handle: observed.handle, started_at: observed.startedAt}, {state: 'RUNNING', ...status});
+    }
+    case 'exited': {
+      const seen = current.handle === undefined ? {...current, handle: observed.handle} : current;
+      return close(job, seen, observed.exit);
+    }
+    default:
+      return unreachable(observed);
+  }
+}
+
+/** How long another host's job may still run: until its supervisor has noticed that nobody renews it, and has ended it; with something to spare. */
+export function foreignLeftMs(input: PlanInput): number {
+  const {orphanAfterMs, stopGraceMs} = input.policy;
+  return orphanAfterMs * 1.5 + stopGraceMs + 1000 - input.ownedForMs;
+}
+
+/** Whether somebody wants that nothing of it runs. */
+function isUnwanted(record: ScanRecord): boolean {
+  const control = record.control?.value ?? DEFAULT_CONTROL;
+  return control.desired !== 'run' || control.is_deleted || record.admission === undefined;
+}
+
+// A sky scan
+
+/** A server that ends before the final result is in has failed, whatever its exit code. What we stopped ourselves, or what never began, has not. */
+function countsAsFailure(job: Job, exit: JobExit, record: ScanRecord): boolean {
+  if (isUnwanted(record) || wasStopped(exit) || record.result?.value.is_final === true || isLost(exit)) return false;
+  return job.type === 'scanner-server' || exit.code !== 0;
+}
+
+function closeTry(job: Job, current: JobTry, exit: JobExit, isFailure: boolean): Job {
+  const failures = job.failures + (isFailure ? 1 : 0);
+  const done = !isFailure && exit.code === 0;
+  return replaceTry(job, {...current, exit}, {state: done ? 'COMPLETE' : failures > job.retry ? 'FAIL' : 'PENDING', failures});
+}
+
+// A chain
+
+/** How a try ends that was none: it uses up nothing. */
+const NO_TRY: ReadonlySet<string | undefined> = new Set(['its host does not answer for it any more', 'never began']);
+
+function isLost(exit: JobExit): boolean {
+  return exit.code === null && NO_TRY.has(exit.reason);
+}
+
+/**
+ * The record of a chain's job after a try. COMPLETE counts however it came to be, also after it was asked to stop. What was asked to end and did is PENDING,
+ * and goes on when its request does; what had to be killed has failed for good. A job that says STOPPED without having been asked is not tried again.
+ */
+function closeChainTry(
+  job: Job,
+  current: JobTry,
+  exit: JobExit,
+  observed: Observed,
+  planned: Pick<PlannedJob, 'retry_deadline'>,
+  isUnwantedNow: boolean,
+): Job {
+  // What the engine ended for a reason of its own (its time was up, nobody renewed it) is not complete, however it took it.
+  const said: StateName = exit.state ?? (exit.code === 0 && (exit.reason === undefined || wasStopped(exit)) ? 'COMPLETE' : 'FAIL');
+  const {data, tooLarge} = grownData(job, observed);
+  const more = {...(data === undefined ? {} : {data}), ...('status' in observed && observed.status !== undefined ? {status: observed.status} : {})};
+  const ended = {...current, exit: tooLarge === undefined ? exit : {...exit, reason: tooLarge}};
+  const become = (state: StateName, failures = job.failures): Job => replaceTry(job, ended, {...more, state, failures});
+  if (isLost(exit)) return become('PENDING');
+  if (said === 'COMPLETE' && tooLarge === undefined) return become('COMPLETE');
+  if (wasKilled(exit)) return become('FAIL', job.failures + 1);
+  if (wasStopped(exit) || isUnwantedNow) return become('PENDING');
+  if (said === 'STOPPED') return become('STOPPED');
+  const failures = job.failures + 1;
+  const isLate = isPastDeadline(planned.retry_deadline, Date.parse(job.since ?? current.intent_at), Date.parse(exit.ended_at));
+  return failures <= job.retry && !isLate ? become('PENDING', failures) : become(said === 'UNKNOWN' ? 'UNKNOWN' : 'FAIL', failures);
+}
+
+/** What a job's tries have set so far, this one included. */
+function grownData(job: Job, observed: Observed): {readonly data?: Readonly<Record<string, unknown>>; readonly tooLarge?: string} {
+  if (observed.kind !== 'exited' || observed.data === undefined) return job.data === undefined ? {} : {data: job.data};
+  const data = {...job.data, ...observed.data};
+  if (Buffer.byteLength(JSON.stringify(data)) <= DATA_BYTES) return {data};
+  return {...(job.data === undefined ? {} : {data: job.data}), tooLarge: `its data is larger than ${DATA_BYTES} bytes`};
+}
