@@ -1,0 +1,35 @@
+/** States by name: their numbers on the wire and in storage, which never change. RESERVED is retired. @see Spin Cycle, proto.StateValue */
+export const STATE_VALUE = {
+  UNKNOWN: 0,
+  PENDING: 1,
+  RUNNING: 2,
+  COMPLETE: 3,
+  FAIL: 4,
+  RESERVED: 5,
+  STOPPED: 6,
+  SUSPENDED: 7,
+} as const;
+
+export type StateName = keyof typeof STATE_VALUE;
+export type State = (typeof STATE_VALUE)[StateName];
+
+/** States by number: their names in query strings and on the command line. */
+export const STATE_NAME = Object.fromEntries(Object.entries(STATE_VALUE).map(([name, value]) => [value, name])) as Readonly<Record<State, StateName>>;
+
+/** Whether a number is that of a state. */
+export function isState(value: unknown): value is State {
+  return typeof value === 'number' && Object.hasOwn(STATE_NAME, value);
+}
+
+/** Whether a text is the name of a state: upper case. */
+export function isStateName(text: string): text is StateName {
+  return Object.hasOwn(STATE_VALUE, text);
+}
+
+export const REQUEST_OP_START = 'start';
+export const REQUEST_OP_STOP = 'stop';
+
+export const ARG_TYPE_REQUIRED = 'required';
+export const ARG_TYPE_OPTIONAL = 'optional';
+export const ARG_TYPE_STATIC = 'static';
+export type ArgType = typeof ARG_TYPE_REQUIRED | typeof ARG_TYPE_OPTIONAL | typeof ARG_TYPE_STATIC;
