@@ -26,7 +26,7 @@ test.skipIf(alone !== undefined)('100 random chains whose leaders are killed com
     ...{COMPLETE: 10, FAIL: 10, STOPPED: 5, SUSPENDED: 3},
     ...{'try stopped': 10, 'try killed': 1, 'try lost': 3, 'rolled back': 20, kills: 200},
   };
-  for (const [what, number] of Object.entries(least)) expect(seen.get(what) ?? 0, what).toBeGreaterThanOrEqual(number);
+  for (const [what, number] of Object.entries(least)) expect(seen.get(what) ?? 0, `${what}`).toBeGreaterThanOrEqual(number);
 });
 
 test.skipIf(alone !== undefined)('random chains come to the same though everything befalls replicas and etcd that can', async () => {
