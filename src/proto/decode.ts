@@ -1,7 +1,7 @@
 import {ProtoError} from './error.ts';
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED, ARG_TYPE_STATIC, isState} from './state.ts';
-import type {ArgType, State} from './state.ts';
-import {formatTime} from './time.ts';
+import {Fields, countOf, decodeList, jsonOf, textOf} from './fields.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED, ARG_TYPE_STATIC} from './state.ts';
+import type {ArgType} from './state.ts';
 import type {
   CreateRequest,
   FinishRequest,
@@ -18,228 +18,160 @@ import type {
   SuspendedJobChain,
 } from './types.ts';
 
-// Values from the wire, taken as Go takes them: what is missing or null is the zero value of its type, unknown members are left out, and the names of members
-// count without their case where the original's do. What has the wrong type is refused with status 400 and the name of the member.
+// Decoders take what `decodeJson` gives, or `JSON.parse` where no number is large, and accept what Go accepts: what is missing or null has the zero value
+// of its type, unknown members are ignored. They throw a FieldError that names the field. Optional members that are empty are left out.
 
-const ARG_TYPES: readonly string[] = [ARG_TYPE_REQUIRED, ARG_TYPE_OPTIONAL, ARG_TYPE_STATIC];
-const INT64 = {least: -(2n ** 63n), most: 2n ** 63n - 1n};
-
-/** Reads the members of one object. */
-class Members {
-  readonly #path: string;
-  readonly #members: JsonObject;
-
-  constructor(value: unknown, path: string, ignoresCase = false) {
-    if (value !== null && value !== undefined && !isObject(value)) throw wrong(path === '' ? 'body' : path, 'an object');
-    this.#path = path;
-    const members = (value ?? {}) as JsonObject;
-    this.#members = ignoresCase ? Object.fromEntries(Object.entries(members).map(([name, member]) => [name.toLowerCase(), member])) : members;
-    this.#ignoresCase = ignoresCase;
-  }
-
-  readonly #ignoresCase: boolean;
-
-  get(name: string): unknown {
-    const key = this.#ignoresCase ? name.toLowerCase() : name;
-    return Object.hasOwn(this.#members, key) ? this.#members[key] : undefined;
-  }
-
-  path(name: string): string {
-    return this.#path === '' ? name : `${this.#path}.${name}`;
-  }
-
-  text(name: string): string {
-    const value = this.get(name) ?? '';
-    if (typeof value !== 'string') throw wrong(this.path(name), 'a text');
-    return value;
-  }
-
-  count(name: string): number {
-    return countOf(this.get(name), this.path(name));
-  }
-
-  int64(name: string): bigint {
-    const value = this.get(name) ?? 0;
-    const whole = typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value)) ? BigInt(value) : undefined;
-    if (whole === undefined || whole < INT64.least || whole > INT64.most) throw wrong(this.path(name), 'a whole number of 64 bits');
-    return whole;
-  }
-
-  truth(name: string): boolean {
-    const value = this.get(name) ?? false;
-    if (typeof value !== 'boolean') throw wrong(this.path(name), 'true or false');
-    return value;
-  }
-
-  state(name: string): State {
-    const value = this.get(name) ?? 0;
-    if (!isState(value)) throw wrong(this.path(name), 'the number of a state, 0 to 7');
-    return value;
-  }
-
-  time(name: string): string | null {
-    const value = this.get(name) ?? null;
-    if (value === null) return null;
-    if (typeof value !== 'string') throw wrong(this.path(name), 'an RFC 3339 time');
-    try {
-      return formatTime(value);
-    } catch {
-      throw wrong(this.path(name), 'an RFC 3339 time');
-    }
-  }
-
-  object(name: string): JsonObject {
-    const value = this.get(name) ?? {};
-    if (!isObject(value)) throw wrong(this.path(name), 'an object');
-    return value;
-  }
-
-  /** A map, each value read by itself. */
-  map<T>(name: string, read: (value: unknown, path: string) => T): Record<string, T> {
-    return Object.fromEntries(Object.entries(this.object(name)).map(([key, value]) => [key, read(value, `${this.path(name)}.${key}`)]));
-  }
-
-  list<T>(name: string, read: (value: unknown, path: string) => T): T[] {
-    return listOf(this.get(name), this.path(name), read);
-  }
-}
-
-export function decodeCreateRequest(value: unknown): CreateRequest {
-  const from = new Members(value, '', true);
-  return {Type: from.text('Type'), Args: from.object('Args'), User: from.text('User')};
-}
-
-export function decodeRequestArg(value: unknown, path = ''): RequestArg {
-  const from = new Members(value, path, true);
-  const Type = from.text('Type');
-  if (!ARG_TYPES.includes(Type)) throw wrong(from.path('Type'), `one of ${ARG_TYPES.join(', ')}`);
+export function decodeJob(value: unknown, at = ''): Job {
+  const from = new Fields(value, at);
+  const bytes = from.base64('bytes');
+  const args = from.map('args', jsonOf);
+  const data = from.map('data', jsonOf);
+  const retryWait = from.text('retryWait');
+  const sequenceRetryWait = from.text('sequenceRetryWait');
   return {
-    ...{Pos: from.count('Pos'), Name: from.text('Name'), Desc: from.text('Desc'), Type: Type as ArgType, Given: from.truth('Given')},
-    ...{Default: from.get('Default') ?? null, Value: from.get('Value') ?? null},
+    id: from.text('id'),
+    name: from.text('name'),
+    type: from.text('type'),
+    ...(bytes === '' ? {} : {bytes}),
+    state: from.state('state'),
+    ...(isEmpty(args) ? {} : {args}),
+    ...(isEmpty(data) ? {} : {data}),
+    retry: from.count('retry'),
+    ...(retryWait === '' ? {} : {retryWait}),
+    sequenceId: from.text('sequenceId'),
+    sequenceRetry: from.count('sequenceRetry'),
+    ...(sequenceRetryWait === '' ? {} : {sequenceRetryWait}),
   };
 }
 
-export function decodeRequestSpec(value: unknown, path = ''): RequestSpec {
-  const from = new Members(value, path, true);
-  return {Name: from.text('Name'), Args: from.list('Args', decodeRequestArg)};
-}
-
-export function decodeJob(value: unknown, path = ''): Job {
-  const from = new Members(value, path);
-  const bytes = from.text('bytes');
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(bytes)) throw wrong(from.path('bytes'), 'base64');
-  const [retryWait, sequenceRetryWait] = [from.text('retryWait'), from.text('sequenceRetryWait')];
-  return {
-    ...{id: from.text('id'), name: from.text('name'), type: from.text('type'), ...(bytes === '' ? {} : {bytes}), state: from.state('state')},
-    ...(isEmpty(from.object('args')) ? {} : {args: from.object('args')}),
-    ...(isEmpty(from.object('data')) ? {} : {data: from.object('data')}),
-    ...{retry: from.count('retry'), ...(retryWait === '' ? {} : {retryWait}), sequenceId: from.text('sequenceId')},
-    ...{sequenceRetry: from.count('sequenceRetry'), ...(sequenceRetryWait === '' ? {} : {sequenceRetryWait})},
-  };
-}
-
-export function decodeJobChain(value: unknown, path = ''): JobChain {
-  const from = new Members(value, path);
+export function decodeJobChain(value: unknown, at = ''): JobChain {
+  const from = new Fields(value, at);
   return {
     requestId: from.text('requestId'),
     jobs: from.map('jobs', decodeJob),
-    adjacencyList: from.map('adjacencyList', (each, at) => listOf(each, at, textOf)),
+    adjacencyList: from.map('adjacencyList', (ids, idsAt) => decodeList(ids, textOf, idsAt)),
     state: from.state('state'),
     finishedJobs: from.count('finishedJobs'),
   };
 }
 
-export function decodeSuspendedJobChain(value: unknown): SuspendedJobChain {
-  const from = new Members(value, '');
+export function decodeSuspendedJobChain(value: unknown, at = ''): SuspendedJobChain {
+  const from = new Fields(value, at);
   return {
     requestId: from.text('requestId'),
-    jobChain: decodeJobChain(from.get('jobChain'), 'jobChain'),
+    jobChain: decodeJobChain(from.raw('jobChain'), from.path('jobChain')),
     totalJobTries: from.map('totalJobTries', countOf),
     latestRunJobTries: from.map('latestRunJobTries', countOf),
     sequenceTries: from.map('sequenceTries', countOf),
   };
 }
 
-export function decodeRequest(value: unknown, path = ''): Request {
-  const from = new Members(value, path);
+export function decodeRequest(value: unknown, at = ''): Request {
+  const from = new Fields(value, at);
+  const args = from.list('args', decodeRequestArg);
+  const chain = from.raw('JobChain');
   const jrURL = from.text('jrURL');
   return {
-    ...{id: from.text('id'), type: from.text('type'), state: from.state('state'), user: from.text('user')},
-    ...((from.get('args') ?? null) === null ? {} : {args: from.list('args', decodeRequestArg)}),
-    ...{createdAt: from.time('createdAt') ?? '', startedAt: from.time('startedAt'), finishedAt: from.time('finishedAt')},
-    ...((from.get('JobChain') ?? null) === null ? {} : {JobChain: decodeJobChain(from.get('JobChain'), from.path('JobChain'))}),
-    ...{totalJobs: from.count('totalJobs'), finishedJobs: from.count('finishedJobs')},
+    id: from.text('id'),
+    type: from.text('type'),
+    state: from.state('state'),
+    user: from.text('user'),
+    ...(args.length === 0 ? {} : {args}),
+    createdAt: from.time('createdAt'),
+    startedAt: from.timeOrNull('startedAt'),
+    finishedAt: from.timeOrNull('finishedAt'),
+    ...(chain === undefined ? {} : {JobChain: decodeJobChain(chain, from.path('JobChain'))}),
+    totalJobs: from.count('totalJobs'),
+    finishedJobs: from.count('finishedJobs'),
     ...(jrURL === '' ? {} : {jrURL}),
   };
 }
 
-/** `finishedAt` is empty when it is missing. */
-export function decodeFinishRequest(value: unknown): FinishRequest {
-  const from = new Members(value, '');
+/** Names match in any case. `Type` has no zero value: it is one of three. */
+export function decodeRequestArg(value: unknown, at = ''): RequestArg {
+  const from = new Fields(value, at, {anyCase: true});
   return {
-    ...{requestId: from.text('requestId'), state: from.state('state')},
-    ...{finishedAt: from.time('finishedAt') ?? '', finishedJobs: from.count('finishedJobs')},
+    Pos: from.integer('Pos'),
+    Name: from.text('Name'),
+    Desc: from.text('Desc'),
+    Type: from.oneOf<ArgType>('Type', [ARG_TYPE_REQUIRED, ARG_TYPE_OPTIONAL, ARG_TYPE_STATIC]),
+    Given: from.flag('Given'),
+    Default: from.json('Default'),
+    Value: from.json('Value'),
   };
 }
 
-export function decodeRequestProgress(value: unknown): RequestProgress {
-  const from = new Members(value, '');
+/** Names match in any case. */
+export function decodeRequestSpec(value: unknown, at = ''): RequestSpec {
+  const from = new Fields(value, at, {anyCase: true});
+  return {Name: from.text('Name'), Args: from.list('Args', decodeRequestArg)};
+}
+
+/** Names match in any case. */
+export function decodeCreateRequest(value: unknown, at = ''): CreateRequest {
+  const from = new Fields(value, at, {anyCase: true});
+  return {Type: from.text('Type'), Args: from.map('Args', jsonOf), User: from.text('User')};
+}
+
+export function decodeFinishRequest(value: unknown, at = ''): FinishRequest {
+  const from = new Fields(value, at);
+  return {
+    requestId: from.text('requestId'),
+    state: from.state('state'),
+    finishedAt: from.time('finishedAt'),
+    finishedJobs: from.count('finishedJobs'),
+  };
+}
+
+export function decodeRequestProgress(value: unknown, at = ''): RequestProgress {
+  const from = new Fields(value, at);
   return {requestId: from.text('requestId'), finishedJobs: from.count('finishedJobs')};
 }
 
-export function decodeJobLog(value: unknown, path = ''): JobLog {
-  const from = new Members(value, path);
+export function decodeJobLog(value: unknown, at = ''): JobLog {
+  const from = new Fields(value, at);
   return {
-    ...{requestId: from.text('requestId'), jobId: from.text('jobId'), try: from.count('try'), name: from.text('name'), type: from.text('type')},
-    ...{startedAt: from.int64('startedAt'), finishedAt: from.int64('finishedAt'), state: from.state('state'), exit: from.int64('exit')},
-    ...{error: from.text('error'), stdout: from.text('stdout'), stderr: from.text('stderr')},
+    requestId: from.text('requestId'),
+    jobId: from.text('jobId'),
+    try: from.count('try'),
+    name: from.text('name'),
+    type: from.text('type'),
+    startedAt: from.int64('startedAt'),
+    finishedAt: from.int64('finishedAt'),
+    state: from.state('state'),
+    exit: from.int64('exit'),
+    error: from.text('error'),
+    stdout: from.text('stdout'),
+    stderr: from.text('stderr'),
   };
 }
 
-export function decodeJobStatus(value: unknown, path = ''): JobStatus {
-  const from = new Members(value, path);
+export function decodeJobStatus(value: unknown, at = ''): JobStatus {
+  const from = new Fields(value, at);
   const status = from.text('status');
   return {
-    ...{requestId: from.text('requestId'), jobId: from.text('jobId'), type: from.text('type'), name: from.text('name')},
-    ...{startedAt: from.int64('startedAt'), state: from.state('state'), ...(status === '' ? {} : {status}), try: from.count('try')},
+    requestId: from.text('requestId'),
+    jobId: from.text('jobId'),
+    type: from.text('type'),
+    name: from.text('name'),
+    startedAt: from.int64('startedAt'),
+    state: from.state('state'),
+    ...(status === '' ? {} : {status}),
+    try: from.count('try'),
   };
 }
 
-export function decodeRunningStatus(value: unknown): RunningStatus {
-  const from = new Members(value, '');
+export function decodeRunningStatus(value: unknown, at = ''): RunningStatus {
+  const from = new Fields(value, at);
   return {jobs: from.list('jobs', decodeJobStatus), requests: from.map('requests', decodeRequest)};
 }
 
-/** A list, each element read by itself; null is an empty one. */
-export function decodeList<T>(value: unknown, read: (value: unknown, path: string) => T): T[] {
-  return listOf(value, '', read);
+/** The body of an answer that reports an error. Those of job runners and of authentication have a message alone. */
+export function decodeError(value: unknown, at = ''): ProtoError {
+  const from = new Fields(value, at);
+  return new ProtoError(from.text('message'), {requestId: from.text('requestId'), httpStatus: from.integer('httpStatus')});
 }
 
-function listOf<T>(value: unknown, path: string, read: (value: unknown, path: string) => T): T[] {
-  if (value === null || value === undefined) return [];
-  if (!Array.isArray(value)) throw wrong(path === '' ? 'body' : path, 'a list');
-  return value.map((each, at) => read(each, `${path}[${at}]`));
-}
-
-function textOf(value: unknown, path: string): string {
-  if (typeof value !== 'string') throw wrong(path, 'a text');
-  return value;
-}
-
-function countOf(value: unknown, path: string): number {
-  const count = value ?? 0;
-  if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) throw wrong(path, 'a whole number from 0');
-  return count;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isEmpty(value: JsonObject): boolean {
-  return Object.keys(value).length === 0;
-}
-
-function wrong(path: string, expected: string): ProtoError {
-  return new ProtoError(`${path} must be ${expected}`, {httpStatus: 400});
+function isEmpty(object: JsonObject): boolean {
+  return Object.keys(object).length === 0;
 }

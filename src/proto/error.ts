@@ -18,3 +18,14 @@ export class ProtoError extends Error {
     return {message: this.message, requestId: this.requestId, httpStatus: this.httpStatus};
   }
 }
+
+/** Input that is not what it should be. `field` is its path, as in `jobs.aB3x.retry`, or the name of a parameter; empty for the whole. */
+export class FieldError extends ProtoError {
+  readonly field: string;
+
+  constructor(field: string, problem: string) {
+    super(field === '' ? problem : `${field}: ${problem}`, {httpStatus: 400});
+    this.name = 'FieldError';
+    this.field = field;
+  }
+}

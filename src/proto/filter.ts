@@ -1,4 +1,4 @@
-import {ProtoError} from './error.ts';
+import {FieldError} from './error.ts';
 import {STATE_NAME, STATE_VALUE, isStateName} from './state.ts';
 import type {State} from './state.ts';
 import {formatTime} from './time.ts';
@@ -32,16 +32,16 @@ export function statusQuery({requestId = '', orderBy = ''}: StatusFilter): strin
   return query(parts.filter((part) => part !== ''));
 }
 
-/** The query string of a filter: no question mark, names in order, arguments in the order of their names. @throws ProtoError for a time that is none */
+/** The query string of a filter: no question mark, names in order, arguments in the order of their names. @throws FieldError for a time that is none */
 export function requestQuery(filter: RequestFilter): string {
   const pairs: [string, string][] = [];
   for (const [name, value] of Object.entries(filter.args ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) pairs.push(['arg', `${name}=${value}`]);
   if ((filter.limit ?? 0) > 0) pairs.push(['limit', String(filter.limit)]);
   if ((filter.offset ?? 0) > 0) pairs.push(['offset', String(filter.offset)]);
-  if (filter.since !== undefined) pairs.push(['since', formatTime(filter.since)]);
+  if (filter.since !== undefined) pairs.push(['since', formatTime(filter.since, 'since')]);
   for (const state of filter.states ?? []) pairs.push(['state', STATE_NAME[state]]);
   if (filter.type !== undefined && filter.type !== '') pairs.push(['type', filter.type]);
-  if (filter.until !== undefined) pairs.push(['until', formatTime(filter.until)]);
+  if (filter.until !== undefined) pairs.push(['until', formatTime(filter.until, 'until')]);
   if (filter.user !== undefined && filter.user !== '') pairs.push(['user', filter.user]);
   return pairs.map(([name, value]) => `${name}=${encode(value)}`).join('&');
 }
@@ -51,7 +51,7 @@ export function requestQuery(filter: RequestFilter): string {
  *
  * `offset` counts only beside `limit`, and is not looked at without it.
  *
- * @throws ProtoError with status 400 that names the parameter
+ * @throws FieldError that names the parameter
  */
 export function parseRequestQuery(text: string): RequestFilter {
   const given = new URLSearchParams(text);
@@ -67,12 +67,7 @@ export function parseRequestQuery(text: string): RequestFilter {
   });
   const time = (name: string): string | undefined => {
     const value = sole(name);
-    if (value === undefined) return undefined;
-    try {
-      return formatTime(value);
-    } catch {
-      throw refused(name, value, 'an RFC 3339 time');
-    }
+    return value === undefined ? undefined : formatTime(value, name);
   };
   const count = (name: string): number | undefined => {
     const value = sole(name);
@@ -93,7 +88,7 @@ export function parseRequestQuery(text: string): RequestFilter {
   });
 }
 
-/** A filter from a query string. @throws ProtoError with status 400 for an order that there is not */
+/** A filter from a query string. @throws FieldError for an order that there is not */
 export function parseStatusQuery(text: string): StatusFilter {
   const given = new URLSearchParams(text);
   const orderBy = given.get('orderBy') || undefined;
@@ -101,8 +96,8 @@ export function parseStatusQuery(text: string): StatusFilter {
   return defined({requestId: given.get('requestId') || undefined, orderBy: orderBy?.toLowerCase()});
 }
 
-function refused(name: string, value: string, expected: string): ProtoError {
-  return new ProtoError(`invalid parameter ${name}: ${JSON.stringify(value.slice(0, 100))} is not ${expected}`, {httpStatus: 400});
+function refused(name: string, value: string, expected: string): FieldError {
+  return new FieldError(name, `${JSON.stringify(value.slice(0, 100))} is not ${expected}`);
 }
 
 /** As Go's url.QueryEscape. */

@@ -1,5 +1,8 @@
 /** What goes over Spin Cycle's wire, for programs that speak it: `scanplane/proto`. See docs/proto.md. */
+export * from './decode.ts';
 export * from './error.ts';
+export {decodeList, decodeMap} from './fields.ts';
+export type {Decoder} from './fields.ts';
 export * from './filter.ts';
 export * from './json.ts';
 export * from './sort.ts';

@@ -2,7 +2,7 @@ import type {Job, JobLog, JobStatus} from './types.ts';
 
 /** Log entries by request, then job, then try. */
 export function compareJobLogs(a: JobLog, b: JobLog): number {
-  return compare(a.requestId + a.jobId, b.requestId + b.jobId) || a.try - b.try;
+  return compare(a.requestId, b.requestId) || compare(a.jobId, b.jobId) || a.try - b.try;
 }
 
 /** Running jobs, those that began first first. */

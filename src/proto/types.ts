@@ -1,12 +1,13 @@
 import type {ArgType, State} from './state.ts';
 
-// Every object of the wire, by the wire's own member names. Times are RFC 3339 texts, those that end in Ns-precision integers are bigint: nanoseconds since
-// 1970, more than a number of JavaScript's holds. Durations are Go's texts. @see Spin Cycle, package proto
+// Every object of the wire, by the wire's own member names. What is optional is absent when empty. Times are RFC 3339 texts in UTC, but in JobLog and JobStatus
+// nanoseconds since 1970: signed 64-bit integers, more than a number of JavaScript's holds. Durations are Go's texts (`500ms`).
 
 /** Any JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface Job {
+  /** Four letters or digits, unique within its request. */
   readonly id: string;
   readonly name: string;
   readonly type: string;
@@ -26,6 +27,7 @@ export interface Job {
   readonly sequenceRetryWait?: string;
 }
 
+/** The jobs of a request by id, and for each the ids of those that follow it. */
 export interface JobChain {
   readonly requestId: string;
   readonly jobs: Readonly<Record<string, Job>>;
@@ -34,17 +36,20 @@ export interface JobChain {
   readonly finishedJobs: number;
 }
 
+/** An argument as its spec declares it and, in a request, with its value; `null` where there is no default or value. */
 export interface RequestArg {
   /** Its place among those of its type. */
   readonly Pos: number;
   readonly Name: string;
   readonly Desc: string;
   readonly Type: ArgType;
+  /** Whether the caller gave it. */
   readonly Given: boolean;
   readonly Default: unknown;
   readonly Value: unknown;
 }
 
+/** One request. `args` and `JobChain` are not in lists. */
 export interface Request {
   readonly id: string;
   readonly type: string;
@@ -61,17 +66,20 @@ export interface Request {
   readonly jrURL?: string;
 }
 
+/** A type of request that can be asked for, with its arguments in the order of its spec, static ones left out. */
 export interface RequestSpec {
   readonly Name: string;
   readonly Args: readonly RequestArg[];
 }
 
+/** What a request is created from. Servers read the names of its members in any case, and ignore `User` when they know who calls. */
 export interface CreateRequest {
   readonly Type: string;
   readonly Args: JsonObject;
   readonly User: string;
 }
 
+/** How a request ended. */
 export interface FinishRequest {
   readonly requestId: string;
   readonly state: State;
@@ -79,6 +87,7 @@ export interface FinishRequest {
   readonly finishedJobs: number;
 }
 
+/** How many jobs of a request have completed. */
 export interface RequestProgress {
   readonly requestId: string;
   readonly finishedJobs: number;
@@ -94,6 +103,7 @@ export interface JobLog {
   readonly startedAt: bigint;
   readonly finishedAt: bigint;
   readonly state: State;
+  /** Signed, 64 bits. */
   readonly exit: bigint;
   readonly error: string;
   readonly stdout: string;
@@ -108,16 +118,19 @@ export interface JobStatus {
   readonly name: string;
   readonly startedAt: bigint;
   readonly state: State;
+  /** What the job says of itself. */
   readonly status?: string;
   /** All tries so far: may be more than 1 + retry when its sequence was tried again. */
   readonly try: number;
 }
 
+/** The jobs that run, and the requests that they belong to by id. */
 export interface RunningStatus {
   readonly jobs: readonly JobStatus[];
   readonly requests: Readonly<Record<string, Request>>;
 }
 
+/** A chain that was parked, with the tries that going on with it needs. */
 export interface SuspendedJobChain {
   readonly requestId: string;
   readonly jobChain: JobChain;
