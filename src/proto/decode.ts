@@ -78,8 +78,8 @@ export function decodeRequest(value: unknown, at = ''): Request {
     user: from.text('user'),
     ...(args.length === 0 ? {} : {args}),
     createdAt: from.time('createdAt'),
-    startedAt: from.timeOrNull('startedAt'),
-    finishedAt: from.timeOrNull('finishedAt'),
+    startedAt: from.time('startedAt') || null,
+    finishedAt: from.time('finishedAt') || null,
     ...(chain === undefined ? {} : {JobChain: decodeJobChain(chain, from.path('JobChain'))}),
     totalJobs: from.count('totalJobs'),
     finishedJobs: from.count('finishedJobs'),
@@ -113,6 +113,7 @@ export function decodeCreateRequest(value: unknown, at = ''): CreateRequest {
   return {Type: from.text('Type'), Args: from.map('Args', jsonOf), User: from.text('User')};
 }
 
+/** `finishedAt` is empty when it is missing. */
 export function decodeFinishRequest(value: unknown, at = ''): FinishRequest {
   const from = new Fields(value, at);
   return {

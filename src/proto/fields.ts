@@ -82,16 +82,12 @@ export class Fields {
     return value;
   }
 
-  /** An RFC 3339 time, in UTC. */
+  /** An RFC 3339 time, in UTC; empty where there is none. Go's zero time is none. */
   time(name: string): string {
-    return this.timeOrNull(name) ?? ZERO_TIME;
-  }
-
-  timeOrNull(name: string): string | null {
-    const value = this.raw(name);
-    if (value === undefined) return null;
+    const value = this.raw(name) ?? ZERO_TIME;
     if (typeof value !== 'string') throw this.#odd(name, 'an RFC 3339 time', value);
-    return formatTime(value, this.path(name));
+    const text = formatTime(value, this.path(name));
+    return text === ZERO_TIME ? '' : text;
   }
 
   base64(name: string): string {
@@ -122,7 +118,7 @@ export class Fields {
 export function decodeList<T>(value: unknown, decode: Decoder<T>, at = ''): T[] {
   const list = value ?? [];
   if (!Array.isArray(list)) throw odd(at, 'a list', list);
-  return list.map((item, index) => decode(item, join(at, String(index))));
+  return list.map((item, index) => decode(item, `${at}[${index}]`));
 }
 
 /** An object whose members are all of one kind; missing and `null` are an empty one. */
@@ -177,12 +173,7 @@ function odd(at: string, expected: string, value: unknown): FieldError {
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
-  switch (typeof value) {
-    case 'string':
-      return 'a text';
-    case 'object':
-      return 'an object';
-    default:
-      return String(value).slice(0, 40); // A number, or true or false.
-  }
+  if (typeof value === 'string') return 'a text';
+  if (typeof value === 'object') return 'an object';
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? value.toString() : typeof value;
 }

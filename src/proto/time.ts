@@ -1,6 +1,6 @@
 import {FieldError} from './error.ts';
 
-/** Go's zero time: what a time is that nobody has set. */
+/** Go's zero time: how its programs write a time that nobody has set. */
 export const ZERO_TIME = '0001-01-01T00:00:00Z';
 
 /** RFC 3339, with an offset or `Z`. No leap second, as in Go. */
