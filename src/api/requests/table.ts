@@ -1,12 +1,13 @@
 import Router from '@koa/router';
 import type {RouteDeps} from '../deps.ts';
+import {executorRoutes} from './executor-routes.ts';
 import type {RequestGate} from './gate.ts';
 import {SPINCYCLE_VERSION, addRequestRoute} from './route.ts';
 import type {RequestRoute} from './route.ts';
 
 /** Every route of Spin Cycle's API. */
-export function requestRoutes(_deps: RouteDeps, _gate: RequestGate): RequestRoute[] {
-  return [...versionRoutes()];
+export function requestRoutes(deps: RouteDeps, _gate: RequestGate): RequestRoute[] {
+  return [...versionRoutes(), ...executorRoutes(deps)];
 }
 
 /** The version is outside of the API's base path, and inside too, for who looks there. */
