@@ -69,7 +69,11 @@ export function aWireJob(id: string, more: Partial<Job> = {}): Job {
 }
 
 /** A chain from outside, of jobs `1→{2,3}` as `{1: [2, 3]}`. */
-export function aWireChain(requestId: string, edges: Readonly<Record<string, readonly string[]>>, more: Readonly<Record<string, Partial<Job>>> = {}): JobChain {
+export function aWireChain(
+  requestId: string,
+  edges: Readonly<Record<string, readonly string[]>>,
+  more: Readonly<Record<string, Partial<Job>>> = {},
+): JobChain {
   const ids = new Set([...Object.keys(edges), ...Object.values(edges).flat()]);
   const jobs = Object.fromEntries([...ids].map((id) => [id, aWireJob(id, more[id])]));
   const finishedJobs = Object.values(jobs).filter(({state}) => state === 3).length;
