@@ -288,6 +288,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
     throw new ControlPlaneError('invalid', `controllers.orphanAfterSeconds (${orphanAfterSeconds}) must be more than ttlSeconds (${ttlSeconds})`);
   }
   checkAuth(config.auth);
+  checkRunner(config.runner);
   return deepFreeze(config);
 }
 
@@ -305,6 +306,13 @@ function checkAuth({methods, openidUrl, tokensFile}: AuthConfig): void {
   // Whoever can change what the provider says could make tokens.
   if (openidUrl !== '' && !isTrustedUrl(openidUrl))
     throw fail('SCANPLANE_AUTH_OPENID_URL must be an https address without a password (http on loopback only)');
+}
+
+/** An address that every machine calls its own is no address to be given to others. @throws ControlPlaneError `invalid` */
+function checkRunner({host, publicAddress: address}: RunnerConfig): void {
+  const isEverywhere = ['0.0.0.0', '::', '[::]', ''].includes(host);
+  if (isEverywhere && address === '')
+    throw new ControlPlaneError('invalid', 'SCANPLANE_RUNNER_HOST is no address to be reached at: set SCANPLANE_RUNNER_ADDRESS');
 }
 
 /** Variables of this name space that others read: the test harness, the bootstrap and our own jobs. */
@@ -380,6 +388,12 @@ function deepFreeze<T>(value: T): T {
 /** The address under which clients reach the API, without a slash at the end. */
 export function publicAddress(api: ApiConfig): string {
   return api.publicAddress === '' ? `http://${api.host}:${api.port}` : api.publicAddress.replace(/\/$/, '');
+}
+
+/** The address that a process which takes job chains is spoken to at, without a slash at the end, once it listens on `port`. */
+export function runnerAddress({host, publicAddress: address}: RunnerConfig, port: number): string {
+  if (address !== '') return address.replace(/\/$/, '');
+  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
 }
 
 /** The address that scanners report to. */

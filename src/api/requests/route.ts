@@ -43,7 +43,7 @@ const REQUEST_ID = /^\w{1,128}$/;
 const JOB_ID = /^(?!\.{1,2}$)[\w.-]{1,128}$/;
 
 /** Adds a route to the router: caller, role, ids, answer. */
-export function addRequestRoute(router: Router, route: RequestRoute, deps: RouteDeps, gate: RequestGate): void {
+export function addRequestRoute(router: Router, route: RequestRoute, deps: Pick<RouteDeps, 'authenticator'>, gate: RequestGate): void {
   router.register(route.path, [route.method], async (ctx: Context) => {
     ctx.state['route'] = route.path;
     const principal = route.who === 'job' ? NOBODY : await authenticateRequest(deps.authenticator, ctx);
