@@ -66,6 +66,22 @@ export interface AuthConfig {
   readonly algorithms: readonly string[];
   /** File of static tokens. */
   readonly tokensFile: string;
+  /** Roles that may do everything with every request. */
+  readonly adminRoles: readonly string[];
+  /** Whether a type of request without access list is nobody's but the admins', instead of everybody's. */
+  readonly strict: boolean;
+  /** Who has it may say what became of requests, as job runners do. */
+  readonly executorRole: string;
+}
+
+/** Requests of other types than the sky scan. */
+export interface RequestsConfig {
+  /** Directory of their specs; empty: there are none. */
+  readonly specs: string;
+  /** The module of job classes; empty: there is none. */
+  readonly jobsModule: string;
+  /** Where jobs run whose type names no other cluster. */
+  readonly defaultCluster: string;
 }
 
 const AUTH_METHODS = ['none', 'oidc', 'tokens'] as const;
@@ -116,6 +132,7 @@ export interface Config {
   readonly auth: AuthConfig;
   readonly controllers: ControllersConfig;
   readonly runner: RunnerConfig;
+  readonly requests: RequestsConfig;
   readonly ewms: EwmsConfig;
   readonly kubernetes: KubernetesSettings;
   /** Written to `/cluster/[name]` at start where no such key exists. */
@@ -167,6 +184,9 @@ const schema = {
       audience: {type: 'string', minLength: 1, default: 'skydriver'},
       algorithms: {type: 'array', minItems: 1, items: {enum: SIGNATURE_ALGORITHMS}, default: ['RS256', 'RS512']},
       tokensFile: text(''),
+      adminRoles: {type: 'array', items: {type: 'string', minLength: 1}, default: []},
+      strict: {type: 'boolean', default: false},
+      executorRole: {type: 'string', minLength: 1, default: 'executor'},
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -189,6 +209,11 @@ const schema = {
       host: text('127.0.0.1'),
       port: {type: 'integer', minimum: 0, maximum: 65535, default: 0},
       publicAddress: text(''),
+    }),
+    requests: section({
+      specs: text(''),
+      jobsModule: text(''),
+      defaultCluster: {type: 'string', minLength: 1, default: 'local'},
     }),
     ewms: section({
       address: text(''),
@@ -244,6 +269,12 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_AUTH_AUDIENCE: ['auth', 'audience'],
   SCANPLANE_AUTH_ALGORITHMS: ['auth', 'algorithms'],
   SCANPLANE_AUTH_TOKENS_FILE: ['auth', 'tokensFile'],
+  SCANPLANE_AUTH_ADMIN_ROLES: ['auth', 'adminRoles'],
+  SCANPLANE_AUTH_STRICT: ['auth', 'strict'],
+  SCANPLANE_AUTH_EXECUTOR_ROLE: ['auth', 'executorRole'],
+  SCANPLANE_SPECS: ['requests', 'specs'],
+  SCANPLANE_JOBS_MODULE: ['requests', 'jobsModule'],
+  SCANPLANE_DEFAULT_CLUSTER: ['requests', 'defaultCluster'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],
@@ -343,9 +374,13 @@ const TEXT_FIELDS: ReadonlySet<string> = new Set([
   'openidUrl',
   'audience',
   'tokensFile',
+  'executorRole',
+  'specs',
+  'jobsModule',
+  'defaultCluster',
 ]);
 /** Fields whose text is a list, separated by commas. */
-const LIST_FIELDS: ReadonlySet<string> = new Set(['endpoints', 'images', 'methods', 'algorithms']);
+const LIST_FIELDS: ReadonlySet<string> = new Set(['endpoints', 'images', 'methods', 'algorithms', 'adminRoles']);
 
 function fromText(field: string, value: string): unknown {
   if (TEXT_FIELDS.has(field)) return value;

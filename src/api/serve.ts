@@ -8,6 +8,7 @@ import type {K8sJobSettings} from '../model/k8s-job.ts';
 import type {Database} from '../store/open.ts';
 import {createApp} from './app.ts';
 import type {Authenticator} from './auth/authenticator.ts';
+import type {RequestParts} from './deps.ts';
 import {listen} from './listen.ts';
 
 export interface ServeOptions {
@@ -21,6 +22,8 @@ export interface ServeOptions {
   readonly k8sJob?: K8sJobSettings;
   /** Without one callers are not asked who they are. */
   readonly authenticator?: Authenticator | undefined;
+  /** Requests of other types than the sky scan, and who may do what with them. */
+  readonly requests?: RequestParts | undefined;
   /** Told the port once it is listening: for a configured port of 0. */
   readonly onListening?: (port: number) => void;
   /** After how many milliseconds a connection on which nothing moves is closed. */
@@ -29,7 +32,7 @@ export interface ServeOptions {
 
 /** Serves the REST API until `signal` aborts, then finishes the answers under way. @throws ControlPlaneError or the system's error when it cannot listen. */
 export async function serveApi(options: ServeOptions, signal: AbortSignal): Promise<void> {
-  const {config, database, clock, log, ewms, k8sJob, authenticator} = options;
+  const {config, database, clock, log, ewms, k8sJob, authenticator, requests = {}} = options;
   const {bodyLimitBytes, imageDirectory, images, minImageTag, trustProxy, idempotencySeconds, texts} = config;
   const find = {seconds: config.findSeconds, rows: config.findRows, bytes: config.findBytes};
   const settings = {
@@ -39,7 +42,7 @@ export async function serveApi(options: ServeOptions, signal: AbortSignal): Prom
     ...(k8sJob === undefined ? {} : {k8sJob}),
   };
   const views = ewms === undefined ? {} : {ewms: new EwmsViews(ewms, clock, log)};
-  const app = createApp({...database, ...views, clock, log, config: settings, authenticator});
+  const app = createApp({...database, ...views, clock, log, config: settings, authenticator, requests});
   const server = await listen(app, {host: config.host, port: config.port, silenceMs: options.silenceMs});
   log.info({host: config.host, port: server.port}, 'API is listening');
   options.onListening?.(server.port);

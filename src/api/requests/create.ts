@@ -43,9 +43,10 @@ export interface MadeRequest {
 export function builderFor({requests}: Pick<RouteDeps, 'requests'>, type: string): RequestBuilder {
   if (type === '') throw refused('Type: is missing');
   if (type === SKYMAP_SCAN) throw refused(`Type: a ${SKYMAP_SCAN} is asked for with POST /scan`);
-  if (requests === undefined) throw refused(`no request type is called ${JSON.stringify(type.slice(0, 256))}: no specs are configured`);
-  forCaller(() => requestOf(requests.builder.specs, type));
-  return requests.builder;
+  const builder = requests?.builder;
+  if (builder === undefined) throw refused(`no request type is called ${JSON.stringify(type.slice(0, 256))}: no specs are configured`);
+  forCaller(() => requestOf(builder.specs, type));
+  return builder;
 }
 
 /**

@@ -1,6 +1,6 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {rfc3339} from '../../lib/clock.ts';
-import {storedLog} from '../../model/wire-log.ts';
+import {storedLog} from '../../model/log-view.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
 import {STATE_NAME} from '../../proto/state.ts';
 import {ZERO_TIME} from '../../proto/time.ts';

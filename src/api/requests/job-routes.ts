@@ -1,3 +1,4 @@
+import {jsonOf} from '../../proto/fields.ts';
 import {bearerOf} from '../auth/authenticate.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForWrite} from '../freshness.ts';
@@ -15,7 +16,7 @@ export function jobRoutes(deps: RouteDeps): RequestRoute[] {
     who: 'job',
     handle: async ({ctx, requestId, jobId}) => {
       const token = bearerOf(ctx.req.headers.authorization);
-      const {value} = await readRequestBody(ctx, SMALL_BODY_BYTES, (body) => body);
+      const {value} = await readRequestBody(ctx, SMALL_BODY_BYTES, jsonOf);
       await freshForWrite(deps, ctx);
       await takeReport(deps, requestId, jobId, token, value);
       return answerEmpty(ctx);

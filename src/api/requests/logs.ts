@@ -3,7 +3,7 @@ import type {Context} from 'koa';
 import {hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import type {ChainView} from '../../model/chain-view.ts';
-import {wireLog} from '../../model/wire-log.ts';
+import {presentLog} from '../../model/log-view.ts';
 import {encodeJson} from '../../proto/json.ts';
 import type {JobLog} from '../../proto/types.ts';
 import {parseJobLog} from '../../schema/job-log.ts';
@@ -47,7 +47,7 @@ export async function logsOf(store: Store, id: string, tries: readonly (readonly
 function logOf(id: string, {key, value}: KeyValue, log: Log): JobLog | undefined {
   const [, , job = ''] = key.split('/');
   try {
-    return wireLog(id, job, parseJobLog(value.toString(), key));
+    return presentLog(id, job, parseJobLog(value.toString(), key));
   } catch (err) {
     if (!hasCode(err, 'invalid')) throw err;
     log.warn({key, reason: err.detail}, 'a log entry does not parse');

@@ -61,7 +61,7 @@ function creationRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
       method: 'get',
       path: '/api/v1/request-list',
       who: 'caller',
-      handle: () => Promise.resolve(deps.requests === undefined ? [] : requestList(deps.requests.builder.specs)),
+      handle: () => Promise.resolve(requestList(deps.requests?.builder?.specs)),
     },
   ];
 }

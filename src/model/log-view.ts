@@ -6,25 +6,26 @@ import {asWireNs} from './wire-time.ts';
 const NS_PER_MS = 1_000_000n;
 /** The years 0 to 9999, beyond which a time has no RFC 3339 text. */
 const TEXT_MS = {from: -62_167_219_200_000, to: 253_402_300_799_999};
+
 /** What a process has as its exit code that a signal has ended. @see Go, os.ProcessState.ExitCode */
 const NO_EXIT_CODE = -1n;
 
 /** A stored log entry as the wire has it. */
-export function wireLog(requestId: string, jobId: string, entry: JobLogEntry): JobLog {
-  const {started_at, started_ns, ended_at, ended_ns, exit, exact_exit, state} = entry;
+export function presentLog(requestId: string, jobId: string, entry: JobLogEntry): JobLog {
+  const {name, type, state, started_at, ended_at, exit, exact_exit, error, stdout, stderr} = entry;
   return {
     requestId,
     jobId,
     try: entry.try,
-    name: entry.name,
-    type: entry.type,
-    startedAt: started_ns === undefined ? asWireNs(started_at) : BigInt(started_ns),
-    finishedAt: ended_ns === undefined ? asWireNs(ended_at) : BigInt(ended_ns),
+    name,
+    type,
+    startedAt: entry.started_ns === undefined ? asWireNs(started_at) : BigInt(entry.started_ns),
+    finishedAt: entry.ended_ns === undefined ? asWireNs(ended_at) : BigInt(entry.ended_ns),
     state: isStateName(state) ? STATE_VALUE[state] : STATE_VALUE.UNKNOWN,
     exit: exact_exit !== undefined ? BigInt(exact_exit) : exit === null ? NO_EXIT_CODE : BigInt(exit),
-    error: entry.error,
-    stdout: entry.stdout,
-    stderr: entry.stderr,
+    error,
+    stdout,
+    stderr,
   };
 }
 
