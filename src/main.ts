@@ -3,6 +3,7 @@ import {openAuthenticator} from './api/auth/open.ts';
 import {newToken} from './api/auth/token-entry.ts';
 import {RequestGate} from './api/requests/gate.ts';
 import {serveRunner} from './api/runner/serve.ts';
+import type {Runner} from './api/runner/serve.ts';
 import {serveApi} from './api/serve.ts';
 import {lint} from './cli/lint/lint.ts';
 import {requestCommand} from './cli/request/request-command.ts';
@@ -68,6 +69,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const database = openDatabase(config.etcd, log);
   const closing = new AbortController(); // The cache outlives the rest, so that a hand-over sees what it does.
   const watching = database.cache.run(closing.signal);
+  let runner: Runner | undefined; // Outlives the controllers, so that it can say what still runs.
   try {
     const meta = await untilStarted(database, config, log, stop.signal);
     if (meta === undefined) return 0;
@@ -79,7 +81,7 @@ async function main(argv: readonly string[]): Promise<number> {
       ...{gate: new RequestGate({...config.auth, aclOf: () => []}), bodyLimitBytes: config.api.bodyLimitBytes},
       jobs: {typeOf: (type: string) => requests.jobs.typeOf(type), defaultCluster: config.requests.defaultCluster},
     };
-    const runner = role.controllers ? await serveRunner(runnerOptions, stop.signal) : undefined;
+    runner = role.controllers ? await serveRunner(runnerOptions, stop.signal) : undefined;
     const parts = {builder: requests.builder, policy: config.auth};
     if (role.api)
       running.push(serveApi({...common, config: config.api, k8sJob: k8sJobSettings(config), authenticator, requests: parts}, stop.signal));
@@ -91,7 +93,7 @@ async function main(argv: readonly string[]): Promise<number> {
         ...(jobsModule === undefined ? {} : {jobsModule}),
       };
       const options = {...common, ...chains, replica, engines, scannerAddress: scannerAddress(config), address: runner.address, config};
-      running.push(runReplica(options, stop.signal).finally(() => runner.close()));
+      running.push(runReplica(options, stop.signal));
     }
     // One part that fails ends the other too: a process that does half its work is worse than none. The other finishes in its own way first.
     const ends = await Promise.allSettled(running.map((part) => part.finally(() => stop.abort())));
@@ -99,6 +101,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   } finally {
     stop.abort();
+    await runner?.close();
     closing.abort();
     await watching;
     await requests.close();
