@@ -12,10 +12,13 @@ import {endLeftovers} from '../../src/engines/process/leftovers.ts';
 import {openProcessEngine} from '../../src/engines/process/process-engine.ts';
 import {openEwms} from '../../src/ewms/client.ts';
 import type {EwmsClient} from '../../src/ewms/client.ts';
+import {openRequests} from '../../src/jobs/open-requests.ts';
+import type {Requests} from '../../src/jobs/open-requests.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {silentLog} from '../../src/lib/log.ts';
 import type {Log} from '../../src/lib/log.ts';
 import {randomHex} from '../../src/schema/ids.ts';
+import type {RequestSpec} from '../../src/schema/scan.ts';
 import type {Cluster} from '../../src/schema/cluster.ts';
 import {ensureMeta, openDatabase} from '../../src/store/open.ts';
 import type {Database} from '../../src/store/open.ts';
@@ -51,6 +54,7 @@ export class TestSystem {
   readonly #options: TestSystemOptions;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
+  #requests: Promise<Requests> | undefined;
 
   private constructor(options: TestSystemOptions, runDirectory: string) {
     this.#options = options;
@@ -76,7 +80,13 @@ export class TestSystem {
     const engine = openProcessEngine({root: runDirectory, baseEnv: inheritedEnvironment(), log, clock: systemClock});
     const id = randomHex(8);
     const engines = new Map<string, Engine>([['process', engine]]);
-    const options = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log, ...this.#ewms(config)};
+    const {builder, jobsModule} = await this.#openRequests();
+    const chains = {
+      buildChain: (of: string, {type, args}: RequestSpec) => builder.build(of, type, args),
+      ...(jobsModule === undefined ? {} : {jobsModule}),
+    };
+    const common = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log};
+    const options = {...common, ...chains, ...this.#ewms(config)};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);
@@ -103,6 +113,7 @@ export class TestSystem {
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#running);
+    await (await this.#requests)?.close();
     this.database.members.close();
     await endLeftovers(this.runDirectory);
     await rm(this.runDirectory, {recursive: true, force: true, maxRetries: 5});
@@ -130,11 +141,18 @@ export class TestSystem {
     await this.database.cache.ready(AbortSignal.timeout(10_000));
     const listening = Promise.withResolvers<number>();
     const {authenticator} = this.#options;
-    const parts = {database: this.database, clock: systemClock, log, authenticator, onListening: listening.resolve, ...this.#ewms(config)};
+    const {builder} = await this.#openRequests();
+    const requests = {builder, policy: config.auth};
+    const parts = {database: this.database, clock: systemClock, log, authenticator, requests, onListening: listening.resolve, ...this.#ewms(config)};
     const api = serveApi({config: config.api, k8sJob: k8sJobSettings(config), ...parts}, this.#stop.signal);
     api.catch(listening.reject);
     this.#running.push(api);
     this.address = `http://127.0.0.1:${await listening.promise}`;
+  }
+
+  /** Of API and replicas alike. */
+  #openRequests(): Promise<Requests> {
+    return (this.#requests ??= openRequests({...this.#config().requests, env: inheritedEnvironment(), log: this.#log()}));
   }
 
   #config(more: Readonly<Record<string, string>> = {}): ReturnType<typeof loadConfig> {
