@@ -53,7 +53,6 @@ describe('4.6 Job log store', () => {
       exit: null,
       ...text,
     });
-    const body = decodeJobLog((await get(`${id}/log/${load}`)).body);
     const expected = {
       requestId: id,
       jobId: load,
@@ -61,11 +60,11 @@ describe('4.6 Job log store', () => {
       name: 'load',
       type: 'load',
       state: 4,
-      exit: -1n,
-      startedAt: 1_614_834_367_891_000_000n,
-      finishedAt: 0n,
+      exit: -1,
+      startedAt: 1_614_834_367_891_000_000,
+      finishedAt: 0,
     };
-    expect({...body, startedAt: BigInt(body.startedAt)}).toEqual({...expected, ...text});
+    expect((await get(`${id}/log/${load}`)).body).toEqual({...expected, ...text});
   });
 
   test('case 80: all tries of all jobs are shown', async () => {
@@ -155,12 +154,15 @@ describe('following a log', () => {
     const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
     const lines: string[] = [];
     let rest = '';
+    const ended = once(answer, 'end');
+    ended.catch(() => {}); // Of one that is left, nobody waits for the end.
+    outgoing.on('error', () => {});
     answer.setEncoding('utf8').on('data', (text: string) => {
       const parts = (rest + text).split('\n');
       rest = parts.pop() ?? '';
       lines.push(...parts.filter((line) => line !== ''));
     });
-    return {lines, type: answer.headers['content-type'] ?? '', ended: once(answer, 'end'), leave: () => outgoing.destroy()};
+    return {lines, type: answer.headers['content-type'] ?? '', ended, leave: () => outgoing.destroy()};
   }
 
   test('entries come as they are stored, those that are there first, and the connection ends with the request', async () => {
