@@ -60,7 +60,7 @@ export function answerRequestThrown(ctx: Context, thrown: unknown, log: Log): vo
   } else if (status >= 500) log.error({...fields, err: thrown}, 'request failed');
   if (status === 413) ctx.set('Connection', 'close'); // The rest of the body is not read.
   const message = isForCaller ? error.detail : (STATUS_CODES[status] ?? 'Unknown');
-  if (error instanceof FrameworkError || (!isForCaller && status === 500)) answerMessage(ctx, status, message);
+  if (error instanceof FrameworkError || status === 401 || (!isForCaller && status === 500)) answerMessage(ctx, status, message);
   else answerJson(ctx, status, new ProtoError(message, {httpStatus: status}));
 }
 
