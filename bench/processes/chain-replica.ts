@@ -18,8 +18,6 @@ import {msBetween, nowNs} from '../lib/machine.ts';
 import {serve} from '../lib/remote.ts';
 
 const CLUSTER = 'bench';
-/** Jobs side by side in each layer of a chain. */
-const WIDTH = 10;
 const SETTLE_MS = 300_000;
 
 const engine = new InstantEngine();
@@ -49,8 +47,8 @@ async function start({endpoint}: {readonly endpoint: string}): Promise<void> {
   );
 }
 
-/** A chain of so many jobs: layers of {@link WIDTH} jobs side by side, each layer behind a noop that joins the one before. */
-function layered(count: number): Chain {
+/** A chain of so many jobs: layers of `width` jobs side by side, each layer behind a noop that joins the one before. */
+function layered(count: number, width: number): Chain {
   const chain: {jobs: Record<string, Chain['jobs'][string]>; adjacency: Record<string, string[]>} = {jobs: {}, adjacency: {}};
   const add = (id: string, type: string, after: readonly string[]): string => {
     const isNoop = type === NOOP;
@@ -60,19 +58,19 @@ function layered(count: number): Chain {
     return id;
   };
   let join = add('b0', NOOP, []);
-  for (let done = 0; done < count; done += WIDTH) {
-    const layer = Array.from({length: Math.min(WIDTH, count - done)}, (_, n) => add(`j${done + n}`, 'work', [join]));
+  for (let done = 0; done < count; done += width) {
+    const layer = Array.from({length: Math.min(width, count - done)}, (_, n) => add(`j${done + n}`, 'work', [join]));
     join = add(`b${done + 1}`, NOOP, layer);
   }
   return {...chain, sequences: {b0: {retry: 0}}, types: {work: {run: {kind: 'command', command: ['true']}}}};
 }
 
 /** Runs requests one after the other, each of so many jobs. Resolves with the milliseconds it took when all are COMPLETE. */
-async function run({requests, jobs}: {readonly requests: number; readonly jobs: number}): Promise<number> {
+async function run({requests, jobs, width}: {readonly requests: number; readonly jobs: number; readonly width: number}): Promise<number> {
   const began = nowNs();
   for (let n = 0; n < requests; n++) {
     const id = `chain${jobs}x${randomHex(6)}`;
-    const staged = await stageChain(database.blobs, id, layered(jobs));
+    const staged = await stageChain(database.blobs, id, layered(jobs, width));
     const ops = [...staged.ops, {put: scanKey(id), value: canonicalJson({type: 'bench', args: {}})}];
     const written = await database.store.commit({compares: [...staged.compares, {key: scanKey(id), createRevision: 0}], ops});
     if (!written.ok) throw new Error('could not create a request');

@@ -3,86 +3,86 @@ import {startEtcd} from '../../test/support/etcd.ts';
 import type {TestEtcd} from '../../test/support/etcd.ts';
 import {cpuSeconds} from '../lib/machine.ts';
 import {startProcess} from '../lib/remote.ts';
-import type {Family, Sample} from '../lib/row.ts';
+import type {Family, Row, Sample} from '../lib/row.ts';
 import type {ChainReplica} from '../processes/chain-replica.ts';
 
-/** Jobs of a chain whose cost per job is judged, and of the one that it is compared with. */
+/** Jobs of the chain whose cost per job is judged, of one between, and of those that both are compared with. */
 const LONG = 10_000;
-const SHORT = 100;
 const BETWEEN = 1000;
+const SHORT = 100;
 
-/** What a phase took. */
+/** What a job costs on the average. */
 interface Cost {
   readonly bytes: number;
   readonly revisions: number;
+  /** Processor seconds. */
   readonly controllers: number;
   readonly etcd: number;
 }
 
-const better = 'lower' as const;
-const judged = 'median' as const;
+/** Jobs in layers of ten share transactions; in a line each has its own. */
+const SHAPES = [
+  {name: 'in layers of 10', width: 10},
+  {name: 'in a line', width: 1},
+] as const;
+
+const MEASURES = [
+  {title: 'processor time of controllers and etcd', unit: 'µs', of: (cost: Cost): number => (cost.controllers + cost.etcd) * 1e6},
+  {title: 'bytes that etcd keeps', unit: 'B', of: (cost: Cost): number => cost.bytes},
+  {title: 'revisions', unit: '', of: (cost: Cost): number => cost.revisions},
+] as const;
+
+/** C1 to C6: 10,000 jobs; C7 to C12: 1,000, which is not judged. For each, the shapes; for each of those, the measures. */
+const CELLS = [LONG, BETWEEN].flatMap((length) => SHAPES.flatMap((shape) => MEASURES.map((measure) => ({length, shape, measure}))));
 
 /** C: what a job of a chain costs, by the length of the chain. */
 export const chain: Family = {
   name: 'chain',
-  rows: [
-    {
-      id: 'C1',
-      title: 'processor time of controllers and etcd per job, chain of 10,000',
-      against: 'chains of 100',
-      unit: 'µs',
-      better,
-      pass: 1.2,
-      judged,
-    },
-    {id: 'C2', title: 'bytes that etcd keeps per job, chain of 10,000', against: 'chains of 100', unit: 'B', better, pass: 1.2, judged},
-    {id: 'C3', title: 'revisions per job, chain of 10,000', against: 'chains of 100', unit: '', better, pass: 1.2, judged},
-    {id: 'C4', title: 'processor time of controllers and etcd per job, chain of 1,000', against: 'chains of 100', unit: 'µs', better, judged},
-    {id: 'C5', title: 'bytes that etcd keeps per job, chain of 1,000', against: 'chains of 100', unit: 'B', better, judged},
-    {id: 'C6', title: 'revisions per job, chain of 1,000', against: 'chains of 100', unit: '', better, judged},
-  ],
+  rows: CELLS.map(({length, shape, measure}, at): Row => ({
+    id: `C${at + 1}`,
+    title: `${measure.title} per job, ${length.toLocaleString('en')} jobs ${shape.name}`,
+    against: `chains of ${SHORT}`,
+    unit: measure.unit,
+    better: 'lower',
+    ...(length === LONG ? {pass: 1.2} : {}),
+    judged: 'median',
+  })),
 
   async round({isQuick, progress}): Promise<readonly Sample[]> {
-    // The same number of jobs on each side.
-    const jobs = isQuick ? LONG / 2 : LONG;
     const etcd = await startEtcd({quotaBytes: 4 * 2 ** 30});
     const replica = await startProcess<ChainReplica>('chain-replica.ts', NODE_FLAGS);
     try {
       await replica.call.start({endpoint: etcd.endpoint});
       progress('warming up');
-      await replica.call.run({requests: 20, jobs: SHORT});
-      const measure = async (length: number): Promise<Cost> => {
-        progress(`${jobs} jobs in chains of ${length}`);
-        const requests = Math.max(1, Math.round(jobs / length));
-        const before = await reading(etcd, replica.pid);
-        await replica.call.run({requests, jobs: length});
-        const after = await reading(etcd, replica.pid);
-        const per = (name: keyof Cost): number => (after[name] - before[name]) / (requests * length);
-        return {bytes: per('bytes'), revisions: per('revisions'), controllers: per('controllers'), etcd: per('etcd')};
-      };
-      // A B C B A: what drifts meets all alike.
-      const short = [await measure(SHORT)];
-      const between = [await measure(BETWEEN)];
-      const long = [await measure(LONG)];
-      if (!isQuick) {
-        between.push(await measure(BETWEEN));
-        short.push(await measure(SHORT));
+      for (const {width} of SHAPES) await replica.call.run({requests: 10, jobs: SHORT, width});
+      const costs = new Map<string, Cost[]>();
+      for (const shape of SHAPES) {
+        // The same number of jobs each time; what drifts meets all alike.
+        for (const length of isQuick ? [SHORT, BETWEEN, LONG] : [SHORT, BETWEEN, LONG, BETWEEN, SHORT]) {
+          progress(`${LONG} jobs ${shape.name}, in chains of ${length}`);
+          const cost = await measure(etcd, replica.pid, length, () => replica.call.run({requests: LONG / length, jobs: length, width: shape.width}));
+          const key = `${shape.name} ${length}`;
+          costs.set(key, [...(costs.get(key) ?? []), cost]);
+        }
       }
-      const sample = (id: string, a: readonly Cost[], of: (cost: Cost) => number): Sample => ({
-        ...{id, a: a.map(of), b: short.map(of)},
-        cpu: {a: cpu(a), b: cpu(short)},
+      return CELLS.map(({length, shape, measure: {of}}, at): Sample => {
+        const [a, b] = [costs.get(`${shape.name} ${length}`) ?? [], costs.get(`${shape.name} ${SHORT}`) ?? []];
+        return {id: `C${at + 1}`, a: a.map(of), b: b.map(of), cpu: {a: cpu(a), b: cpu(b)}};
       });
-      const time = (cost: Cost): number => (cost.controllers + cost.etcd) * 1e6;
-      return [
-        ...[sample('C1', long, time), sample('C2', long, (cost) => cost.bytes), sample('C3', long, (cost) => cost.revisions)],
-        ...[sample('C4', between, time), sample('C5', between, (cost) => cost.bytes), sample('C6', between, (cost) => cost.revisions)],
-      ];
     } finally {
       await replica.kill();
       await etcd.stop();
     }
   },
 };
+
+async function measure(etcd: TestEtcd, pid: number, length: number, run: () => Promise<unknown>): Promise<Cost> {
+  const before = await reading(etcd, pid);
+  await run();
+  const after = await reading(etcd, pid);
+  const per = (name: keyof Cost): number => (after[name] - before[name]) / (Math.round(LONG / length) * length);
+  return {bytes: per('bytes'), revisions: per('revisions'), controllers: per('controllers'), etcd: per('etcd')};
+}
 
 /** Processor microseconds per job of each process. */
 function cpu(costs: readonly Cost[]): Readonly<Record<string, number>> {

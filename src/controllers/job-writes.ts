@@ -2,10 +2,10 @@ import {canonicalJson} from '../lib/canonical-json.ts';
 import {reasonOf} from '../lib/errors.ts';
 import type {JobRef} from '../engines/engine.ts';
 import {openTry} from '../model/job-table.ts';
-import {modRevisionOf} from '../model/scan-record.ts';
+import {isChained, modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
 import type {JobChanges} from '../model/try-learning.ts';
-import {jobKey, logKey} from '../schema/keys.ts';
+import {jobKey, logKey, reportKey} from '../schema/keys.ts';
 import type {Writer} from '../schema/state.ts';
 import type {Compare, Op} from '../store/store.ts';
 import {logEntry} from './job-log.ts';
@@ -41,6 +41,9 @@ export async function jobWrites(record: ScanRecord, changes: JobChanges, by: Wri
     const last = job.tries.at(-1);
     const wasOpen = before !== undefined && openTry(before.value) !== undefined;
     if (last?.exit !== undefined && wasOpen) {
+      // What it reported right before it ended may not have reached us: then this is refused, and looked at again.
+      if (isChained(record))
+        compares.push({key: reportKey(record.id, name, last.try), modRevision: modRevisionOf(record, `report/${name}/${last.try}`)});
       const ref: JobRef = {scanId: record.id, job: name, try: last.try};
       const entry = await logEntry(ref, job, last, (index, stream) =>
         launcher

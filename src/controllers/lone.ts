@@ -78,15 +78,13 @@ function untilVacant(name: string, cache: Cache, signal: AbortSignal): Promise<v
   const found = new AbortController();
   return new Promise((resolve) => {
     const done = (): void => {
+      signal.removeEventListener('abort', done);
       found.abort();
       resolve();
     };
-    cache.onChange(
-      () => {
-        if (!isLed(name, cache)) done();
-      },
-      AbortSignal.any([signal, found.signal]),
-    );
-    signal.addEventListener('abort', done, {once: true, signal: found.signal});
+    cache.onChange(() => {
+      if (!isLed(name, cache)) done();
+    }, found.signal);
+    signal.addEventListener('abort', done, {once: true});
   });
 }

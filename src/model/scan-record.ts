@@ -60,8 +60,12 @@ export interface ScanRecord {
 type Part = 'spec' | 'control' | 'admission' | 'state' | 'owner' | 'chain' | 'progress' | 'result' | 'ewms' | 'legacy';
 
 /** The mod revision of one part of a scan, 0 when it is absent: what a write that rests on it compares. Counts for a value that does not parse, too. */
-export function modRevisionOf(record: ScanRecord, part: Part | `job/${string}`): number {
-  const entry = part.startsWith('job/') ? record.jobs?.get(part.slice(4)) : record[part as Part];
+export function modRevisionOf(record: ScanRecord, part: Part | `job/${string}` | `report/${string}`): number {
+  const entry = part.startsWith('job/')
+    ? record.jobs?.get(part.slice('job/'.length))
+    : part.startsWith('report/')
+      ? record.reports?.get(part.slice('report/'.length))
+      : record[part as Part];
   return (entry ?? record.bad?.get(part))?.modRevision ?? 0;
 }
 

@@ -78,7 +78,9 @@ export class ReferenceInterpreter {
   apply(...events: readonly ChainEvent[]): void {
     let last: ChainEvent | undefined;
     for (const event of events) {
-      if (last?.kind !== 'ended' || event.kind !== 'ended') this.#settle(event.atMs);
+      const isTogether = last?.kind === 'ended' && event.kind === 'ended';
+      if (last !== undefined && !isTogether) this.#settle(last.atMs);
+      if (!isTogether) this.#settle(event.atMs);
       this.#take(event);
       last = event;
     }
@@ -95,7 +97,7 @@ export class ReferenceInterpreter {
         this.#ended(event.job, event.how, event.asked ?? this.#asked, event.atMs);
         break;
       case 'asked':
-        this.#asked = event.what;
+        if (!this.#isOver()) this.#asked = event.what;
         break;
       case 'rested':
         this.#hasRested(event.state);
@@ -119,11 +121,6 @@ export class ReferenceInterpreter {
   job(id: string): JobOutcome {
     const {state, tries, failures} = this.#standing(id);
     return {state, tries, failures};
-  }
-
-  /** The jobs that are run, which noops are not. */
-  realJobs(): string[] {
-    return [...this.#jobs].filter(([, {planned}]) => planned.type !== NOOP).map(([id]) => id);
   }
 
   /** How often a sequence was rolled back by itself, ever. */

@@ -222,7 +222,8 @@ export class SimulatedLink {
   lane(direction: Direction): (deliver: () => void) => void {
     let lastMs = 0;
     return (deliver) => {
-      lastMs = Math.max(lastMs, this.time.nowMs + this.#latency());
+      // A bit later than the one before: the sum of a time and a difference of times may come out below what it stands for.
+      lastMs = Math.max(lastMs + 1e-6, this.time.nowMs + this.#latency());
       this.#carry(direction, lastMs - this.time.nowMs, deliver);
     };
   }

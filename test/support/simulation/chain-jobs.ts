@@ -33,7 +33,7 @@ export function randomJobs(endings: Map<string, Ending>): (simulation: Simulatio
       run.after(20 + random() * (random() < 0.1 ? 10_000 : 1000), () => end(anyEnd()));
       run.onStop(() => {
         isStopping = true;
-        if (random() < 0.1) return;
+        if (random() < 0.2) return;
         run.after(random() * 1000, () => {
           if (random() < 0.3) return end(anyEnd());
           endings.set(run.name, 'stopped');

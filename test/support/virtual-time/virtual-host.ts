@@ -44,6 +44,7 @@ export function installVirtualHost(time: VirtualTime, random: () => number): () 
     timers.setTimeout(() => controller.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError')), ms);
     return controller.signal;
   });
+  replace(AbortSignal, 'any', anyOf);
   replace(Math, 'random', random);
   const bytes = (size: number): Buffer => Buffer.from(Array.from({length: size}, () => Math.floor(random() * 256)));
   replace(crypto, 'randomBytes', bytes);
@@ -100,4 +101,14 @@ function uuidOf(bytes: Buffer): string {
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   const hex = bytes.toString('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+/** `AbortSignal.any` without Node's list of those that still have listeners: it would keep every killed process for ever, since nothing aborts its signals. */
+function anyOf(signals: Iterable<AbortSignal>): AbortSignal {
+  const any = new AbortController();
+  for (const signal of signals) {
+    if (signal.aborted) any.abort(signal.reason);
+    else signal.addEventListener('abort', () => any.abort(signal.reason), {once: true});
+  }
+  return any.signal;
 }
