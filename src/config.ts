@@ -100,12 +100,22 @@ export interface ControllersConfig {
   readonly runDirectory: string;
 }
 
+/** Where a process that runs controllers takes job chains, and tells what runs in its care. */
+export interface RunnerConfig {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** The address that others use; empty: host and port. */
+  readonly publicAddress: string;
+}
+
 export interface Config {
   readonly logLevel: string;
   readonly etcd: EtcdConfig;
   readonly api: ApiConfig;
   readonly auth: AuthConfig;
   readonly controllers: ControllersConfig;
+  readonly runner: RunnerConfig;
   readonly ewms: EwmsConfig;
   readonly kubernetes: KubernetesSettings;
   /** Written to `/cluster/[name]` at start where no such key exists. */
@@ -174,6 +184,11 @@ const schema = {
       keepJobsSeconds: amount(86_400, 0),
       scannerAddress: text(''),
       runDirectory: text(''),
+    }),
+    runner: section({
+      host: text('127.0.0.1'),
+      port: {type: 'integer', minimum: 0, maximum: 65535, default: 0},
+      publicAddress: text(''),
     }),
     ewms: section({
       address: text(''),
@@ -244,6 +259,9 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_JANITOR_SECONDS: ['controllers', 'janitorSeconds'],
   SCANPLANE_SCANNER_ADDRESS: ['controllers', 'scannerAddress'],
   SCANPLANE_RUN_DIRECTORY: ['controllers', 'runDirectory'],
+  SCANPLANE_RUNNER_HOST: ['runner', 'host'],
+  SCANPLANE_RUNNER_PORT: ['runner', 'port'],
+  SCANPLANE_RUNNER_ADDRESS: ['runner', 'publicAddress'],
   SCANPLANE_CLUSTERS: ['clusters'],
 };
 

@@ -14,6 +14,11 @@ import {manifestRoutes} from './manifest/routes.ts';
 import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
 import type {DescribedRoute} from './openapi/described-route.ts';
+import {answerMessage, answerRequestThrown} from './requests/errors.ts';
+import {RequestGate} from './requests/gate.ts';
+import {isRequestPath} from './requests/paths.ts';
+import {SPINCYCLE_VERSION, VERSION_HEADER} from './requests/route.ts';
+import {requestRouter} from './requests/table.ts';
 import {openApiRoutes} from './openapi/routes.ts';
 import {resultRoutes} from './result/routes.ts';
 import {addRoute} from './route.ts';
@@ -57,7 +62,7 @@ export function routeTable(deps: RouteDeps, generation: Generation): readonly Ro
 
 /**
  * The REST API, without a listening socket: SkyDriver's version 2 at `/` and at `/v2` alike, version 1 at `/v1`, version 0 at `/v0` and, as far as no
- * other version has its paths, at `/`; and our own health and metrics.
+ * other version has its paths, at `/`; Spin Cycle's API at `/api/v1`; and our own health and metrics.
  *
  * It reads the cache, writes keys, and never speaks to a controller.
  */
@@ -79,13 +84,16 @@ export function createApp(deps: ApiDeps): Koa {
     v0: routerOf('v0', routeDeps, '/v0'),
   };
 
+  const requests = requestRouter(routeDeps, gateOf(deps));
+
   /** Outermost: every request is answered, counted and logged here, once. */
   async function observe(ctx: Context, next: Next): Promise<void> {
     const startedAt = clock.monotonicMs();
     try {
       await next();
     } catch (err) {
-      answerThrown(ctx, err, log);
+      if (isRequestPath(ctx.path)) answerRequestThrown(ctx, err, log);
+      else answerThrown(ctx, err, log);
     }
     const durationMs = clock.monotonicMs() - startedAt;
     metrics.observeRequest((ctx.state['route'] as string | undefined) ?? 'none', ctx.method, ctx.status, durationMs / 1000);
@@ -94,23 +102,33 @@ export function createApp(deps: ApiDeps): Koa {
 
   /** Finds the version and the route, and runs it. The router's own middleware would compose a chain anew for each request, which takes twice as long. */
   async function dispatch(ctx: Context, next: Next): Promise<void> {
-    const {method} = ctx;
+    if (isRequestPath(ctx.path)) return dispatchRequest(ctx, next);
     const generation = generationOf(ctx.path);
     const path = withoutPrefix(ctx.path);
     ctx.state['texts'] = texts[generation];
-    const matched = tables[generation].match(path, method);
+    const matched = tables[generation].match(path, ctx.method);
     const [layer] = matched.pathAndMethod;
     // The router would answer HEAD wherever there is a GET; SkyDriver answers 405.
-    if (layer === undefined || method === 'HEAD') return answerUnmatched(ctx, matched.path);
+    if (layer === undefined || ctx.method === 'HEAD') return answerUnmatched(ctx, matched.path, answerError);
     ctx['params'] = layer.params(path, layer.captures(path));
     await (layer.stack[0] as Middleware)(ctx, next);
   }
 
-  function answerUnmatched(ctx: Context, layers: readonly Layer[]): void {
+  /** As {@link dispatch}, of Spin Cycle's API. */
+  async function dispatchRequest(ctx: Context, next: Next): Promise<void> {
+    ctx.set(VERSION_HEADER, SPINCYCLE_VERSION);
+    const matched = requests.match(ctx.path, ctx.method);
+    const [layer] = matched.pathAndMethod;
+    if (layer === undefined || ctx.method === 'HEAD') return answerUnmatched(ctx, matched.path, answerMessage);
+    ctx['params'] = layer.params(ctx.path, layer.captures(ctx.path));
+    await (layer.stack[0] as Middleware)(ctx, next);
+  }
+
+  function answerUnmatched(ctx: Context, layers: readonly Layer[], answer: (ctx: Context, status: number, reason: string) => void): void {
     const methods = layers.flatMap((layer) => layer.methods.filter((method) => method !== 'HEAD'));
-    if (methods.length === 0) return answerError(ctx, 404, 'Not Found');
+    if (methods.length === 0) return answer(ctx, 404, 'Not Found');
     ctx.set('Allow', [...new Set(methods)].join(', '));
-    answerError(ctx, 405, 'Method Not Allowed');
+    answer(ctx, 405, 'Method Not Allowed');
   }
 
   const app = new Koa({proxy: deps.config.trustProxy ?? false});
@@ -128,4 +146,13 @@ function routerOf(generation: Generation, deps: RouteDeps, base = ''): Router {
   const router = new Router({strict: true, sensitive: true});
   for (const route of routeTable(deps, generation)) addRoute(router, route, deps, base);
   return router;
+}
+
+function gateOf({requests}: ApiDeps): RequestGate {
+  const {specs} = requests?.builder ?? {};
+  return new RequestGate({
+    ...{adminRoles: [], strict: false, executorRole: 'executor', ...requests?.policy},
+    aclOf: (type) => specs?.sequences.get(type)?.acl,
+    authorize: requests?.authorize,
+  });
 }

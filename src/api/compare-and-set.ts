@@ -26,10 +26,19 @@ export interface Decision<T> {
  *
  * @throws ApiError `not_found`: there is no such scan. ControlPlaneError `revision_conflict`: overtaken too often.
  */
-export async function changeScan<T>(deps: RouteDeps, scanId: string, decide: (scan: Scan) => Promise<Decision<T>> | Decision<T>): Promise<T> {
+export function changeScan<T>(deps: RouteDeps, scanId: string, decide: (scan: Scan) => Promise<Decision<T>> | Decision<T>): Promise<T> {
+  return changeRecord(deps, scanId, findScan, decide);
+}
+
+/** As {@link changeScan}, of whatever `find` finds. @throws what it throws; ControlPlaneError `revision_conflict` */
+export async function changeRecord<R, T>(
+  deps: RouteDeps,
+  scanId: string,
+  find: (deps: RouteDeps, scanId: string) => R,
+  decide: (record: R) => Promise<Decision<T>> | Decision<T>,
+): Promise<T> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const scan = findScan(deps, scanId);
-    const {commit, answer, refused} = await decide(scan);
+    const {commit, answer, refused} = await decide(find(deps, scanId));
     if (commit === undefined) return answer(deps.cache.revision);
     // The group commit also reads back a write whose reply was lost.
     const result = await deps.groupCommit.commit(commit);

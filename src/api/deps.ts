@@ -3,6 +3,7 @@ import type {Clock} from '../lib/clock.ts';
 import type {EwmsViews} from '../ewms/views.ts';
 import type {Log} from '../lib/log.ts';
 import type {K8sJobSettings} from '../model/k8s-job.ts';
+import type {RequestBuilder} from '../specs/request-builder.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
@@ -11,6 +12,7 @@ import type {Authenticator} from './auth/authenticator.ts';
 import type {Generation} from './generation.ts';
 import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
+import type {Authorize, GateOptions} from './requests/gate.ts';
 import type {FindLimits} from './scans/find.ts';
 import type {TextSet} from './texts/text-set.ts';
 
@@ -37,6 +39,14 @@ export interface ApiConfig {
   readonly find?: Partial<FindLimits>;
 }
 
+/** Requests of other types than the sky scan. */
+export interface RequestParts {
+  readonly builder: RequestBuilder;
+  /** Who may do what with them; unless told: no admins, not strict, executors have the role `executor`. */
+  readonly policy?: Pick<GateOptions, 'adminRoles' | 'strict' | 'executorRole'>;
+  readonly authorize?: Authorize;
+}
+
 /** What the API works with; `main.ts` picks the implementations. */
 export interface ApiDeps {
   readonly store: Store;
@@ -50,6 +60,8 @@ export interface ApiDeps {
   readonly ewms?: EwmsViews;
   /** Who is believed to be whom. Without one nobody is asked: on loopback, or where that was asked for by name. */
   readonly authenticator?: Authenticator | undefined;
+  /** Absent where there are no specs: then there is no type of request but the sky scan. */
+  readonly requests?: RequestParts;
 }
 
 /** {@link ApiDeps} with what {@link createApp} adds for its routes. */

@@ -1,28 +1,13 @@
 import type {JobRef} from '../engines/engine.ts';
 import {wasKilled, wasStopped} from '../model/job-try.ts';
 import type {Job, JobExit, JobTry} from '../schema/job.ts';
+import type {JobLogEntry} from '../schema/job-log.ts';
 import type {StateName} from '../schema/state.ts';
 
 /** Bytes of output kept in a log entry, per stream. The engine keeps more for as long as it keeps the job. */
 const OUTPUT_BYTES = 16_384;
 /** Processes of one job whose output goes into its log entry. */
 const PROCESSES = 4;
-
-/** `~log/[id]/[job]/[try]`: how one try went. Times are RFC 3339. @see Spin Cycle's job log entry */
-export interface JobLogEntry {
-  readonly name: string;
-  readonly type: string;
-  readonly try: number;
-  readonly state: string;
-  readonly started_at: string;
-  readonly ended_at: string;
-  readonly exit: number | null;
-  /** The exit code's digits where `exit` cannot hold them. */
-  readonly exact_exit?: string;
-  readonly error: string;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** The exit code that the job says it has, else that of its process; `null` where there is none, or none that a number can hold. */
 function exitOf(exit: JobExit | undefined): number | null {

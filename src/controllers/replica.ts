@@ -25,6 +25,8 @@ export interface ReplicaOptions {
   readonly buildChain?: BuildChain;
   /** The module of job classes, an absolute path. */
   readonly jobsModule?: string;
+  /** Where this process serves the job runner's API. */
+  readonly address?: string;
   readonly config: Pick<Config, 'controllers' | 'etcd'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -39,7 +41,8 @@ export async function runReplica(options: ReplicaOptions, signal: AbortSignal): 
   const lease = new EtcdLeaseKeeper({members, clock, log, ttlSeconds: config.controllers.ttlSeconds});
   const ownership = new EtcdOwnership({store, cache, lease, identity: {...identity, command: process.argv, replica}, clock, log});
   const places = Object.fromEntries([...engines].map(([name, engine]) => [name, engine.place]));
-  const membership = new Membership({store, cache, lease, id: replica, replica: {...identity, started_at: nowText, places}, clock, log});
+  const announced = {...identity, started_at: nowText, places, ...(options.address === undefined ? {} : {address: options.address})};
+  const membership = new Membership({store, cache, lease, id: replica, replica: announced, clock, log});
 
   const last = new AbortController(); // Until the hand-over is done the lease is needed.
   const kept = Promise.all([lease.run(last.signal), membership.run(last.signal), ownership.run(last.signal)]);

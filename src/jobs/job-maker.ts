@@ -2,7 +2,7 @@ import {ControlPlaneError} from '../lib/errors.ts';
 import {plainProblem} from '../lib/plain-json.ts';
 import {NOOP, SKYMAP_JOB_TYPES} from '../schema/chain.ts';
 import type {JobType} from '../schema/job-type.ts';
-import type {JobMaker, JobToMake, MadeJob} from '../specs/job-maker.ts';
+import type {JobMaker, JobToMake, JobTypes, MadeJob} from '../specs/job-maker.ts';
 import type {JobTypeSpec} from '../specs/spec.ts';
 import type {ClassMaker} from './class-maker.ts';
 import {fillText, fillValue} from './fill.ts';
@@ -17,7 +17,7 @@ const BUILT_IN: ReadonlySet<string> = new Set([NOOP, ...SKYMAP_JOB_TYPES]);
  *
  * The arguments of a command or an HTTP call that its `sets` have changed are what it serialises, as JSON, since a chain keeps those from before.
  */
-export class SpecJobMaker implements JobMaker {
+export class SpecJobMaker implements JobMaker, JobTypes {
   readonly #types: ReadonlyMap<string, JobTypeSpec>;
   readonly #classes: Pick<ClassMaker, 'make'> | undefined;
 
@@ -25,6 +25,14 @@ export class SpecJobMaker implements JobMaker {
   constructor(types: ReadonlyMap<string, JobTypeSpec>, classes: Pick<ClassMaker, 'make'> | undefined) {
     this.#types = types;
     this.#classes = classes;
+  }
+
+  /** What the module of job classes knows is told only by its process: a type that is declared nowhere is taken for one of its. */
+  typeOf(type: string): JobType | undefined {
+    if (BUILT_IN.has(type)) return undefined;
+    const declared = this.#types.get(type);
+    const runs: JobType = declared === undefined ? {run: {kind: 'class'}} : jobTypeOf(declared);
+    return runs.run.kind === 'class' && this.#classes === undefined ? undefined : runs;
   }
 
   async make(job: JobToMake): Promise<MadeJob> {

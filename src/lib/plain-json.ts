@@ -24,12 +24,16 @@ export function isJsonObject(value: unknown): value is Readonly<Record<string, u
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What keeps a value from being JSON that survives a round trip as it is, with the place; `undefined` when nothing does. */
-export function plainProblem(value: unknown): string | undefined {
+/**
+ * What keeps a value from being JSON that survives a round trip as it is, with the place; `undefined` when nothing does.
+ *
+ * @param hasBigints whether it was read so that large whole numbers are bigints, and will be written so
+ */
+export function plainProblem(value: unknown, hasBigints = false): string | undefined {
   const open: {readonly value: unknown; readonly path: string; readonly depth: number}[] = [{value, path: '', depth: 0}];
   for (let item = open.pop(); item !== undefined; item = open.pop()) {
     const {path, depth} = item;
-    const problem = shallowProblem(item.value);
+    const problem = hasBigints && typeof item.value === 'bigint' ? undefined : shallowProblem(item.value);
     if (problem !== undefined) return path === '' ? problem : `${path} ${problem.replace(/^it /, '')}`;
     if (typeof item.value !== 'object' || item.value === null) continue;
     // A value that contains itself ends here as well.

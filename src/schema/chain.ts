@@ -2,6 +2,8 @@ import {blobHeaderSchema} from './blob.ts';
 import type {BlobHeader} from './blob.ts';
 import {jobTypeSchema} from './job-type.ts';
 import type {JobType} from './job-type.ts';
+import {requestArgSchema} from './request-arg.ts';
+import type {RequestArg} from './request-arg.ts';
 import {parserFor} from './validate.ts';
 
 /** The job type that does nothing: begin and end of every sequence. It is never launched; see `model/chain-run.ts`. */
@@ -60,6 +62,8 @@ export interface Chain {
   readonly concurrency?: number;
   /** Longest duration of the whole, from its start; time in which it was suspended counts. */
   readonly timeout?: string;
+  /** The arguments of its request as they were resolved when it was built. */
+  readonly request_args?: readonly RequestArg[];
 }
 
 /** A chain too large for one value: its JSON text is a blob. `demand` and `jobs_total` say what schedulers and lists need of it. */
@@ -109,6 +113,7 @@ export const chainSchema = {
     types: {type: 'object', additionalProperties: jobTypeSchema},
     concurrency: {type: 'integer', minimum: 1},
     timeout: nameSchema,
+    request_args: {type: 'array', items: requestArgSchema},
   },
 } as const;
 

@@ -130,7 +130,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   {pattern: '/replica/[id]', holds: 'a live process; leased', writer: 'that process'},
   {pattern: '/leader/[controller]', holds: 'who leads scheduler, janitor or watchdog; leased', writer: 'that process'},
   {pattern: '~blob/[kind]/[referrer]/[digest]/[n]', holds: 'compressed chunks of anything large', writer: 'whoever writes the header'},
-  {pattern: '~log/[id]/[job]/[try]', holds: 'log entry of one try', writer: 'the owner, fenced'},
+  {pattern: '~log/[id]/[job]/[try]', holds: 'log entry of one try', writer: 'the owner, fenced; API, for executors'},
   {pattern: '~idempotency/[digest]', holds: 'which scan a request with an Idempotency-Key made; leased', writer: 'API, with the scan'},
   {pattern: '~space', holds: 'the revision that was compacted last', writer: 'whoever compacts'},
 ];

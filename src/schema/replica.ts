@@ -1,11 +1,15 @@
 import {parserFor} from './validate.ts';
 
-/** `/replica/[id]`: a live process that runs controllers. Leased. `places`: engine name → the place (run directory, namespace) that its engine works in. */
+/**
+ * `/replica/[id]`: a live process that runs controllers. Leased. `places`: engine name → the place (run directory, namespace) that its engine works in.
+ * `address`: where it takes job chains and tells what runs, without a slash at the end.
+ */
 export interface Replica {
   readonly hostname: string;
   readonly pid: number;
   readonly started_at: string;
   readonly places: Readonly<Record<string, string>>;
+  readonly address?: string;
 }
 
 export const replicaSchema = {
@@ -16,6 +20,7 @@ export const replicaSchema = {
     pid: {type: 'integer'},
     started_at: {type: 'string', default: ''},
     places: {type: 'object', additionalProperties: {type: 'string'}, default: {}},
+    address: {type: 'string'},
   },
 } as const;
 

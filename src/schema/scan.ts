@@ -67,12 +67,17 @@ export interface RequestSpec {
   readonly created_at?: number;
   readonly priority?: number;
   readonly user?: string;
+  /** SHA-256 in hex of what it was handed over with, where its chain came from outside: so that the same is known when it comes again. */
+  readonly handed_over?: string;
   readonly generation?: undefined;
   readonly lineage?: undefined;
 }
 
 /** `/scan/[id]`: what was asked. Only a sky scan has a `request`. */
 export type ScanSpec = SkymapSpec | RequestSpec;
+
+/** The type of a request whose chain came from outside: there is no spec of it. */
+export const JOB_CHAIN = 'job-chain';
 
 /** The type of request that SkyDriver's routes know. */
 export const SKYMAP_SCAN = 'skymap-scan';
@@ -164,6 +169,7 @@ const requestSpecSchema = {
     created_at: {type: 'number', exclusiveMinimum: 0},
     priority: {type: 'integer'},
     user: {type: 'string'},
+    handed_over: {type: 'string'},
   },
 } as const;
 

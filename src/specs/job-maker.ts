@@ -18,6 +18,12 @@ export interface MadeJob {
   readonly runs?: JobType;
 }
 
+/** How jobs are run that have been created elsewhere. */
+export interface JobTypes {
+  /** `undefined`: nobody here can make jobs of that type. */
+  typeOf(type: string): JobType | undefined;
+}
+
 /** Creates the jobs of a chain. */
 export interface JobMaker {
   /** @throws ControlPlaneError `invalid`: no such type, or its creation refused the arguments; the message says why. `unavailable`: not now. */

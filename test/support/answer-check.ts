@@ -3,6 +3,7 @@ import type {ValidateFunction} from 'ajv/dist/2020.js';
 import {v2Routes} from '../../src/api/app.ts';
 import type {RouteDeps} from '../../src/api/deps.ts';
 import {generationOf} from '../../src/api/generation.ts';
+import {isRequestPath} from '../../src/api/requests/paths.ts';
 import type {DescribedRoute} from '../../src/api/openapi/described-route.ts';
 import {openApiDocument} from '../../src/api/openapi/document.ts';
 import type {OpenApiDocument, Operation} from '../../src/api/openapi/document.ts';
@@ -50,7 +51,8 @@ function operationOf(method: string, path: string): {readonly template: string; 
  * @param path with its query
  */
 export function answerViolations(method: string, path: string, status: number, body: unknown): string | undefined {
-  if (method === 'HEAD' || generationOf(path.replace(/[?#].*$/s, '')) !== 'v2') return undefined; // The answer of a HEAD has no body.
+  const bare = path.replace(/[?#].*$/s, '');
+  if (method === 'HEAD' || isRequestPath(bare) || generationOf(bare) !== 'v2') return undefined; // The answer of a HEAD has no body.
   const found = operationOf(method, path);
   if (found === undefined && status < 400) return 'nobody described this route';
   let pointer = '#/components/schemas/Error';

@@ -76,12 +76,13 @@ function withoutToken(authenticator: Authenticator | undefined, first: Role): Pr
 }
 
 /** Whether a browser says that a page of another site wants something changed. */
-function isForeignPage({method, headers, host}: Context): boolean {
+export function isForeignPage({method, headers, host}: Context): boolean {
   const {origin} = headers;
   return origin !== undefined && method !== 'GET' && URL.parse(origin)?.host !== host;
 }
 
-function bearerOf(authorization: string | undefined): Bearer | undefined {
+/** The token that a request brings. */
+export function bearerOf(authorization: string | undefined): Bearer | undefined {
   const text = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization.trim())?.[1];
   return text === undefined ? undefined : {text, digest: tokenDigest(text)};
 }

@@ -10,6 +10,8 @@ export interface Bearer {
 export interface Identity {
   readonly name: string;
   readonly roles: RolesByGeneration;
+  /** Further roles, of which the access lists of requests speak. */
+  readonly requestRoles?: readonly string[];
   /** Which of several authenticators says so: two of them may know different people by one name. */
   readonly by?: number;
 }

@@ -4,7 +4,7 @@ import type {Clock} from '../../lib/clock.ts';
 import type {Log} from '../../lib/log.ts';
 import type {Authenticator, Bearer, Identity} from './authenticator.ts';
 import {KeyRing} from './key-ring.ts';
-import {rolesOfClaims} from './roles.ts';
+import {requestRolesOfClaims, rolesOfClaims} from './roles.ts';
 import {TokenMemory} from './token-memory.ts';
 
 export interface OidcConfig {
@@ -56,7 +56,12 @@ export class Oidc implements Authenticator {
     const claims = await this.#verify(text);
     if (claims === undefined) return undefined;
     const {preferred_username: userName, sub} = claims;
-    const identity: Identity = {name: typeof userName === 'string' && userName !== '' ? userName : String(sub), roles: rolesOfClaims(claims)};
+    const requestRoles = requestRolesOfClaims(claims, this.#config.audience);
+    const identity: Identity = {
+      name: typeof userName === 'string' && userName !== '' ? userName : String(sub),
+      roles: rolesOfClaims(claims),
+      ...(requestRoles.length === 0 ? {} : {requestRoles}),
+    };
     // Not when the keys have changed since: it may be signed by the one that went.
     if (this.#memoryRevision === this.#keys.revision) this.#memory.remember(digest, identity, ((claims.exp ?? 0) + LEEWAY_SECONDS) * 1000);
     return identity;

@@ -27,6 +27,12 @@ export function rolesOfClaims(claims: Readonly<Record<string, unknown>>): RolesB
   return {v2, v1, v0: v1};
 }
 
+/** The roles that a verified token gives for requests: its groups, and its roles at the client `client`. */
+export function requestRolesOfClaims(claims: Readonly<Record<string, unknown>>, client: string): readonly string[] {
+  const named = [...rolesOfClient(claims, client), ...listOf(claims['groups'])];
+  return named.filter((role): role is string => typeof role === 'string' && role !== '');
+}
+
 function sorted(has: Readonly<Record<Role, boolean>>): Role[] {
   return ROLES.filter((role) => has[role]);
 }

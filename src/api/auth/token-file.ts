@@ -7,6 +7,7 @@ import type {Log} from '../../lib/log.ts';
 import type {Authenticator, Bearer, Identity} from './authenticator.ts';
 import {everywhere} from './roles.ts';
 import {parseTokenEntries} from './token-entry.ts';
+import type {TokenEntry} from './token-entry.ts';
 
 /** How often the file is looked at, for whoever asks. */
 const LOOK_MS = 1000;
@@ -83,8 +84,12 @@ function readTokens(path: string): {readonly entries: Entries; readonly stamp: s
   }
   try {
     const entries = parseTokenEntries(text);
-    return {entries: new Map(entries.map(({name, roles, token_sha256}) => [token_sha256, {name, roles: everywhere(roles)}])), stamp};
+    return {entries: new Map(entries.map((entry) => [entry.token_sha256, identityOf(entry)])), stamp};
   } catch (err) {
     throw fail(reasonOf(err));
   }
+}
+
+function identityOf({name, roles = [], request_roles}: TokenEntry): Identity {
+  return {name, roles: everywhere(roles), ...(request_roles === undefined ? {} : {requestRoles: request_roles})};
 }

@@ -1,4 +1,4 @@
-import {readFileSync} from 'node:fs';
+import {programVersion} from '../../../lib/version.ts';
 import type {Command} from '../command.ts';
 
 export const version: Command = {
@@ -6,8 +6,7 @@ export const version: Command = {
   usage: '',
   summary: 'show the version of this program',
   run: ({out}) => {
-    const text = readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8');
-    out.write(`scanplane ${(JSON.parse(text) as {readonly version: string}).version}\n`);
+    out.write(`scanplane ${programVersion()}\n`);
     return Promise.resolve(0);
   },
 };

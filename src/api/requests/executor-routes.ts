@@ -1,0 +1,58 @@
+import {decodeFinishRequest, decodeJobLog, decodeRequestProgress} from '../../proto/decode.ts';
+import type {RouteDeps} from '../deps.ts';
+import {freshForWrite} from '../freshness.ts';
+import {SMALL_BODY_BYTES} from '../middleware/body.ts';
+import {readRequestBody} from './body.ts';
+import {finishRequest, noteProgress, startRequest, storeLog} from './executor-changes.ts';
+import {answerEmpty} from './route.ts';
+import type {RequestRoute} from './route.ts';
+
+/** What whoever drives requests from outside says of them, as Spin Cycle's job runners do. */
+export function executorRoutes(deps: RouteDeps): RequestRoute[] {
+  return [
+    {
+      method: 'put',
+      path: '/api/v1/requests/:id/start',
+      who: 'executor',
+      handle: async ({ctx, requestId}) => {
+        await freshForWrite(deps, ctx);
+        await startRequest(deps, requestId);
+        return answerEmpty(ctx);
+      },
+    },
+    {
+      method: 'put',
+      path: '/api/v1/requests/:id/finish',
+      who: 'executor',
+      handle: async ({ctx, requestId}) => {
+        const {value} = await readRequestBody(ctx, SMALL_BODY_BYTES, decodeFinishRequest);
+        await freshForWrite(deps, ctx);
+        await finishRequest(deps, requestId, value);
+        return answerEmpty(ctx);
+      },
+    },
+    {
+      method: 'put',
+      path: '/api/v1/requests/:id/progress',
+      who: 'executor',
+      handle: async ({ctx, requestId}) => {
+        const {value} = await readRequestBody(ctx, SMALL_BODY_BYTES, decodeRequestProgress);
+        await freshForWrite(deps, ctx);
+        await noteProgress(deps, requestId, value);
+        return null;
+      },
+    },
+    {
+      method: 'post',
+      path: '/api/v1/requests/:id/log',
+      who: 'executor',
+      handle: async ({ctx, requestId}) => {
+        const {value} = await readRequestBody(ctx, SMALL_BODY_BYTES, decodeJobLog);
+        await freshForWrite(deps, ctx);
+        const stored = await storeLog(deps, requestId, value);
+        ctx.status = 201;
+        return stored;
+      },
+    },
+  ];
+}

@@ -1,0 +1,106 @@
+import {STATE_VALUE} from '../proto/state.ts';
+import type {StateName} from '../proto/state.ts';
+import {timeText} from '../proto/time.ts';
+import type {Request, RequestArg} from '../proto/types.ts';
+import {isStoredChain} from '../schema/chain.ts';
+import {timeOfScanId} from '../schema/ids.ts';
+import type {SkymapSpec} from '../schema/scan.ts';
+import {isTerminal} from '../schema/state.ts';
+import type {ScanState} from '../schema/state.ts';
+import type {ChainView} from './chain-view.ts';
+import {isScan} from './manifest.ts';
+import {scanJobs} from './scan-chain-view.ts';
+import {isOver} from './scan-record.ts';
+import type {Entry, ScanRecord} from './scan-record.ts';
+import type {ScanSpec} from '../schema/scan.ts';
+import {asWireTime} from './wire-time.ts';
+
+/** A request whose spec is there: a sky scan, or any other. */
+export type RequestRecord = Omit<ScanRecord, 'spec'> & {readonly spec: Entry<ScanSpec>};
+
+/** Whether a request exists for Spin Cycle's users: its spec is stored and parses. */
+export function isRequest(record: ScanRecord | undefined): record is RequestRecord {
+  return record?.spec !== undefined;
+}
+
+/** Whom Spin Cycle's API names where nobody said who calls. */
+export const UNKNOWN_USER = '?';
+
+/** The state that a request shows. One that is to run again waits until it does. */
+export function requestStateOf(record: ScanRecord): ScanState['name'] {
+  const state = record.state?.value.name ?? 'PENDING';
+  return isTerminal(state) && !isOver(record) ? 'PENDING' : state;
+}
+
+/** When a request was made, in milliseconds since 1970; of one put by hand under an id of its own choice, 0. */
+export function createdMsOf({id, spec}: RequestRecord): number {
+  const seconds = spec.value.created_at;
+  return seconds === undefined ? (timeOfScanId(id) ?? 0) : seconds * 1000;
+}
+
+/** Jobs of a request, and how many of them are complete. */
+interface Counts {
+  readonly totalJobs: number;
+  readonly finishedJobs: number;
+}
+
+/**
+ * A request as lists show it: without arguments and chain. What it counts is what its owner wrote last.
+ *
+ * @param jrURL address of whoever runs it, where that is known
+ */
+export function presentSummary(record: RequestRecord, jrURL?: string, run?: Counts): Request {
+  const {id, spec} = record;
+  const state = requestStateOf(record);
+  const stored = record.state?.value;
+  return {
+    id,
+    type: spec.value.type,
+    state: STATE_VALUE[state],
+    user: spec.value.user ?? UNKNOWN_USER,
+    createdAt: timeText(createdMsOf(record)),
+    startedAt: asWireTime(stored?.started_at),
+    finishedAt: isTerminal(state) ? asWireTime(stored?.ended_at) : null,
+    ...countsOf(record, run),
+    ...(jrURL === undefined ? {} : {jrURL}),
+  };
+}
+
+/** A request as it is asked for by its id: with its arguments, and its chain as it is now. */
+export function presentRequest(record: RequestRecord, view: ChainView, args: readonly RequestArg[], jrURL?: string): Request {
+  const chain = view.jobChain();
+  const {createdAt, startedAt, finishedAt, totalJobs, finishedJobs, ...head} = presentSummary(record, undefined, {
+    totalJobs: view.jobsTotal,
+    finishedJobs: chain.finishedJobs,
+  });
+  return {
+    ...head,
+    ...(args.length === 0 ? {} : {args}),
+    ...{createdAt, startedAt, finishedAt, JobChain: chain, totalJobs, finishedJobs},
+    ...(jrURL === undefined ? {} : {jrURL}),
+  };
+}
+
+function countsOf(record: RequestRecord, run: Counts | undefined): Counts {
+  if (isScan(record)) {
+    const jobs = [...scanJobs(record).values()];
+    return {totalJobs: jobs.length, finishedJobs: jobs.filter(({state}) => state === 'COMPLETE').length};
+  }
+  const {jobs_total, jobs_finished} = record.state?.value ?? {};
+  const chain = record.chain?.value;
+  const planned = chain === undefined ? undefined : isStoredChain(chain) ? chain.jobs_total : Object.keys(chain.jobs).length;
+  return {totalJobs: planned ?? run?.totalJobs ?? jobs_total ?? 0, finishedJobs: jobs_finished ?? run?.finishedJobs ?? 0};
+}
+
+/** What a sky scan was asked with, as the arguments of a request. What was asked for with a name of its own in version 1 or 0 is not among them. */
+export function scanArgs({request}: SkymapSpec): RequestArg[] {
+  const {older: _, nsides, scanner_server_env_from_user, request_clusters, ...others} = request;
+  const values = {...others, nsides, request_clusters, scanner_server_env_from_user};
+  return Object.entries(values).map(([Name, Value], Pos) => ({Pos, Name, Desc: '', Type: 'required', Given: true, Default: null, Value}));
+}
+
+/** The state that a job shows: one that has been tried and waits, in a request that does not go on, was stopped. */
+export function shownState(state: StateName, wasTried: boolean, request: ScanState['name']): StateName {
+  const rests = request === 'STOPPED' || request === 'SUSPENDED' || request === 'FAIL';
+  return state === 'PENDING' && wasTried && rests ? 'STOPPED' : state;
+}
