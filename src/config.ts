@@ -66,6 +66,22 @@ export interface AuthConfig {
   readonly algorithms: readonly string[];
   /** File of static tokens. */
   readonly tokensFile: string;
+  /** Roles that may do everything with every request. */
+  readonly adminRoles: readonly string[];
+  /** Whether a type of request without access list is nobody's but the admins', instead of everybody's. */
+  readonly strict: boolean;
+  /** Who has it may say what became of requests, as job runners do. */
+  readonly executorRole: string;
+}
+
+/** Requests of other types than the sky scan. */
+export interface RequestsConfig {
+  /** Directory of their specs; empty: there are none. */
+  readonly specs: string;
+  /** The module of job classes; empty: there is none. */
+  readonly jobsModule: string;
+  /** Where jobs run whose type names no other cluster. */
+  readonly defaultCluster: string;
 }
 
 const AUTH_METHODS = ['none', 'oidc', 'tokens'] as const;
@@ -116,6 +132,7 @@ export interface Config {
   readonly auth: AuthConfig;
   readonly controllers: ControllersConfig;
   readonly runner: RunnerConfig;
+  readonly requests: RequestsConfig;
   readonly ewms: EwmsConfig;
   readonly kubernetes: KubernetesSettings;
   /** Written to `/cluster/[name]` at start where no such key exists. */
@@ -167,6 +184,9 @@ const schema = {
       audience: {type: 'string', minLength: 1, default: 'skydriver'},
       algorithms: {type: 'array', minItems: 1, items: {enum: SIGNATURE_ALGORITHMS}, default: ['RS256', 'RS512']},
       tokensFile: text(''),
+      adminRoles: {type: 'array', items: {type: 'string', minLength: 1}, default: []},
+      strict: {type: 'boolean', default: false},
+      executorRole: {type: 'string', minLength: 1, default: 'executor'},
     }),
     controllers: section({
       ttlSeconds: whole(10, 2),
@@ -189,6 +209,11 @@ const schema = {
       host: text('127.0.0.1'),
       port: {type: 'integer', minimum: 0, maximum: 65535, default: 0},
       publicAddress: text(''),
+    }),
+    requests: section({
+      specs: text(''),
+      jobsModule: text(''),
+      defaultCluster: {type: 'string', minLength: 1, default: 'local'},
     }),
     ewms: section({
       address: text(''),
@@ -244,6 +269,12 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_AUTH_AUDIENCE: ['auth', 'audience'],
   SCANPLANE_AUTH_ALGORITHMS: ['auth', 'algorithms'],
   SCANPLANE_AUTH_TOKENS_FILE: ['auth', 'tokensFile'],
+  SCANPLANE_AUTH_ADMIN_ROLES: ['auth', 'adminRoles'],
+  SCANPLANE_AUTH_STRICT: ['auth', 'strict'],
+  SCANPLANE_AUTH_EXECUTOR_ROLE: ['auth', 'executorRole'],
+  SCANPLANE_SPECS: ['requests', 'specs'],
+  SCANPLANE_JOBS_MODULE: ['requests', 'jobsModule'],
+  SCANPLANE_DEFAULT_CLUSTER: ['requests', 'defaultCluster'],
   SCANPLANE_TTL_SECONDS: ['controllers', 'ttlSeconds'],
   SCANPLANE_ORPHAN_AFTER_SECONDS: ['controllers', 'orphanAfterSeconds'],
   SCANPLANE_TEARDOWN_SECONDS: ['controllers', 'teardownSeconds'],
@@ -288,6 +319,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
     throw new ControlPlaneError('invalid', `controllers.orphanAfterSeconds (${orphanAfterSeconds}) must be more than ttlSeconds (${ttlSeconds})`);
   }
   checkAuth(config.auth);
+  checkRunner(config.runner);
   return deepFreeze(config);
 }
 
@@ -305,6 +337,13 @@ function checkAuth({methods, openidUrl, tokensFile}: AuthConfig): void {
   // Whoever can change what the provider says could make tokens.
   if (openidUrl !== '' && !isTrustedUrl(openidUrl))
     throw fail('SCANPLANE_AUTH_OPENID_URL must be an https address without a password (http on loopback only)');
+}
+
+/** An address that every machine calls its own is no address to be given to others. @throws ControlPlaneError `invalid` */
+function checkRunner({host, publicAddress: address}: RunnerConfig): void {
+  const isEverywhere = ['0.0.0.0', '::', '[::]', ''].includes(host);
+  if (isEverywhere && address === '')
+    throw new ControlPlaneError('invalid', 'SCANPLANE_RUNNER_HOST is no address to be reached at: set SCANPLANE_RUNNER_ADDRESS');
 }
 
 /** Variables of this name space that others read: the test harness, the bootstrap and our own jobs. */
@@ -335,9 +374,13 @@ const TEXT_FIELDS: ReadonlySet<string> = new Set([
   'openidUrl',
   'audience',
   'tokensFile',
+  'executorRole',
+  'specs',
+  'jobsModule',
+  'defaultCluster',
 ]);
 /** Fields whose text is a list, separated by commas. */
-const LIST_FIELDS: ReadonlySet<string> = new Set(['endpoints', 'images', 'methods', 'algorithms']);
+const LIST_FIELDS: ReadonlySet<string> = new Set(['endpoints', 'images', 'methods', 'algorithms', 'adminRoles']);
 
 function fromText(field: string, value: string): unknown {
   if (TEXT_FIELDS.has(field)) return value;
@@ -380,6 +423,12 @@ function deepFreeze<T>(value: T): T {
 /** The address under which clients reach the API, without a slash at the end. */
 export function publicAddress(api: ApiConfig): string {
   return api.publicAddress === '' ? `http://${api.host}:${api.port}` : api.publicAddress.replace(/\/$/, '');
+}
+
+/** The address that a process which takes job chains is spoken to at, without a slash at the end, once it listens on `port`. */
+export function runnerAddress({host, publicAddress: address}: RunnerConfig, port: number): string {
+  if (address !== '') return address.replace(/\/$/, '');
+  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
 }
 
 /** The address that scanners report to. */

@@ -11,12 +11,14 @@ import {runReplica} from './controllers/replica.ts';
 import type {Engine} from './engines/engine.ts';
 import {openProcessEngine} from './engines/process/process-engine.ts';
 import {openEwms} from './ewms/client.ts';
+import {openRequests} from './jobs/open-requests.ts';
 import {systemClock} from './lib/clock.ts';
 import {hasCode, reasonOf} from './lib/errors.ts';
 import {createLog} from './lib/log.ts';
 import type {Log} from './lib/log.ts';
 import {sleep} from './lib/sleep.ts';
 import {randomHex} from './schema/ids.ts';
+import type {RequestSpec} from './schema/scan.ts';
 import type {Meta} from './schema/replica.ts';
 import {ensureMeta, openDatabase} from './store/open.ts';
 import type {Database} from './store/open.ts';
@@ -27,7 +29,8 @@ const USAGE = `scanplane COMMAND
   controllers  runs the controllers: scans, scheduler, janitor
   up           both in one process
   token NAME ROLE…
-               makes a token for a tokens file, for roles user or system; the token is shown once
+               makes a token for a tokens file, for roles user or system, or request:ROLE for a role
+              of which access lists of requests speak; the token is shown once
   lint [DIR]   checks request specs; lint --help says how
   request …    starts, stops and shows requests over the REST API; see scanplane request help
 
@@ -58,6 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
 
+  const requests = await openRequests({...config.requests, env: inheritedEnvironment(), log});
   const database = openDatabase(config.etcd, log);
   const closing = new AbortController(); // The cache outlives the rest, so that a hand-over sees what it does.
   const watching = database.cache.run(closing.signal);
@@ -67,10 +71,17 @@ async function main(argv: readonly string[]): Promise<number> {
     const ewms = openEwms(config.ewms, systemClock, stop.signal);
     const common = {database, clock: systemClock, log, ...(ewms === undefined ? {} : {ewms})};
     const running: Promise<unknown>[] = [];
-    if (role.api) running.push(serveApi({...common, config: config.api, k8sJob: k8sJobSettings(config), authenticator}, stop.signal));
+    const parts = {builder: requests.builder, policy: config.auth};
+    if (role.api)
+      running.push(serveApi({...common, config: config.api, k8sJob: k8sJobSettings(config), authenticator, requests: parts}, stop.signal));
     if (role.controllers) {
       const engines = openEngines(config, meta, log);
-      running.push(runReplica({...common, replica, engines, scannerAddress: scannerAddress(config), config}, stop.signal));
+      const {builder, jobsModule} = requests;
+      const chains = {
+        buildChain: (id: string, {type, args}: RequestSpec) => builder.build(id, type, args),
+        ...(jobsModule === undefined ? {} : {jobsModule}),
+      };
+      running.push(runReplica({...common, ...chains, replica, engines, scannerAddress: scannerAddress(config), config}, stop.signal));
     }
     // One part that fails ends the other too: a process that does half its work is worse than none. The other finishes in its own way first.
     const ends = await Promise.allSettled(running.map((part) => part.finally(() => stop.abort())));
@@ -80,6 +91,7 @@ async function main(argv: readonly string[]): Promise<number> {
     stop.abort();
     closing.abort();
     await watching;
+    await requests.close();
     database.members.close();
   }
 }

@@ -15,7 +15,7 @@ import {createMetrics} from './metrics.ts';
 import {answerError, answerThrown} from './middleware/errors.ts';
 import type {DescribedRoute} from './openapi/described-route.ts';
 import {answerMessage, answerRequestThrown} from './requests/errors.ts';
-import {RequestGate} from './requests/gate.ts';
+import {gateOf} from './requests/gate.ts';
 import {isRequestPath} from './requests/paths.ts';
 import {SPINCYCLE_VERSION, VERSION_HEADER} from './requests/route.ts';
 import {requestRouter} from './requests/table.ts';
@@ -84,7 +84,7 @@ export function createApp(deps: ApiDeps): Koa {
     v0: routerOf('v0', routeDeps, '/v0'),
   };
 
-  const requests = requestRouter(routeDeps, gateOf(deps));
+  const requests = requestRouter(routeDeps, gateOf(deps.requests));
 
   /** Outermost: every request is answered, counted and logged here, once. */
   async function observe(ctx: Context, next: Next): Promise<void> {
@@ -146,13 +146,4 @@ function routerOf(generation: Generation, deps: RouteDeps, base = ''): Router {
   const router = new Router({strict: true, sensitive: true});
   for (const route of routeTable(deps, generation)) addRoute(router, route, deps, base);
   return router;
-}
-
-function gateOf({requests}: ApiDeps): RequestGate {
-  const {specs} = requests?.builder ?? {};
-  return new RequestGate({
-    ...{adminRoles: [], strict: false, executorRole: 'executor', ...requests?.policy},
-    aclOf: (type) => specs?.sequences.get(type)?.acl,
-    authorize: requests?.authorize,
-  });
 }

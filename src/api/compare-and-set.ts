@@ -32,9 +32,9 @@ export function changeScan<T>(deps: RouteDeps, scanId: string, decide: (scan: Sc
 
 /** As {@link changeScan}, of whatever `find` finds. @throws what it throws; ControlPlaneError `revision_conflict` */
 export async function changeRecord<R, T>(
-  deps: RouteDeps,
+  deps: Pick<RouteDeps, 'cache' | 'groupCommit'>,
   scanId: string,
-  find: (deps: RouteDeps, scanId: string) => R,
+  find: (deps: Pick<RouteDeps, 'cache'>, scanId: string) => R,
   decide: (record: R) => Promise<Decision<T>> | Decision<T>,
 ): Promise<T> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -50,7 +50,7 @@ export async function changeRecord<R, T>(
 }
 
 /** A scan that exists for users, deleted or not. @throws ApiError `not_found` */
-export function findScan(deps: RouteDeps, scanId: string): Scan {
+export function findScan(deps: Pick<RouteDeps, 'cache'>, scanId: string): Scan {
   const record = deps.cache.scans.get(scanId);
   if (!isScan(record)) throw missing('Manifests');
   return record;

@@ -41,7 +41,8 @@ export interface ApiConfig {
 
 /** Requests of other types than the sky scan. */
 export interface RequestParts {
-  readonly builder: RequestBuilder;
+  /** Absent where there are no specs: then the sky scan is the only type. */
+  readonly builder?: RequestBuilder;
   /** Who may do what with them; unless told: no admins, not strict, executors have the role `executor`. */
   readonly policy?: Pick<GateOptions, 'adminRoles' | 'strict' | 'executorRole'>;
   readonly authorize?: Authorize;
@@ -60,7 +61,6 @@ export interface ApiDeps {
   readonly ewms?: EwmsViews;
   /** Who is believed to be whom. Without one nobody is asked: on loopback, or where that was asked for by name. */
   readonly authenticator?: Authenticator | undefined;
-  /** Absent where there are no specs: then there is no type of request but the sky scan. */
   readonly requests?: RequestParts;
 }
 

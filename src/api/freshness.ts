@@ -2,12 +2,15 @@ import type {Context} from 'koa';
 import {ControlPlaneError, hasCode} from '../lib/errors.ts';
 import type {RouteDeps} from './deps.ts';
 
+/** What has to be current. */
+export type FreshDeps = Pick<RouteDeps, 'cache' | 'store' | 'isCacheReady'>;
+
 /**
  * Makes what is read next linearizable; with etcd away, says in the answer's headers how old it may be instead. Once per request: any moment of it will do.
  *
  * @throws ControlPlaneError `unavailable`: nothing has ever been read.
  */
-export async function freshForRead(deps: RouteDeps, ctx: Context): Promise<void> {
+export async function freshForRead(deps: FreshDeps, ctx: Context): Promise<void> {
   if (ctx.state['isFresh'] === true) return;
   ctx.state['isFresh'] = true;
   if (!deps.isCacheReady()) throw new ControlPlaneError('unavailable', 'the cache is not filled yet');
@@ -28,7 +31,7 @@ export async function freshForRead(deps: RouteDeps, ctx: Context): Promise<void>
  *
  * @throws ControlPlaneError `unavailable`, at once when etcd is known to be away
  */
-export async function freshForWrite(deps: RouteDeps, ctx?: Context): Promise<void> {
+export async function freshForWrite(deps: Pick<FreshDeps, 'cache' | 'store'>, ctx?: Context): Promise<void> {
   requireEtcd(deps);
   if (ctx?.state['isWritable'] === true) return;
   await deps.cache.catchUp();
@@ -36,6 +39,6 @@ export async function freshForWrite(deps: RouteDeps, ctx?: Context): Promise<voi
 }
 
 /** @throws ControlPlaneError `unavailable`, so that a caller need not wait for a deadline while etcd is known to be away */
-export function requireEtcd(deps: RouteDeps): void {
+export function requireEtcd(deps: Pick<FreshDeps, 'store'>): void {
   if (!deps.store.isReachable()) throw new ControlPlaneError('unavailable', 'etcd is away');
 }

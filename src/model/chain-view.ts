@@ -129,17 +129,22 @@ class RunView implements ChainView {
         latestRunJobTries[id] = 1;
       } else if (record !== undefined && record.tries_total > 0) {
         totalJobTries[id] = record.tries_total;
-        // Those that used up something of the budget: a try that was stopped is to be repeated.
-        if (this.#run.isCurrent(id)) latestRunJobTries[id] = record.failures + (state === 'COMPLETE' ? 1 : 0);
+        // Beside the failures the try that completed, or that was stopped: whoever resumes it takes that one off again.
+        if (this.#run.isCurrent(id)) latestRunJobTries[id] = record.failures + (state === 'COMPLETE' || state === 'STOPPED' ? 1 : 0);
       }
     }
-    const firsts = Object.keys(this.#chain.sequences ?? {});
+    const sequenceTries: Record<string, number> = {};
+    for (const first of Object.keys(this.#chain.sequences ?? {})) {
+      // A try counts from when its first job is launched.
+      const tries = this.#run.sequenceTryOf(first) - (this.job(first)?.state === 'PENDING' ? 1 : 0);
+      if (tries > 0) sequenceTries[first] = tries;
+    }
     return {
       requestId: this.#record.id,
       jobChain: this.#jobChain(({id, record}) => (record === undefined ? undefined : this.#run.dataFor(id))),
       totalJobTries,
       latestRunJobTries,
-      sequenceTries: Object.fromEntries(firsts.map((first) => [first, this.#run.sequenceTryOf(first)])),
+      sequenceTries,
     };
   }
 }

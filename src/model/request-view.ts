@@ -19,7 +19,7 @@ import {asWireTime} from './wire-time.ts';
 export type RequestRecord = Omit<ScanRecord, 'spec'> & {readonly spec: Entry<ScanSpec>};
 
 /** Whether a request exists for Spin Cycle's users: its spec is stored and parses. */
-export function isRequest(record: ScanRecord | undefined): record is RequestRecord {
+export function isRequest(record: ScanRecord | undefined): record is RequestRecord & ScanRecord {
   return record?.spec !== undefined;
 }
 

@@ -52,7 +52,8 @@ export function resumedChain(suspended: SuspendedJobChain, jobs: WireJobs): Take
     ['sequenceTries', sequenceTries, chain.sequences ?? {}],
   ] as const) {
     const unknown = Object.keys(counts).find((id) => !Object.hasOwn(known, id));
-    if (unknown !== undefined) refuse(`${name} counts for ${quoted(unknown)}, which is no ${known === chain.jobs ? 'job' : 'first job of a sequence'} of it`);
+    if (unknown !== undefined)
+      refuse(`${name} counts for ${quoted(unknown)}, which is no ${known === chain.jobs ? 'job' : 'first job of a sequence'} of it`);
   }
   return {chain, records: recordsOf(chain, jobChain, suspended)};
 }

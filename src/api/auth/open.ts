@@ -13,7 +13,7 @@ import {TokenFile} from './token-file.ts';
  *
  * @throws ControlPlaneError `invalid`, saying what to set
  */
-export function openAuthenticator(auth: AuthConfig, api: ApiConfig, clock: Clock, log: Log): Authenticator | undefined {
+export function openAuthenticator(auth: AuthConfig, api: Pick<ApiConfig, 'host'>, clock: Clock, log: Log): Authenticator | undefined {
   const {methods} = auth;
   if (methods.length === 0) {
     if (isLoopback(api.host)) return undefined;

@@ -1,13 +1,16 @@
+import {formatPlace} from '../../specs/finding.ts';
+import type {Finding} from '../../specs/spec.ts';
 import type {RouteDeps} from '../deps.ts';
 import type {DescribedRoute} from '../openapi/described-route.ts';
 import {livezAnswer, readyzAnswer} from './schema.ts';
 
-/** Bad keys that one answer names; the count tells how many there are. */
-const MAX_BAD_KEYS = 100;
+/** Bad keys, and bad specs, that one answer names; the count tells how many there are. */
+const MAX_BAD = 100;
 
 /** Whether this process lives and is of use, and its figures. Nobody is asked who they are. */
 export function healthRoutes(deps: RouteDeps): DescribedRoute[] {
   const {cache, store, metrics} = deps;
+  const badSpecs = (deps.requests?.builder?.specs.findings ?? []).filter(({severity}) => severity === 'error').map(presentFinding);
   return [
     {
       method: 'get',
@@ -21,7 +24,7 @@ export function healthRoutes(deps: RouteDeps): DescribedRoute[] {
       method: 'get',
       path: '/readyz',
       roles: [],
-      summary: 'Whether the process is of use, and what is wrong: with the database, and with keys that do not parse.',
+      summary: 'Whether the process is of use, and what is wrong: with the database, with keys that do not parse, and with request specs.',
       answer: readyzAnswer,
       otherAnswers: {503: {description: 'Not of use yet, or not any more.', schema: readyzAnswer}},
       handle: async ({ctx}) => {
@@ -35,7 +38,9 @@ export function healthRoutes(deps: RouteDeps): DescribedRoute[] {
           cache_age_seconds: checks.cache ? cache.ageMs() / 1000 : null,
           scans: cache.scans.size,
           bad_keys_total: cache.bad.size,
-          bad_keys: [...cache.bad.values()].slice(0, MAX_BAD_KEYS).map(({key, reason}) => ({key, reason})),
+          bad_keys: [...cache.bad.values()].slice(0, MAX_BAD).map(({key, reason}) => ({key, reason})),
+          bad_specs_total: badSpecs.length,
+          bad_specs: badSpecs.slice(0, MAX_BAD),
         };
       },
     },
@@ -53,4 +58,13 @@ export function healthRoutes(deps: RouteDeps): DescribedRoute[] {
       },
     },
   ];
+}
+
+function presentFinding({place, sequence, node, field, message}: Finding): Readonly<Record<string, string>> {
+  return {
+    place: formatPlace(place),
+    ...(sequence === undefined ? {} : {sequence}),
+    ...(node === undefined ? {} : {node}),
+    reason: field === undefined ? message : `${field}: ${message}`,
+  };
 }

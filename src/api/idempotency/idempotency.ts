@@ -4,13 +4,13 @@ import {canonicalJson} from '../../lib/canonical-json.ts';
 import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
 import {isScan} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
+import type {ScanRecord} from '../../model/scan-record.ts';
 import {parseIdempotencyRecord} from '../../schema/idempotency.ts';
 import type {IdempotencyRecord} from '../../schema/idempotency.ts';
 import {idempotencyKey} from '../../schema/keys.ts';
 import type {CommitResult, Compare, LeaseId, Op} from '../../store/store.ts';
 import {ApiError, badRequest, notFound, wrongState} from '../api-error.ts';
 import type {ApiDeps} from '../deps.ts';
-import type {Principal} from '../auth/authenticate.ts';
 import {SharedLease} from './shared-lease.ts';
 
 const DEFAULT_KEEP_SECONDS = 86_400;
@@ -24,6 +24,13 @@ export interface Remember {
   ops(scanId: string): readonly Op[];
   /** To be called when the transaction was refused. @throws ControlPlaneError `already_exists`: because an earlier request made a scan. */
   refused(result: CommitResult & {readonly ok: false}): void;
+}
+
+/** Who repeats a request: another caller's is none of theirs. */
+export interface Repeater {
+  readonly role: string;
+  readonly name?: string | undefined;
+  readonly by?: number | undefined;
 }
 
 /** For a request without a key. */
@@ -49,14 +56,25 @@ export class Idempotency {
    * @param body as it was sent
    * @throws ApiError `invalid`: no key that can be taken; `wrong_state`: the key stands for another body; `not_found`: its scan has been removed
    */
-  async once(ctx: Context, principal: Principal, body: Buffer | undefined, create: (remember: Remember) => Promise<Scan>): Promise<Scan> {
+  once(ctx: Context, principal: Repeater, body: Buffer | undefined, create: (remember: Remember) => Promise<Scan>): Promise<Scan> {
+    return this.onceOf(isScan, ctx, principal, body, create);
+  }
+
+  /** As {@link once}, of what is there for callers when `isThere` says so. */
+  async onceOf<T extends ScanRecord>(
+    isThere: (record: ScanRecord | undefined) => record is T,
+    ctx: Context,
+    principal: Repeater,
+    body: Buffer | undefined,
+    create: (remember: Remember) => Promise<T>,
+  ): Promise<T> {
     const digest = requestDigest(ctx, principal);
     if (digest === undefined) return create(FORGET);
     const key = idempotencyKey(digest);
     const bodyDigest = sha256(body ?? '');
     for (let round = 1; ; round++) {
       const known = await this.#deps.store.get(key);
-      if (known !== undefined) return this.#firstScan(parseIdempotencyRecord(known.value.toString(), key), bodyDigest);
+      if (known !== undefined) return this.#first(isThere, parseIdempotencyRecord(known.value.toString(), key), bodyDigest);
       const lease = await this.#leases.take();
       try {
         return await create(rememberer(key, bodyDigest, lease));
@@ -68,17 +86,21 @@ export class Idempotency {
   }
 
   /** Whether an earlier request with the same key, caller and address has created a scan. @throws ApiError `invalid` */
-  async isRepeated(ctx: Context, principal: Principal): Promise<boolean> {
+  async isRepeated(ctx: Context, principal: Repeater): Promise<boolean> {
     const digest = requestDigest(ctx, principal);
     return digest !== undefined && (await this.#deps.store.get(idempotencyKey(digest))) !== undefined;
   }
 
-  async #firstScan(record: IdempotencyRecord, bodyDigest: string): Promise<Scan> {
+  async #first<T extends ScanRecord>(
+    isThere: (record: ScanRecord | undefined) => record is T,
+    record: IdempotencyRecord,
+    bodyDigest: string,
+  ): Promise<T> {
     if (record.body_digest !== bodyDigest) throw otherBody();
     const {cache} = this.#deps;
     await cache.catchUp();
     const scan = cache.scans.get(record.scan_id);
-    if (!isScan(scan)) throw notFound('the scan that this Idempotency-Key created has been removed');
+    if (!isThere(scan)) throw notFound('the scan that this Idempotency-Key created has been removed');
     return scan;
   }
 }
@@ -88,7 +110,7 @@ export class Idempotency {
  *
  * @throws ApiError `invalid`: no key that can be taken
  */
-function requestDigest(ctx: Context, principal: Principal): string | undefined {
+function requestDigest(ctx: Context, principal: Repeater): string | undefined {
   const name = ctx.req.headers['idempotency-key'];
   if (name === undefined) return undefined;
   // Node reads headers as Latin-1: one character is one byte. Sent twice, the values come joined, as one.
@@ -99,7 +121,7 @@ function requestDigest(ctx: Context, principal: Principal): string | undefined {
 }
 
 /** The id of the workers that a request with an `Idempotency-Key` asks for: the same when it is repeated, so nothing else need be remembered. */
-export function askedWorkersId(ctx: Context, principal: Principal): string | undefined {
+export function askedWorkersId(ctx: Context, principal: Repeater): string | undefined {
   return requestDigest(ctx, principal)?.slice(0, 32);
 }
 

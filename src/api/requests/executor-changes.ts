@@ -1,6 +1,7 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {rfc3339} from '../../lib/clock.ts';
-import {storedLog} from '../../model/wire-log.ts';
+import {storedLog} from '../../model/log-view.ts';
+import type {RequestRecord} from '../../model/request-view.ts';
 import {STATE_NAME} from '../../proto/state.ts';
 import {ZERO_TIME} from '../../proto/time.ts';
 import type {FinishRequest, JobLog, RequestProgress, SuspendedJobChain} from '../../proto/types.ts';
@@ -17,7 +18,6 @@ import type {RouteDeps} from '../deps.ts';
 import {requireSmall} from '../value-size.ts';
 import {invalidState, refused, requestNotFound} from './errors.ts';
 import {findRequest} from './find-request.ts';
-import type {RequestRecord} from './find-request.ts';
 
 /** Tries that a log key has room for. */
 const MAX_TRY = 999_999_999;

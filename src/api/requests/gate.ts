@@ -1,6 +1,7 @@
 import {aclVerdict} from '../../model/request-acl.ts';
 import type {AclEntry, AclPolicy} from '../../model/request-acl.ts';
 import {SKYMAP_SCAN} from '../../schema/scan.ts';
+import type {RequestParts} from '../deps.ts';
 import {unauthorized} from './errors.ts';
 import type {RequestPrincipal} from './principal.ts';
 
@@ -24,6 +25,15 @@ export interface GateOptions extends AclPolicy {
 
 /** The role of SkyDriver whose are the sky scans: what their access list would say. */
 const SCAN_ACL: readonly AclEntry[] = [{role: 'user', admin: false, ops: ['start', 'stop']}];
+
+/** The gate that was configured. Unless told: no admins, not strict, executors have the role `executor`. */
+export function gateOf(requests: RequestParts | undefined): RequestGate {
+  return new RequestGate({
+    ...{adminRoles: [], strict: false, executorRole: 'executor', ...requests?.policy},
+    aclOf: (type) => requests?.builder?.specs.sequences.get(type)?.acl,
+    authorize: requests?.authorize,
+  });
+}
 
 /** Decides who may do what with requests. */
 export class RequestGate {

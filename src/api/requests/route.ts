@@ -25,8 +25,11 @@ export interface RequestCall {
 export interface RequestRoute {
   readonly method: 'get' | 'post' | 'put';
   readonly path: string;
-  /** `caller`: whoever is known; what they may do with which request the handler finds out. `executor`: who has that role, and admins. */
-  readonly who: 'caller' | 'executor';
+  /**
+   * `caller`: whoever is known; what they may do with which request the handler finds out. `executor`: who has that role, and admins. `job`: a running
+   * job, whose token the handler knows.
+   */
+  readonly who: 'caller' | 'executor' | 'job';
   handle(call: RequestCall): Promise<unknown>;
 }
 
@@ -40,10 +43,10 @@ const REQUEST_ID = /^\w{1,128}$/;
 const JOB_ID = /^(?!\.{1,2}$)[\w.-]{1,128}$/;
 
 /** Adds a route to the router: caller, role, ids, answer. */
-export function addRequestRoute(router: Router, route: RequestRoute, deps: RouteDeps, gate: RequestGate): void {
+export function addRequestRoute(router: Router, route: RequestRoute, deps: Pick<RouteDeps, 'authenticator'>, gate: RequestGate): void {
   router.register(route.path, [route.method], async (ctx: Context) => {
     ctx.state['route'] = route.path;
-    const principal = await authenticateRequest(deps.authenticator, ctx);
+    const principal = route.who === 'job' ? NOBODY : await authenticateRequest(deps.authenticator, ctx);
     if (route.who === 'executor') gate.requireExecutor(principal);
     const {id: requestId = '', job: jobId = ''} = ctx['params'] as {id?: string; job?: string};
     if (route.path.includes(':id') && !REQUEST_ID.test(requestId)) throw requestNotFound(requestId.slice(0, 128));
@@ -54,6 +57,8 @@ export function addRequestRoute(router: Router, route: RequestRoute, deps: Route
     ctx.body = Buffer.isBuffer(answer) ? answer : encodeJson(answer);
   });
 }
+
+const NOBODY: RequestPrincipal = {isUnasked: false, roles: [], scanRoles: []};
 
 /** A 200 without a body, as PUT routes answer. */
 export function answerEmpty(ctx: Context): undefined {

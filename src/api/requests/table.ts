@@ -2,12 +2,14 @@ import Router from '@koa/router';
 import type {RouteDeps} from '../deps.ts';
 import {executorRoutes} from './executor-routes.ts';
 import type {RequestGate} from './gate.ts';
+import {jobRoutes} from './job-routes.ts';
 import {SPINCYCLE_VERSION, addRequestRoute} from './route.ts';
 import type {RequestRoute} from './route.ts';
+import {userRoutes} from './user-routes.ts';
 
 /** Every route of Spin Cycle's API. */
-export function requestRoutes(deps: RouteDeps, _gate: RequestGate): RequestRoute[] {
-  return [...versionRoutes(), ...executorRoutes(deps)];
+export function requestRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
+  return [...versionRoutes(), ...userRoutes(deps, gate), ...executorRoutes(deps), ...jobRoutes(deps)];
 }
 
 /** The version is outside of the API's base path, and inside too, for who looks there. */

@@ -34,7 +34,9 @@ const RECORDS_PER_WRITE = 64;
 
 /** SHA-256 in hex of what was handed over. */
 export function digestOf(kind: 'new' | 'resumed', body: unknown): string {
-  return createHash('sha256').update(`${kind}\0${canonicalJson(body)}`).digest('hex');
+  return createHash('sha256')
+    .update(`${kind}\0${canonicalJson(body)}`)
+    .digest('hex');
 }
 
 /**

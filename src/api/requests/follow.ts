@@ -1,0 +1,136 @@
+import {Readable} from 'node:stream';
+import type {Context} from 'koa';
+import {JobTable} from '../../model/job-table.ts';
+import {requestStateOf} from '../../model/request-view.ts';
+import {encodeJson} from '../../proto/json.ts';
+import {STATE_VALUE} from '../../proto/state.ts';
+import type {State} from '../../proto/state.ts';
+import type {JobLog} from '../../proto/types.ts';
+import {isTerminal} from '../../schema/state.ts';
+import type {Change} from '../../store/cache.ts';
+import {ApiError} from '../api-error.ts';
+import type {RouteDeps} from '../deps.ts';
+import {chainViewOf} from './chain-of.ts';
+import {findRequest} from './find-request.ts';
+import {logsOf, storedLogs} from './logs.ts';
+
+/** Logs that are followed at once, in one process. */
+const MAX_FOLLOWERS = 256;
+/** Entries read at once. */
+const WIDTH = 16;
+/** How often something is sent, so that nobody on the way takes the connection for dead. */
+const HEARTBEAT_MS = 15_000;
+
+/** What a follower is sent. */
+type Piece = {readonly kind: 'entry'; readonly entry: JobLog} | {readonly kind: 'alive'} | {readonly kind: 'end'; readonly state: State};
+
+/** How pieces are written. */
+interface Format {
+  readonly type: string;
+  text(piece: Piece): string;
+}
+
+/** Server-sent events: `log` for each entry, named by job and try; `end`, with the state, when the request is over. @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
+const EVENTS: Format = {
+  type: 'text/event-stream; charset=UTF-8',
+  text: (piece) => {
+    if (piece.kind === 'alive') return ':\n\n';
+    if (piece.kind === 'end') return `event: end\ndata: {"state":${piece.state}}\n\n`;
+    const {entry} = piece;
+    return `id: ${entry.jobId}/${entry.try}\nevent: log\ndata: ${encodeJson(entry)}\n\n`;
+  },
+};
+
+/** One entry per line; the connection ends with the request. */
+const LINES: Format = {
+  type: 'application/x-ndjson; charset=UTF-8',
+  text: (piece) => (piece.kind === 'entry' ? `${encodeJson(piece.entry)}\n` : piece.kind === 'alive' ? '\n' : ''),
+};
+
+/** Sends entries of a request's job log as they are stored, those that are there first, until the request is over. */
+export class LogFollowers {
+  readonly #deps: RouteDeps;
+  #count = 0;
+
+  constructor(deps: RouteDeps) {
+    this.#deps = deps;
+  }
+
+  /** Answers with server-sent events to whoever accepts them, else with lines of JSON. @throws ApiError `unavailable`: too many are followed now */
+  answer(ctx: Context, id: string): void {
+    if (this.#count >= MAX_FOLLOWERS) throw new ApiError('unavailable', `${MAX_FOLLOWERS} logs are being followed now`, {isLogged: true});
+    const format = ctx.accepts('application/x-ndjson', 'application/json', 'text/event-stream') === 'text/event-stream' ? EVENTS : LINES;
+    const gone = new AbortController();
+    this.#count++;
+    ctx.res.once('close', () => {
+      this.#count--;
+      gone.abort();
+    });
+    // The next piece is made when the connection has taken the last one: a slow client holds no more than that.
+    ctx.body = Readable.from(textOf(followLog(this.#deps, id, gone.signal), format), {objectMode: false, highWaterMark: 65_536});
+    ctx.set('Content-Type', format.type);
+    ctx.set('Cache-Control', 'no-store');
+  }
+}
+
+async function* textOf(pieces: AsyncIterable<Piece>, format: Format): AsyncGenerator<string> {
+  yield format.text({kind: 'alive'}); // Headers leave with the first bytes.
+  for await (const piece of pieces) {
+    const text = format.text(piece);
+    if (text !== '') yield text;
+  }
+}
+
+async function* followLog(deps: RouteDeps, id: string, signal: AbortSignal): AsyncGenerator<Piece> {
+  const {cache, log, store} = deps;
+  const seen = new Set<string>();
+  const fresh = (entries: readonly JobLog[]): Piece[] =>
+    entries.flatMap((entry): Piece[] => {
+      const name = `${entry.jobId}/${entry.try}`;
+      if (seen.has(name)) return [];
+      seen.add(name);
+      return [{kind: 'entry', entry}];
+    });
+  let wake = (): void => {};
+  let isWoken = false;
+  const onChange = (changes: readonly Change[]): void => {
+    if (!changes.some((change) => change.kind === 'relist' || ('id' in change.ref && change.ref.id === id))) return;
+    isWoken = true;
+    wake();
+  };
+  cache.onChange(onChange, signal);
+  for await (const page of storedLogs(store, id, log)) yield* fresh(page);
+  let table = JobTable.EMPTY;
+  while (!signal.aborted) {
+    isWoken = false;
+    const record = cache.scans.get(id);
+    if (record === undefined) return; // Removed meanwhile.
+    const jobs = record.jobs ?? JobTable.EMPTY;
+    const ended: [string, number][] = [];
+    for (const [job, entry] of jobs.changesSince(table)) {
+      for (const {try: tryNumber, exit} of entry?.value.tries ?? [])
+        if (exit !== undefined && !seen.has(`${job}/${tryNumber}`)) ended.push([job, tryNumber]);
+    }
+    table = jobs;
+    for (let at = 0; at < ended.length; at += WIDTH) yield* fresh(await logsOf(store, id, ended.slice(at, at + WIDTH), log));
+    const state = requestStateOf(record);
+    if (isTerminal(state)) {
+      // What executors have stored changes no record.
+      for await (const page of storedLogs(store, id, log)) yield* fresh(page);
+      yield* fresh([...(await chainViewOf(deps, findRequest(deps, id))).computedLogs()]);
+      yield {kind: 'end', state: STATE_VALUE[state]};
+      return;
+    }
+    if (isWoken || signal.aborted) continue;
+    const isChanged = await new Promise<boolean>((resolve) => {
+      const heartbeat = setTimeout(() => resolve(false), HEARTBEAT_MS);
+      wake = () => {
+        clearTimeout(heartbeat);
+        resolve(true);
+      };
+      signal.addEventListener('abort', wake, {once: true});
+    });
+    signal.removeEventListener('abort', wake);
+    if (!isChanged) yield {kind: 'alive'};
+  }
+}

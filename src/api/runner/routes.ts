@@ -1,0 +1,141 @@
+import {hasCode} from '../../lib/errors.ts';
+import {runningJobs} from '../../model/chain-view.ts';
+import {isRequest} from '../../model/request-view.ts';
+import type {RequestRecord} from '../../model/request-view.ts';
+import {newChain, resumedChain} from '../../model/wire-chain.ts';
+import type {TakenChain, WireJobs} from '../../model/wire-chain.ts';
+import {decodeJobChain, decodeSuspendedJobChain} from '../../proto/decode.ts';
+import {parseStatusQuery} from '../../proto/filter.ts';
+import {compareJobStatuses} from '../../proto/sort.ts';
+import type {JobChain, JobStatus} from '../../proto/types.ts';
+import {canonicalJson} from '../../lib/canonical-json.ts';
+import {DEFAULT_CONTROL} from '../../schema/control.ts';
+import {controlKey, scanKey} from '../../schema/keys.ts';
+import {isOver} from '../../model/scan-record.ts';
+import {ApiError} from '../api-error.ts';
+import {changeRecord, childRevision} from '../compare-and-set.ts';
+import type {ApiDeps} from '../deps.ts';
+import {freshForRead, freshForWrite} from '../freshness.ts';
+import {readRequestBody} from '../requests/body.ts';
+import {refused, requestNotFound} from '../requests/errors.ts';
+import {answerEmpty} from '../requests/route.ts';
+import type {RequestCall, RequestRoute} from '../requests/route.ts';
+import {findRequest} from '../requests/find-request.ts';
+import {digestOf, takeChain} from './take-chain.ts';
+
+/** What the job runner's API works with. */
+export interface RunnerDeps extends Pick<ApiDeps, 'store' | 'cache' | 'groupCommit' | 'blobs' | 'clock' | 'log' | 'authenticator'> {
+  /** Id of the replica whose jobs it speaks for. */
+  readonly replica: string;
+  readonly jobs: WireJobs;
+  readonly bodyLimitBytes: number;
+  /** Where it can be reached, without a slash at the end. */
+  address(): string;
+  /** Whether the process is about to end: then it takes no more chains. */
+  isStopping(): boolean;
+  isCacheReady(): boolean;
+}
+
+/** Ids of requests, as the store and the routes take them. */
+const REQUEST_ID = /^\w{1,128}$/;
+
+/** Every route of Spin Cycle's job runners but the version. */
+export function runnerRoutes(deps: RunnerDeps): RequestRoute[] {
+  return [
+    {
+      method: 'post',
+      path: '/api/v1/job-chains',
+      who: 'executor',
+      handle: async (call) => {
+        const {value} = await readRequestBody(call.ctx, deps.bodyLimitBytes, decodeJobChain);
+        return take(deps, call, 'new', value.requestId, value, () => newChain(value, deps.jobs));
+      },
+    },
+    {
+      method: 'post',
+      path: '/api/v1/job-chains/resume',
+      who: 'executor',
+      handle: async (call) => {
+        const {value} = await readRequestBody(call.ctx, deps.bodyLimitBytes, decodeWithChain);
+        const {requestId, jobChain} = value;
+        if (requestId !== '' && jobChain.requestId !== '' && requestId !== jobChain.requestId) throw refused('jobChain.requestId: is not requestId');
+        return take(deps, call, 'resumed', requestId || jobChain.requestId, value, () => resumedChain(value, deps.jobs));
+      },
+    },
+    {
+      method: 'put',
+      path: '/api/v1/job-chains/:id/stop',
+      who: 'executor',
+      handle: async ({ctx, requestId}) => {
+        await freshForWrite(deps, ctx);
+        await stopChain(deps, requestId);
+        return answerEmpty(ctx);
+      },
+    },
+    {
+      method: 'get',
+      path: '/api/v1/status/running',
+      who: 'executor',
+      handle: async ({ctx}) => {
+        const {requestId} = parseStatusQuery(ctx.querystring);
+        await freshForRead(deps, ctx);
+        return running(deps, requestId);
+      },
+    },
+  ];
+}
+
+function decodeWithChain(body: unknown): ReturnType<typeof decodeSuspendedJobChain> {
+  const {jobChain} = (body ?? {}) as {readonly jobChain?: unknown};
+  if (jobChain === undefined || jobChain === null) throw refused('jobChain: is missing');
+  return decodeSuspendedJobChain(body);
+}
+
+async function take(
+  deps: RunnerDeps,
+  {ctx, principal}: RequestCall,
+  kind: 'new' | 'resumed',
+  requestId: string,
+  body: JobChain | ReturnType<typeof decodeSuspendedJobChain>,
+  convert: () => TakenChain,
+): Promise<undefined> {
+  if (deps.isStopping()) throw new ApiError('unavailable', 'shutting down');
+  if (!REQUEST_ID.test(requestId)) throw refused('requestId: expected up to 128 letters, digits and _');
+  try {
+    const taken = convert();
+    await freshForWrite(deps, ctx);
+    await takeChain(deps, {...taken, requestId, user: principal.name, isResumed: kind === 'resumed', digest: digestOf(kind, body)});
+  } catch (err) {
+    // A job runner says 400 to an id that it holds already.
+    if (hasCode(err, 'invalid', 'already_exists')) throw refused(err.detail);
+    if (hasCode(err, 'too_large')) throw new ApiError('too_large', err.detail);
+    throw err;
+  }
+  ctx.set('Location', `${deps.address()}/api/v1/job-chains/${requestId}`);
+  return answerEmpty(ctx);
+}
+
+/** Wants a request stopped; its owner does the rest. One that is over stays as it is. @throws ApiError `not_found` */
+function stopChain(deps: RunnerDeps, id: string): Promise<void> {
+  return changeRecord(deps, id, findRequest, (record) => {
+    const control = record.control?.value ?? DEFAULT_CONTROL;
+    const answer = (): void => {};
+    if (isOver(record) || control.desired === 'stop') return {commit: undefined, answer};
+    const next = {...control, desired: 'stop', generation: control.generation + 1, updated_at: deps.clock.now() / 1000};
+    const compares = [
+      {key: scanKey(id), exists: true as const},
+      {key: controlKey(id), modRevision: childRevision(record, 'control')},
+    ];
+    return {commit: {compares, ops: [{put: controlKey(id), value: canonicalJson(next)}]}, answer};
+  });
+}
+
+/** Jobs of the requests that this replica leads. @throws ApiError `not_found`: it does not lead that one */
+function running({cache, replica}: RunnerDeps, requestId: string | undefined): JobStatus[] {
+  const ids = requestId === undefined ? [...cache.scans.idsBy('owner', replica)] : [requestId];
+  const records = ids
+    .map((id) => cache.scans.get(id))
+    .filter((record): record is RequestRecord => isRequest(record) && record.owner?.value.replica === replica);
+  if (requestId !== undefined && records.length === 0) throw requestNotFound(requestId);
+  return records.flatMap((record) => [...runningJobs(record)]).sort(compareJobStatuses);
+}

@@ -1,0 +1,52 @@
+import {resolve} from 'node:path';
+import type {Log} from '../lib/log.ts';
+import {loadSpecs} from '../specs/load.ts';
+import {formatFinding} from '../specs/finding.ts';
+import {SpecRequestBuilder} from '../specs/request-builder.ts';
+import type {RequestBuilder} from '../specs/request-builder.ts';
+import type {Specs} from '../specs/spec.ts';
+import {ClassMaker} from './class-maker.ts';
+import {SpecJobMaker} from './job-maker.ts';
+
+export interface RequestsOptions {
+  /** Directory of the specs; empty: there are none. */
+  readonly specs: string;
+  /** The module of job classes; empty: there is none. */
+  readonly jobsModule: string;
+  /** Where jobs run whose type names no other cluster. */
+  readonly defaultCluster: string;
+  /** All of the environment of the process that creates jobs of classes. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: Log;
+}
+
+/** Requests of other types than the sky scan, as one process knows them. */
+export interface Requests {
+  /** Builds the chains of requests; knows all specs, and what is wrong with some. */
+  readonly builder: RequestBuilder;
+  /** Knows the types of jobs. */
+  readonly jobs: SpecJobMaker;
+  /** The module of job classes, an absolute path. */
+  readonly jobsModule?: string;
+  /** Ends the process that creates jobs of classes. */
+  close(): Promise<void>;
+}
+
+const NO_SPECS: Specs = {sequences: new Map(), jobTypes: new Map(), findings: []};
+
+/** Reads the specs and joins them with what creates their jobs. A spec that cannot be used is logged, and stops nothing else. */
+export async function openRequests({specs: directory, jobsModule, defaultCluster, env, log}: RequestsOptions): Promise<Requests> {
+  const specs = directory === '' ? NO_SPECS : await loadSpecs(directory);
+  for (const finding of specs.findings) {
+    if (finding.severity === 'error') log.error({finding: formatFinding(finding)}, 'a spec cannot be used');
+  }
+  const module = jobsModule === '' ? undefined : resolve(jobsModule);
+  const classes = module === undefined ? undefined : new ClassMaker({module, env, log});
+  const jobs = new SpecJobMaker(specs.jobTypes, classes);
+  return {
+    builder: new SpecRequestBuilder(specs, jobs, defaultCluster),
+    jobs,
+    ...(module === undefined ? {} : {jobsModule: module}),
+    close: async () => classes?.close(),
+  };
+}
