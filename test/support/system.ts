@@ -12,10 +12,13 @@ import {endLeftovers} from '../../src/engines/process/leftovers.ts';
 import {openProcessEngine} from '../../src/engines/process/process-engine.ts';
 import {openEwms} from '../../src/ewms/client.ts';
 import type {EwmsClient} from '../../src/ewms/client.ts';
+import {openRequests} from '../../src/jobs/open-requests.ts';
+import type {Requests} from '../../src/jobs/open-requests.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {silentLog} from '../../src/lib/log.ts';
 import type {Log} from '../../src/lib/log.ts';
 import {randomHex} from '../../src/schema/ids.ts';
+import type {RequestSpec} from '../../src/schema/scan.ts';
 import type {Cluster} from '../../src/schema/cluster.ts';
 import {ensureMeta, openDatabase} from '../../src/store/open.ts';
 import type {Database} from '../../src/store/open.ts';
@@ -34,6 +37,9 @@ export interface TestSystemOptions {
   readonly clusters?: Readonly<Record<string, Cluster>>;
   /** Who may call the API; without it anybody. */
   readonly authenticator?: Authenticator;
+  /** Directory of request specs, and the module of job classes. */
+  readonly specs?: string;
+  readonly jobsModule?: string;
 }
 
 export interface TestReplica {
@@ -51,6 +57,7 @@ export class TestSystem {
   readonly #options: TestSystemOptions;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
+  #requests: Requests | undefined;
 
   private constructor(options: TestSystemOptions, runDirectory: string) {
     this.#options = options;
@@ -76,7 +83,12 @@ export class TestSystem {
     const engine = openProcessEngine({root: runDirectory, baseEnv: inheritedEnvironment(), log, clock: systemClock});
     const id = randomHex(8);
     const engines = new Map<string, Engine>([['process', engine]]);
-    const options = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log, ...this.#ewms(config)};
+    const {builder, jobsModule} = await this.#openRequests();
+    const chains = {
+      buildChain: (request: string, {type, args}: RequestSpec) => builder.build(request, type, args),
+      ...(jobsModule === undefined ? {} : {jobsModule}),
+    };
+    const options = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log, ...chains, ...this.#ewms(config)};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);
@@ -103,6 +115,7 @@ export class TestSystem {
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#running);
+    await this.#requests?.close();
     this.database.members.close();
     await endLeftovers(this.runDirectory);
     await rm(this.runDirectory, {recursive: true, force: true, maxRetries: 5});
@@ -130,11 +143,18 @@ export class TestSystem {
     await this.database.cache.ready(AbortSignal.timeout(10_000));
     const listening = Promise.withResolvers<number>();
     const {authenticator} = this.#options;
-    const parts = {database: this.database, clock: systemClock, log, authenticator, onListening: listening.resolve, ...this.#ewms(config)};
+    const requests = {builder: (await this.#openRequests()).builder, policy: config.auth};
+    const parts = {database: this.database, clock: systemClock, log, authenticator, requests, onListening: listening.resolve, ...this.#ewms(config)};
     const api = serveApi({config: config.api, k8sJob: k8sJobSettings(config), ...parts}, this.#stop.signal);
     api.catch(listening.reject);
     this.#running.push(api);
     this.address = `http://127.0.0.1:${await listening.promise}`;
+  }
+
+  async #openRequests(): Promise<Requests> {
+    const {specs = '', jobsModule = ''} = this.#options;
+    this.#requests ??= await openRequests({specs, jobsModule, defaultCluster: 'local', env: inheritedEnvironment(), log: this.#log()});
+    return this.#requests;
   }
 
   #config(more: Readonly<Record<string, string>> = {}): ReturnType<typeof loadConfig> {
