@@ -48,11 +48,14 @@ class RunView implements ChainView {
   readonly #chain: Chain;
   readonly #run: ChainRun;
   readonly #state: ReturnType<typeof requestStateOf>;
+  /** Before, not even what does nothing is complete. */
+  readonly #hasBegun: boolean;
 
   constructor(record: RequestRecord, chain: Chain, nowMs: number) {
     this.#record = record;
     this.#chain = chain;
     this.#state = requestStateOf(record);
+    this.#hasBegun = record.state?.value.started_at !== undefined || record.jobs !== undefined;
     const records = [...(record.jobs ?? [])].map(([id, {value}]) => [id, value] as const);
     this.#run = new ChainRun(chain, attemptOf(record), nowMs, records);
   }
@@ -73,7 +76,8 @@ class RunView implements ChainView {
   #viewed(id: string, planned: PlannedJob): ViewedJob {
     const record = this.#run.record(id);
     const wasTried = record !== undefined && record.tries_total > 0 && (record.sequence_try ?? 1) === this.#run.sequenceTryOf(id);
-    return {id, planned, record, state: shownState(this.#run.stateOf(id), wasTried, this.#state)};
+    const state = this.#hasBegun ? this.#run.stateOf(id) : 'PENDING';
+    return {id, planned, record, state: shownState(state, wasTried, this.#state)};
   }
 
   present(job: ViewedJob): Job {
@@ -92,7 +96,7 @@ class RunView implements ChainView {
       jobs,
       adjacencyList: this.#chain.adjacency,
       state: STATE_VALUE[this.#state],
-      finishedJobs: this.#run.jobsFinished,
+      finishedJobs: this.#hasBegun ? this.#run.jobsFinished : 0,
     };
   }
 

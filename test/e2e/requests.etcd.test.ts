@@ -18,7 +18,7 @@ let client: RequestManagerClient;
 
 beforeAll(async () => {
   etcd = await startEtcd();
-  system = await TestSystem.start({etcd, specs: example('specs'), jobsModule: example('jobs/jobs.ts')});
+  system = await TestSystem.start({etcd, settings: {SCANPLANE_SPECS: example('specs'), SCANPLANE_JOBS_MODULE: example('jobs/jobs.ts')}});
   await Promise.all([system.startReplica(), system.startReplica()]);
   client = new RequestManagerClient(system.address);
 });

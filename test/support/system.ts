@@ -37,9 +37,6 @@ export interface TestSystemOptions {
   readonly clusters?: Readonly<Record<string, Cluster>>;
   /** Who may call the API; without it anybody. */
   readonly authenticator?: Authenticator;
-  /** Directory of request specs, and the module of job classes. */
-  readonly specs?: string;
-  readonly jobsModule?: string;
 }
 
 export interface TestReplica {
@@ -57,7 +54,7 @@ export class TestSystem {
   readonly #options: TestSystemOptions;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
-  #requests: Requests | undefined;
+  #requests: Promise<Requests> | undefined;
 
   private constructor(options: TestSystemOptions, runDirectory: string) {
     this.#options = options;
@@ -85,10 +82,11 @@ export class TestSystem {
     const engines = new Map<string, Engine>([['process', engine]]);
     const {builder, jobsModule} = await this.#openRequests();
     const chains = {
-      buildChain: (request: string, {type, args}: RequestSpec) => builder.build(request, type, args),
+      buildChain: (of: string, {type, args}: RequestSpec) => builder.build(of, type, args),
       ...(jobsModule === undefined ? {} : {jobsModule}),
     };
-    const options = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log, ...chains, ...this.#ewms(config)};
+    const common = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log};
+    const options = {...common, ...chains, ...this.#ewms(config)};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);
@@ -115,7 +113,7 @@ export class TestSystem {
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#running);
-    await this.#requests?.close();
+    await (await this.#requests)?.close();
     this.database.members.close();
     await endLeftovers(this.runDirectory);
     await rm(this.runDirectory, {recursive: true, force: true, maxRetries: 5});
@@ -143,7 +141,8 @@ export class TestSystem {
     await this.database.cache.ready(AbortSignal.timeout(10_000));
     const listening = Promise.withResolvers<number>();
     const {authenticator} = this.#options;
-    const requests = {builder: (await this.#openRequests()).builder, policy: config.auth};
+    const {builder} = await this.#openRequests();
+    const requests = {builder, policy: config.auth};
     const parts = {database: this.database, clock: systemClock, log, authenticator, requests, onListening: listening.resolve, ...this.#ewms(config)};
     const api = serveApi({config: config.api, k8sJob: k8sJobSettings(config), ...parts}, this.#stop.signal);
     api.catch(listening.reject);
@@ -151,10 +150,9 @@ export class TestSystem {
     this.address = `http://127.0.0.1:${await listening.promise}`;
   }
 
-  async #openRequests(): Promise<Requests> {
-    const {specs = '', jobsModule = ''} = this.#options;
-    this.#requests ??= await openRequests({specs, jobsModule, defaultCluster: 'local', env: inheritedEnvironment(), log: this.#log()});
-    return this.#requests;
+  /** Of API and replicas alike. */
+  #openRequests(): Promise<Requests> {
+    return (this.#requests ??= openRequests({...this.#config().requests, env: inheritedEnvironment(), log: this.#log()}));
   }
 
   #config(more: Readonly<Record<string, string>> = {}): ReturnType<typeof loadConfig> {
