@@ -1,6 +1,9 @@
 import {join} from 'node:path';
 import {openAuthenticator} from './api/auth/open.ts';
 import {newToken} from './api/auth/token-entry.ts';
+import {RequestGate} from './api/requests/gate.ts';
+import {serveRunner} from './api/runner/serve.ts';
+import type {Runner} from './api/runner/serve.ts';
 import {serveApi} from './api/serve.ts';
 import {lint} from './cli/lint/lint.ts';
 import {requestCommand} from './cli/request/request-command.ts';
@@ -58,6 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const log = createLog(config.logLevel, {replica, pid: process.pid});
   // Before anything is waited for: a site without a lock on its door should hear of it at once.
   const authenticator = role.api ? openAuthenticator(config.auth, config.api, systemClock, log) : undefined;
+  const executors = role.controllers ? openAuthenticator(config.auth, config.runner, systemClock, log) : undefined;
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
 
@@ -65,23 +69,31 @@ async function main(argv: readonly string[]): Promise<number> {
   const database = openDatabase(config.etcd, log);
   const closing = new AbortController(); // The cache outlives the rest, so that a hand-over sees what it does.
   const watching = database.cache.run(closing.signal);
+  let runner: Runner | undefined; // Outlives the controllers, so that it can say what still runs.
   try {
     const meta = await untilStarted(database, config, log, stop.signal);
     if (meta === undefined) return 0;
     const ewms = openEwms(config.ewms, systemClock, stop.signal);
     const common = {database, clock: systemClock, log, ...(ewms === undefined ? {} : {ewms})};
     const running: Promise<unknown>[] = [];
+    const runnerOptions = {
+      ...{...database, clock: systemClock, log, config: config.runner, replica, authenticator: executors},
+      ...{gate: new RequestGate({...config.auth, aclOf: () => []}), bodyLimitBytes: config.api.bodyLimitBytes},
+      jobs: {typeOf: (type: string) => requests.jobs.typeOf(type), defaultCluster: config.requests.defaultCluster},
+    };
+    runner = role.controllers ? await serveRunner(runnerOptions, stop.signal) : undefined;
     const parts = {builder: requests.builder, policy: config.auth};
     if (role.api)
       running.push(serveApi({...common, config: config.api, k8sJob: k8sJobSettings(config), authenticator, requests: parts}, stop.signal));
-    if (role.controllers) {
+    if (runner !== undefined) {
       const engines = openEngines(config, meta, log);
       const {builder, jobsModule} = requests;
       const chains = {
         buildChain: (id: string, {type, args}: RequestSpec) => builder.build(id, type, args),
         ...(jobsModule === undefined ? {} : {jobsModule}),
       };
-      running.push(runReplica({...common, ...chains, replica, engines, scannerAddress: scannerAddress(config), config}, stop.signal));
+      const options = {...common, ...chains, replica, engines, scannerAddress: scannerAddress(config), address: runner.address, config};
+      running.push(runReplica(options, stop.signal));
     }
     // One part that fails ends the other too: a process that does half its work is worse than none. The other finishes in its own way first.
     const ends = await Promise.allSettled(running.map((part) => part.finally(() => stop.abort())));
@@ -89,6 +101,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   } finally {
     stop.abort();
+    await runner?.close();
     closing.abort();
     await watching;
     await requests.close();

@@ -12,7 +12,7 @@ export interface ListenOptions {
 
 export interface Listening {
   readonly port: number;
-  /** Finishes the answers under way. */
+  /** Finishes the answers under way. May be called again. */
   close(): Promise<void>;
 }
 
@@ -30,15 +30,14 @@ export async function listen(app: Koa, {host, port, silenceMs}: ListenOptions): 
   const server = app.listen(port, host);
   server.setTimeout(silenceMs ?? SILENCE_MS);
   await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeIdleConnections();
-      const late = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-      await closed;
-      clearTimeout(late);
-    },
+  const end = async (): Promise<void> => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeIdleConnections();
+    const late = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    await closed;
+    clearTimeout(late);
   };
+  let ending: Promise<void> | undefined;
+  return {port: (server.address() as AddressInfo).port, close: () => (ending ??= end())};
 }

@@ -1,3 +1,4 @@
+import {canonicalJson} from '../lib/canonical-json.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
 import {parseGoDuration} from '../lib/go-duration.ts';
 import {STATE_NAME} from '../proto/state.ts';
@@ -131,6 +132,7 @@ function recordsOf(chain: Chain, wire: JobChain, counters: Counters): Map<string
   const {ids, order, previous} = orderOf(chain);
   const tries = new SequenceTries(chain, wire, counters.sequenceTries);
   const records = new Map<string, Job>();
+  const handed = new Map<number, Handed>();
   let completed = 0;
   for (const at of order) {
     const id = ids[at] ?? '';
@@ -143,8 +145,10 @@ function recordsOf(chain: Chain, wire: JobChain, counters: Counters): Map<string
     // The last try of one that completed was no failure; nor was one that was stopped.
     const failures = isNoop ? 0 : Math.max(0, state === 'PENDING' ? latest : latest - 1);
     const total = isNoop ? 0 : Math.max(counters.totalJobTries[id] ?? 0, latest, isComplete ? 1 : 0);
-    const before = (previous[at] ?? []).flatMap((each) => wire.jobs[ids[each] ?? ''] ?? []);
-    const data = isNoop ? {} : ownData(job, before);
+    const given = (previous[at] ?? []).flatMap((before) => handed.get(before) ?? []);
+    const data = isNoop ? {} : ownData(job, given);
+    if (isNoop) handed.set(at, passedOn(given));
+    else if (isComplete) handed.set(at, new Map(Object.entries(job.data ?? {}).map(([key, value]) => [key, new Set([canonicalJson(value)])])));
     const sequence = tries.recordOf(id);
     const hasData = Object.keys(data).length > 0;
     if (!isComplete && total === 0 && failures === 0 && !hasData && sequence === undefined) continue;
@@ -162,13 +166,31 @@ function recordsOf(chain: Chain, wire: JobChain, counters: Counters): Map<string
   return records;
 }
 
-function ownData({data = {}}: WireJob, before: readonly WireJob[]): Readonly<Record<string, unknown>> {
-  const given = before.filter(({state, data: handed}) => STATE_NAME[state] === 'COMPLETE' && handed !== undefined);
+/** By key, the values that those who are complete have handed to a job, as JSON. */
+type Handed = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** What a job has set itself. */
+function ownData({data = {}}: WireJob, given: readonly Handed[]): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
-    Object.entries(data).filter(
-      ([key, value]) => !given.some(({data: handed = {}}) => Object.hasOwn(handed, key) && JSON.stringify(handed[key]) === JSON.stringify(value)),
-    ),
+    Object.entries(data).filter(([key, value]) => {
+      const text = canonicalJson(value);
+      return !given.some((handed) => handed.get(key)?.has(text) === true);
+    }),
   );
+}
+
+/** A `noop` hands on what it is given; it may not say so. */
+function passedOn(given: readonly Handed[]): Handed {
+  if (given.length === 1 && given[0] !== undefined) return given[0];
+  const all = new Map<string, Set<string>>();
+  for (const handed of given) {
+    for (const [key, values] of handed) {
+      const known = all.get(key);
+      if (known === undefined) all.set(key, new Set(values));
+      else for (const value of values) known.add(value);
+    }
+  }
+  return all;
 }
 
 /** How often the sequences of a chain from outside have been tried again. */

@@ -3,6 +3,8 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {Authenticator} from '../../src/api/auth/authenticator.ts';
+import {RequestGate} from '../../src/api/requests/gate.ts';
+import {serveRunner} from '../../src/api/runner/serve.ts';
 import {serveApi} from '../../src/api/serve.ts';
 import {inheritedEnvironment, k8sJobSettings, loadConfig} from '../../src/config.ts';
 import {ensureClusters} from '../../src/controllers/index.ts';
@@ -17,6 +19,7 @@ import type {Requests} from '../../src/jobs/open-requests.ts';
 import {systemClock} from '../../src/lib/clock.ts';
 import {silentLog} from '../../src/lib/log.ts';
 import type {Log} from '../../src/lib/log.ts';
+import type {WireJobs} from '../../src/model/wire-chain.ts';
 import {randomHex} from '../../src/schema/ids.ts';
 import type {RequestSpec} from '../../src/schema/scan.ts';
 import type {Cluster} from '../../src/schema/cluster.ts';
@@ -37,11 +40,15 @@ export interface TestSystemOptions {
   readonly clusters?: Readonly<Record<string, Cluster>>;
   /** Who may call the API; without it anybody. */
   readonly authenticator?: Authenticator;
+  /** How jobs of chains from outside are run; unless told, as the specs say. */
+  readonly jobs?: WireJobs;
 }
 
 export interface TestReplica {
   readonly id: string;
   readonly database: Database;
+  /** Where it serves the job runner's API. */
+  readonly address: string;
   /** Hands over and stops, as on SIGTERM. */
   stop(): Promise<void>;
 }
@@ -80,17 +87,26 @@ export class TestSystem {
     const engine = openProcessEngine({root: runDirectory, baseEnv: inheritedEnvironment(), log, clock: systemClock});
     const id = randomHex(8);
     const engines = new Map<string, Engine>([['process', engine]]);
-    const {builder, jobsModule} = await this.#openRequests();
+    const {builder, jobs, jobsModule} = await this.#openRequests();
     const chains = {
       buildChain: (of: string, {type, args}: RequestSpec) => builder.build(of, type, args),
       ...(jobsModule === undefined ? {} : {jobsModule}),
     };
     const common = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log};
-    const options = {...common, ...chains, ...this.#ewms(config)};
+    const types = this.#options.jobs ?? {typeOf: (type: string) => jobs.typeOf(type), defaultCluster: config.requests.defaultCluster};
+    const runner = await serveRunner(
+      {
+        ...{...database, clock: systemClock, log, config: config.runner, replica: id, authenticator: this.#options.authenticator, jobs: types},
+        ...{gate: new RequestGate({...config.auth, aclOf: () => []}), bodyLimitBytes: config.api.bodyLimitBytes},
+      },
+      stop.signal,
+    );
+    const options = {...common, ...chains, ...this.#ewms(config), address: runner.address};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);
       } finally {
+        await runner.close();
         closing.abort();
         await watching;
         database.members.close();
@@ -102,6 +118,7 @@ export class TestSystem {
     return {
       id,
       database,
+      address: runner.address,
       stop: async () => {
         stop.abort();
         await done;

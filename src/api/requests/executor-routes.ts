@@ -1,14 +1,17 @@
 import {decodeFinishRequest, decodeJobLog, decodeRequestProgress} from '../../proto/decode.ts';
 import type {RouteDeps} from '../deps.ts';
-import {freshForWrite} from '../freshness.ts';
+import {freshForRead, freshForWrite} from '../freshness.ts';
 import {SMALL_BODY_BYTES} from '../middleware/body.ts';
 import {readRequestBody} from './body.ts';
+import {chainViewOf} from './chain-of.ts';
 import {finishRequest, noteProgress, startRequest, storeLog} from './executor-changes.ts';
+import {visibleRequest} from './find-request.ts';
+import type {RequestGate} from './gate.ts';
 import {answerEmpty} from './route.ts';
 import type {RequestRoute} from './route.ts';
 
 /** What whoever drives requests from outside says of them, as Spin Cycle's job runners do. */
-export function executorRoutes(deps: RouteDeps): RequestRoute[] {
+export function executorRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
   return [
     {
       method: 'put',
@@ -52,6 +55,16 @@ export function executorRoutes(deps: RouteDeps): RequestRoute[] {
         const stored = await storeLog(deps, requestId, value);
         ctx.status = 201;
         return stored;
+      },
+    },
+    // Not Spin Cycle's: what whoever is to go on with a request elsewhere has to be given.
+    {
+      method: 'get',
+      path: '/api/v1/requests/:id/suspended',
+      who: 'caller',
+      handle: async (call) => {
+        await freshForRead(deps, call.ctx);
+        return (await chainViewOf(deps, visibleRequest(deps, gate, call))).suspended();
       },
     },
   ];

@@ -9,7 +9,7 @@ import {userRoutes} from './user-routes.ts';
 
 /** Every route of Spin Cycle's API. */
 export function requestRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
-  return [...versionRoutes(), ...userRoutes(deps, gate), ...executorRoutes(deps), ...jobRoutes(deps)];
+  return [...versionRoutes(), ...userRoutes(deps, gate), ...executorRoutes(deps, gate), ...jobRoutes(deps)];
 }
 
 /** The version is outside of the API's base path, and inside too, for who looks there. */

@@ -19,7 +19,7 @@ export type Wish = 'stop' | 'cancel' | 'suspend' | 'resume' | 'retry';
  *
  * @throws ApiError `not_found`; `wrong_state`: it cannot be done in the request's state, or is wanted otherwise already
  */
-export function wantOf(deps: RouteDeps, id: string, wish: Wish): Promise<void> {
+export function wantOf(deps: Pick<RouteDeps, 'cache' | 'clock' | 'groupCommit'>, id: string, wish: Wish): Promise<void> {
   return changeRecord(deps, id, findRequest, (record) => {
     const control = record.control?.value ?? DEFAULT_CONTROL;
     const wanted = decide(record, control, wish);

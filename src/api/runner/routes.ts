@@ -8,12 +8,8 @@ import {decodeJobChain, decodeSuspendedJobChain} from '../../proto/decode.ts';
 import {parseStatusQuery} from '../../proto/filter.ts';
 import {compareJobStatuses} from '../../proto/sort.ts';
 import type {JobChain, JobStatus} from '../../proto/types.ts';
-import {canonicalJson} from '../../lib/canonical-json.ts';
-import {DEFAULT_CONTROL} from '../../schema/control.ts';
-import {controlKey, scanKey} from '../../schema/keys.ts';
 import {isOver} from '../../model/scan-record.ts';
 import {ApiError} from '../api-error.ts';
-import {changeRecord, childRevision} from '../compare-and-set.ts';
 import type {ApiDeps} from '../deps.ts';
 import {freshForRead, freshForWrite} from '../freshness.ts';
 import {readRequestBody} from '../requests/body.ts';
@@ -21,6 +17,7 @@ import {refused, requestNotFound} from '../requests/errors.ts';
 import {answerEmpty} from '../requests/route.ts';
 import type {RequestCall, RequestRoute} from '../requests/route.ts';
 import {findRequest} from '../requests/find-request.ts';
+import {wantOf} from '../requests/wanted.ts';
 import {digestOf, takeChain} from './take-chain.ts';
 
 /** What the job runner's API works with. */
@@ -115,19 +112,9 @@ async function take(
   return answerEmpty(ctx);
 }
 
-/** Wants a request stopped; its owner does the rest. One that is over stays as it is. @throws ApiError `not_found` */
-function stopChain(deps: RunnerDeps, id: string): Promise<void> {
-  return changeRecord(deps, id, findRequest, (record) => {
-    const control = record.control?.value ?? DEFAULT_CONTROL;
-    const answer = (): void => {};
-    if (isOver(record) || control.desired === 'stop') return {commit: undefined, answer};
-    const next = {...control, desired: 'stop', generation: control.generation + 1, updated_at: deps.clock.now() / 1000};
-    const compares = [
-      {key: scanKey(id), exists: true as const},
-      {key: controlKey(id), modRevision: childRevision(record, 'control')},
-    ];
-    return {commit: {compares, ops: [{put: controlKey(id), value: canonicalJson(next)}]}, answer};
-  });
+/** Wants a request stopped, begun or not; its owner does the rest. One that is over stays as it is. @throws ApiError `not_found` */
+async function stopChain(deps: RunnerDeps, id: string): Promise<void> {
+  if (!isOver(findRequest(deps, id))) await wantOf(deps, id, 'cancel');
 }
 
 /** Jobs of the requests that this replica leads. @throws ApiError `not_found`: it does not lead that one */
