@@ -184,6 +184,8 @@ export class LocalSystem {
       SCANPLANE_API_PORT: String(apiPort),
       SCANPLANE_SCANNER_ADDRESS: this.address,
       SCANPLANE_RUN_DIRECTORY: join(directory, 'run'),
+      SCANPLANE_SPECS: join(ROOT, 'examples', 'specs'),
+      SCANPLANE_JOBS_MODULE: join(ROOT, 'examples', 'jobs', 'jobs.ts'),
       SCANPLANE_TTL_SECONDS: String(ttlSeconds),
       SCANPLANE_ORPHAN_AFTER_SECONDS: String(orphanAfterSeconds),
       ...settings,

@@ -4,7 +4,7 @@ import {loadSpecs} from '../specs/load.ts';
 import {formatFinding} from '../specs/finding.ts';
 import {SpecRequestBuilder} from '../specs/request-builder.ts';
 import type {RequestBuilder} from '../specs/request-builder.ts';
-import type {Specs} from '../specs/spec.ts';
+import {skymapSpecFile} from '../specs/skymap-chain.ts';
 import {ClassMaker} from './class-maker.ts';
 import {SpecJobMaker} from './job-maker.ts';
 
@@ -32,11 +32,9 @@ export interface Requests {
   close(): Promise<void>;
 }
 
-const NO_SPECS: Specs = {sequences: new Map(), jobTypes: new Map(), findings: []};
-
 /** Reads the specs and joins them with what creates their jobs. A spec that cannot be used is logged, and stops nothing else. */
 export async function openRequests({specs: directory, jobsModule, defaultCluster, env, log}: RequestsOptions): Promise<Requests> {
-  const specs = directory === '' ? NO_SPECS : await loadSpecs(directory);
+  const specs = await loadSpecs(directory, [skymapSpecFile()]);
   for (const finding of specs.findings) {
     if (finding.severity === 'error') log.error({finding: formatFinding(finding)}, 'a spec cannot be used');
   }

@@ -102,7 +102,7 @@ function refused(name: string, value: string, expected: string): FieldError {
 
 /** As Go's url.QueryEscape. */
 function encode(text: string): string {
-  return encodeURIComponent(text)
+  return encodeURIComponent(text.toWellFormed())
     .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%20', '+');
 }

@@ -104,10 +104,10 @@ export interface KeyRow {
 /** Every key, its value and its one writer. The README's table is checked against this. */
 export const KEY_TABLE: readonly KeyRow[] = [
   {pattern: '/meta', holds: 'cluster id, epoch, schema version', writer: 'first start; restore'},
-  {pattern: '/scan/[id]', holds: 'what was asked; immutable', writer: 'API or operator, once'},
+  {pattern: '/scan/[id]', holds: 'what was asked: type, request or arguments; immutable', writer: 'API or operator, once'},
   {
     pattern: '/scan/[id]/control',
-    holds: 'what the user wants now: run, suspend or stop; deleted; priority',
+    holds: 'what the user wants now: run, hold, suspend or stop; deleted; priority; attempt',
     writer: 'API or operator, compare-and-set',
   },
   {
@@ -117,8 +117,8 @@ export const KEY_TABLE: readonly KeyRow[] = [
   },
   {pattern: '/scan/[id]/state', holds: 'what is so: state, times, reason, attempt, teardown due', writer: 'the owner, fenced'},
   {pattern: '/scan/[id]/owner', holds: 'which replica leads this scan; leased', writer: 'the elected controller'},
-  {pattern: '/scan/[id]/chain', holds: 'the jobs to run and their order', writer: 'creator or first owner, once'},
-  {pattern: '/scan/[id]/job/[job]', holds: 'one job: state, tries, launch intent, handle, exit', writer: 'the owner, fenced'},
+  {pattern: '/scan/[id]/chain', holds: 'the jobs to run and their order, or the header of their blob', writer: 'creator or first owner, once'},
+  {pattern: '/scan/[id]/job/[job]', holds: 'one job: state, tries, launch intent, handle, exit, data', writer: 'the owner, fenced'},
   {pattern: '/scan/[id]/report/[job]/[try]', holds: 'what a running job says of itself', writer: 'API, for the job’s token'},
   {pattern: '/scan/[id]/progress', holds: 'progress, event metadata, scan metadata', writer: 'API, for the scanner’s token'},
   {pattern: '/scan/[id]/result', holds: 'header of the result: final or not, size, digest', writer: 'API, for the scanner’s token'},

@@ -42,7 +42,7 @@ export interface MadeRequest {
 /** Where request types come from, if one of this name can be asked for here. @throws ApiError `invalid`, saying why not */
 export function builderFor({requests}: Pick<RouteDeps, 'requests'>, type: string): RequestBuilder {
   if (type === '') throw refused('Type: is missing');
-  if (type === SKYMAP_SCAN) throw refused(`Type: a ${SKYMAP_SCAN} is asked for with POST /scan`);
+  if (type === SKYMAP_SCAN) throw refused(`start: a ${SKYMAP_SCAN} cannot wait to be started`);
   const builder = requests?.builder;
   if (builder === undefined) throw refused(`no request type is called ${JSON.stringify(type.slice(0, 256))}: no specs are configured`);
   forCaller(() => requestOf(builder.specs, type));

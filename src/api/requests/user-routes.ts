@@ -8,6 +8,9 @@ import {freshForRead, freshForWrite, requireEtcd} from '../freshness.ts';
 import {SMALL_BODY_BYTES} from '../middleware/body.ts';
 import {readRequestBody} from './body.ts';
 import {argsOf, chainOf, chainViewOf} from './chain-of.ts';
+import {DockerTags} from '../scans/docker-tag.ts';
+import {SKYMAP_SCAN} from '../../schema/scan.ts';
+import {createSkyScan} from './create-scan.ts';
 import {builderFor, createRequest} from './create.ts';
 import {jobNotFound, refused} from './errors.ts';
 import {suspendRunning} from './executor-changes.ts';
@@ -32,6 +35,7 @@ export function userRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
 }
 
 function creationRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
+  const tags = new DockerTags(deps.config, deps.clock);
   return [
     {
       method: 'post',
@@ -41,13 +45,14 @@ function creationRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
         const {bytes, value} = await readRequestBody(ctx, SMALL_BODY_BYTES, decodeCreateRequest);
         const isHeld = !flagOf(ctx, 'start', true);
         const {Type: type, Args: args} = value;
-        const builder = builderFor(deps, type);
+        const make = type === SKYMAP_SCAN && !isHeld ? undefined : builderFor(deps, type);
         await gate.authorise(principal, {op: 'start', type, args});
         requireEtcd(deps);
         const {name: user, by} = principal;
         const sent = Buffer.concat([bytes, Buffer.from(isHeld ? '\0held' : '')]);
         const record = await deps.idempotency.onceOf(isRequest, ctx, {role: 'request', name: user, by}, sent, async (remember) => {
-          const made = await createRequest(deps, builder, {type, args, user, isHeld, remember});
+          if (make === undefined) return createSkyScan(deps, tags, bytes, {user, remember});
+          const made = await createRequest(deps, make, {type, args, user, isHeld, remember});
           return made.record;
         });
         ctx.status = 201;

@@ -25,6 +25,7 @@ const MATRIX: Readonly<Record<string, RequestRoute['who']>> = {
   'PUT /api/v1/requests/:id/retry': 'caller',
   'GET /api/v1/request-list': 'caller',
   'GET /api/v1/status/running': 'caller',
+  'GET /api/v1/requests/:id/suspended': 'caller',
   'PUT /api/v1/requests/:id/start': 'executor',
   'PUT /api/v1/requests/:id/finish': 'executor',
   'PUT /api/v1/requests/:id/progress': 'executor',

@@ -4,6 +4,7 @@ import {parseControl} from '../../../src/schema/control.ts';
 import {NOOP} from '../../../src/schema/chain.ts';
 import type {Chain} from '../../../src/schema/chain.ts';
 import {parseJob} from '../../../src/schema/job.ts';
+import type {Cluster} from '../../../src/schema/cluster.ts';
 import type {Job} from '../../../src/schema/job.ts';
 import {controlKey, jobKey, logKey, parseKey, stateKey} from '../../../src/schema/keys.ts';
 import {isTerminal, parseScanState} from '../../../src/schema/state.ts';
@@ -50,7 +51,9 @@ interface AtRest {
 const TROUBLED_MS = 15_000;
 const REPLICAS = 3;
 /** Of the transactions of owners, in one of so many its owner is killed before it hears that it is committed. */
-const KILLED_ONE_IN = 60;
+const KILLED_ONE_IN = 25;
+/** Room for most of what can run at once, not for all. */
+const CLUSTERS: Readonly<Record<string, Cluster>> = {local: {engine: 'process', capacity: 20, settings: {}}};
 
 /**
  * Random chains of random jobs on three replicas, while those suffer and users suspend, resume and stop. Every request has to come to its end, or to rest
@@ -67,7 +70,7 @@ export async function chainsUnder(course: ChainCourse): Promise<ChainOutcome> {
 
 function runCourse({seed, faults, chains = CHAINS}: ChainCourse): Promise<ChainOutcome> {
   const endings = new Map<string, Ending>();
-  return simulate({seed, jobs: randomJobs(endings)}, async (simulation) => {
+  return simulate({seed, jobs: randomJobs(endings), clusters: CLUSTERS}, async (simulation) => {
     const referee = new Referee(simulation);
     const recorder = new ChainRecorder(simulation, endings);
     const requests = new Map(
