@@ -1,4 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {runnerRoutes} from '../../../src/api/runner/routes.ts';
+import type {RunnerDeps} from '../../../src/api/runner/routes.ts';
 import {canonicalJson} from '../../../src/lib/canonical-json.ts';
 import {ControlPlaneError} from '../../../src/lib/errors.ts';
 import {JobRunnerClient} from '../../../src/proto/job-runner-client.ts';
@@ -263,8 +265,8 @@ describe('a chain from outside', () => {
     for (const [why, change] of Object.entries(bad)) {
       const id = newId();
       const {status, text} = await post('/api/v1/job-chains', change(aWireChain(id, LINE)));
-      expect([status, JSON.parse(text)], why).toEqual([400, {message: expect.stringContaining(why) as string}]);
-      expect(await keysBelow(`/scan/${id}`), why).toEqual([]);
+      expect([status, JSON.parse(text)], `${why}`).toEqual([400, {message: expect.stringContaining(why) as string}]);
+      expect(await keysBelow(`/scan/${id}`), `${why}`).toEqual([]);
     }
     expect(await post('/api/v1/job-chains', '{"requestId":"p1","jobs":{"__proto__":{"type":"sh"}}}')).toMatchObject({status: 400});
     expect(await post('/api/v1/job-chains', 'no json')).toMatchObject({status: 400, text: '{"message":"the body is not JSON"}'});
@@ -302,6 +304,16 @@ describe('a chain from outside', () => {
   });
 });
 
+test('every route of a runner is one that executors have', () => {
+  const rows = runnerRoutes({bodyLimitBytes: 1} as RunnerDeps).map(({method, path, who}) => [`${method.toUpperCase()} ${path}`, who]);
+  expect(Object.fromEntries(rows)).toEqual({
+    'POST /api/v1/job-chains': 'executor',
+    'POST /api/v1/job-chains/resume': 'executor',
+    'PUT /api/v1/job-chains/:id/stop': 'executor',
+    'GET /api/v1/status/running': 'executor',
+  });
+});
+
 test('only executors and admins may speak to a runner; who it is and whether it lives is told to everybody', async () => {
   const guarded = await startRunner(etcd.endpoint, {authenticator: byRoles});
   const routes = [
@@ -312,12 +324,12 @@ test('only executors and admins may speak to a runner; who it is and whether it 
   ] as const;
   for (const [method, path] of routes) {
     const status = async (headers: Record<string, string>): Promise<number> => (await send(guarded.url, method, path, undefined, headers)).status;
-    expect(await status({}), path).toBe(401);
-    expect(await status({authorization: 'Bearer user,ops'}), path).toBe(401);
-    expect(await status({authorization: 'Bearer executor'}), path).not.toBe(401);
-    expect(await status({authorization: 'Bearer root'}), path).not.toBe(401);
+    expect(await status({}), `${path}`).toBe(401);
+    expect(await status({authorization: 'Bearer user,ops'}), `${path}`).toBe(401);
+    expect(await status({authorization: 'Bearer executor'}), `${path}`).not.toBe(401);
+    expect(await status({authorization: 'Bearer root'}), `${path}`).not.toBe(401);
   }
-  for (const path of ['/livez', '/readyz', '/version']) expect((await send(guarded.url, 'GET', path)).status, path).toBe(200);
+  for (const path of ['/livez', '/readyz', '/version']) expect((await send(guarded.url, 'GET', path)).status, `${path}`).toBe(200);
   const client = new JobRunnerClient(guarded.url, {headers: {authorization: 'Bearer executor'}});
   const id = newId();
   expect((await client.newJobChain(aWireChain(id, LINE))).pathname).toBe(`/api/v1/job-chains/${id}`);
