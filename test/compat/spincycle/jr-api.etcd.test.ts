@@ -65,6 +65,15 @@ function suspendedChain(
   return {requestId: id, jobChain: {...chain, state: 7}, totalJobTries: {a: 1, b: 3}, latestRunJobTries: {a: 1, b: 2}, sequenceTries: {}};
 }
 
+/** More jobs that have been tried than one transaction takes. */
+function manyStopped(id: string): SuspendedJobChain {
+  const jobs = Object.fromEntries(Array.from({length: 150}, (_, n) => [`j${n}`, {state: 6 as const}]));
+  const edges = {first: Object.keys(jobs), ...Object.fromEntries(Object.keys(jobs).map((job) => [job, ['last']]))};
+  const chain = aWireChain(id, edges, {...jobs, first: {state: 3}});
+  const tries = Object.fromEntries(Object.keys(chain.jobs).map((job) => [job, 2]));
+  return {requestId: id, jobChain: chain, totalJobTries: tries, latestRunJobTries: tries, sequenceTries: {}};
+}
+
 /** What a chain is sent to, and how it is sent. */
 const WAYS = {
   new: {path: '/api/v1/job-chains', body: (id: string): unknown => aWireChain(id, LINE)},
@@ -224,19 +233,29 @@ describe('4.23 starting a chain', () => {
     }
   });
 
+  test('case 346: one whose runner dies in the middle of storing it is no request yet, and is one when it is handed over again (mended)', async () => {
+    const id = newId();
+    const {store} = runner.database;
+    let left = 2;
+    const dying = await startRunner(etcd.endpoint, {
+      groupCommit: {
+        sent: {transactions: 0, commits: 0},
+        commit: (commit) => (left-- > 0 ? store.commit(commit) : Promise.reject(new ControlPlaneError('unavailable', 'on purpose'))),
+      },
+    });
+    const chain = manyStopped(id);
+    expect((await post('/api/v1/job-chains/resume', chain, dying)).status).toBe(503);
+    await dying.stop();
+    expect(await stored(keys.scanKey(id))).toBeUndefined();
+    expect(await keysBelow(`/scan/${id}/job/`)).toHaveLength(64);
+    expect((await post('/api/v1/job-chains/resume', chain)).status).toBe(200);
+    expect(await keysBelow(`/scan/${id}/job/`)).toHaveLength(152);
+    expect(await stored(keys.jobKey(id, 'j7'))).toMatchObject({state: 'PENDING', tries_total: 2, failures: 1});
+  });
+
   test('case 346: a chain that is handed over to many at once becomes one request (mended)', async () => {
     const id = newId();
-    const jobs = Object.fromEntries(Array.from({length: 150}, (_, n) => [`j${n}`, {state: 6 as const}]));
-    const chain = aWireChain(
-      id,
-      {first: Object.keys(jobs), ...Object.fromEntries(Object.keys(jobs).map((job) => [job, ['last']]))},
-      {
-        ...jobs,
-        first: {state: 3},
-      },
-    );
-    const tries = Object.fromEntries(Object.keys(chain.jobs).map((job) => [job, 2]));
-    const suspended = {requestId: id, jobChain: chain, totalJobTries: tries, latestRunJobTries: tries, sequenceTries: {}};
+    const suspended = manyStopped(id);
     const runners = await Promise.all(Array.from({length: 3}, () => startRunner(etcd.endpoint)));
     const answers = await Promise.all(runners.map((each) => post('/api/v1/job-chains/resume', suspended, each)));
     await Promise.all(runners.map((each) => each.stop()));
