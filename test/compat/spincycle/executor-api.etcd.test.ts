@@ -10,6 +10,10 @@ import type {GroupCommit} from '../../../src/store/contracts.ts';
 import {startApi} from '../../api/harness.ts';
 import type {Answer, TestApi} from '../../api/harness.ts';
 import {aChain} from '../../support/chain-world.ts';
+import {PlainMaker} from '../../support/built-chain.ts';
+import {REQUEST_SPECS} from '../../support/request-api.ts';
+import {specsOf} from '../../support/specs.ts';
+import {SpecRequestBuilder} from '../../../src/specs/request-builder.ts';
 import {startEtcd} from '../../support/etcd.ts';
 import type {TestEtcd} from '../../support/etcd.ts';
 import {byRoles} from '../../support/runner.ts';
@@ -79,6 +83,16 @@ async function sendLog(id: string, log: JobLog): Promise<{readonly status: numbe
 }
 
 describe('4.2 RM API, what executors say', () => {
+  test('case 8: a request that cannot be started is not made either: both are one transaction (mended)', async () => {
+    const before = (await api.store.range('/scan/')).entries.length;
+    const requests = {builder: new SpecRequestBuilder(specsOf(REQUEST_SPECS), new PlainMaker({load: {handle: 'h1'}}), 'local')};
+    const broken = await startApi(etcd.endpoint, {}, {requests, groupCommit: failingWith('internal')});
+    const answer = await broken.ask('POST', '/api/v1/requests', {body: {type: 'calibrate', args: {field: 'x'}}});
+    await broken.stop();
+    expect(answer).toMatchObject({status: 500, body: {message: 'Internal Server Error'}});
+    expect((await api.store.range('/scan/')).entries).toHaveLength(before);
+  });
+
   test('case 12: a request that is held is started', async () => {
     const id = await aRequest(undefined, {control: {desired: 'hold', generation: 3}});
     expect(await put(id, 'start')).toMatchObject({status: 200, body: ''});
@@ -113,13 +127,7 @@ describe('4.2 RM API, what executors say', () => {
 
   test('case 17: a suspend that cannot be stored is a 500', async () => {
     const id = await aRequest(RUNNING);
-    const failing = await startApi(
-      etcd.endpoint,
-      {},
-      {
-        groupCommit: {sent: {transactions: 0, commits: 0}, commit: () => Promise.reject(new ControlPlaneError('internal', 'on purpose'))},
-      },
-    );
+    const failing = await startApi(etcd.endpoint, {}, {groupCommit: failingWith('internal')});
     const answer = await failing.ask('PUT', `/api/v1/requests/${id}/suspend`, {body: aSuspendedChain(id)});
     await failing.stop();
     expect(answer).toMatchObject({status: 500, body: {message: 'Internal Server Error'}});
@@ -173,7 +181,7 @@ describe('4.4 request manager', () => {
     });
   });
 
-  test('case 58: one that runs is not failed as one that could not be started: it has to be finished', async () => {
+  test('case 58: one that runs is not failed as one that could not be started: it has to be finished (mended)', async () => {
     const id = await aRequest(RUNNING);
     for (const state of [0, 1, 2, 5, 7, 8, 'FAIL'])
       expect((await put(id, 'finish', {requestId: id, state, finishedAt: NOW})).status, `${state}`).toBe(400);
@@ -234,7 +242,7 @@ describe('4.23 executors', () => {
       {requestId: id, finishedJobs: -1},
       {requestId: id, finishedJobs: 10},
     ]) {
-      expect((await put(id, 'progress', body)).status, JSON.stringify(body)).toBe(400);
+      expect((await put(id, 'progress', body)).status, `${JSON.stringify(body)}`).toBe(400);
     }
     expect(await stateOf(id)).toEqual(RUNNING);
   });
@@ -253,7 +261,7 @@ describe('4.23 executors', () => {
       guarded.ask(method, `/api/v1/requests/${id}/${verb}`, {token: as, ...(body === undefined ? {} : {body: encodeJson(body)})});
     const before = await guarded.store.currentRevision();
     for (const call of calls)
-      expect(await send('user,ops', call), call[1]).toMatchObject({status: 401, body: {message: expect.any(String) as string}});
+      expect(await send('user,ops', call), `${call[1]}`).toMatchObject({status: 401, body: {message: expect.any(String) as string}});
     expect(await guarded.store.currentRevision()).toBe(before);
     expect((await send('executor', ['PUT', 'progress', {requestId: id, finishedJobs: 5}])).status).toBe(200);
     expect((await send('executor', ['POST', 'log', aLog()])).status).toBe(201);
@@ -284,12 +292,18 @@ describe('4.23 executors', () => {
 
   test('a log entry that could be none of a job’s is refused', async () => {
     const id = await aRequest(RUNNING);
-    for (const more of [{jobId: '../x'}, {jobId: ''}, {try: 1e12}]) expect((await sendLog(id, aLog(more))).status, JSON.stringify(more)).toBe(400);
+    for (const more of [{jobId: '../x'}, {jobId: ''}, {try: 1e12}])
+      expect((await sendLog(id, aLog(more))).status, `${JSON.stringify(more)}`).toBe(400);
     expect((await sendLog(id, aLog({stdout: 'x'.repeat(api.store.limits.value)}))).status).toBe(413);
     const {entries} = await api.store.range(`~log/${id}/`);
     expect(entries).toEqual([]);
   });
 });
+
+/** A store that takes nothing. */
+function failingWith(code: 'internal'): GroupCommit {
+  return {sent: {transactions: 0, commits: 0}, commit: () => Promise.reject(new ControlPlaneError(code, 'on purpose'))};
+}
 
 /** An API whose store is away for its first few writes. */
 function startAway(times: number): Promise<TestApi> {
