@@ -182,6 +182,13 @@ test('the token goes with every call and stands in nothing that is written, --de
   }
 });
 
+test('--debug tells on standard error what is asked and how it is answered', async () => {
+  server.answer('GET /api/v1/requests', {text: '[]'});
+  const {out, err} = await cli('--debug', 'find', 'type=scan');
+  expect(out).toBe('');
+  expect(err).toContain(`# GET ${server.url}/api/v1/requests?limit=10&type=scan\n# 200 after 0 ms\n`);
+});
+
 test('a program that wraps this one can change the options, add commands and take results', async () => {
   server.answer(REQUEST, {text: JSON.stringify(aRequest())});
   const taken: unknown[] = [];
