@@ -64,18 +64,18 @@ type Counters = Pick<SuspendedJobChain, 'totalJobTries' | 'latestRunJobTries' | 
 const NOTHING: Counters = {totalJobTries: {}, latestRunJobTries: {}, sequenceTries: {}};
 
 /** The plan alone: jobs, order, sequences and how the types of its jobs are run. */
-function plannedChain(wire: JobChain, {typeOf, defaultCluster}: WireJobs): Chain {
+function plannedChain(wire: JobChain, here: WireJobs): Chain {
   const types = new Map<string, JobType>();
   const sequences = new Map<string, PlannedSequence>();
   const jobs = Object.entries(wire.jobs).map(([id, job]): [string, PlannedJob] => {
     // What names nothing but itself would be written to every object's prototype.
     if (!isKeyId(id) || id === '__proto__') refuse(`${quoted(id)} is no id of a job: letters, digits, and _ - . between them`);
     if (job.id !== '' && job.id !== id) refuse(`job ${quoted(id)} calls itself ${quoted(job.id)}`);
-    const type = job.type === NOOP ? undefined : (types.get(job.type) ?? typeOf(job.type));
+    const type = job.type === NOOP ? undefined : (types.get(job.type) ?? here.typeOf(job.type));
     if (type === undefined && job.type !== NOOP) refuse(`job ${quoted(id)} is of the unknown job type ${quoted(job.type)}`);
     if (type !== undefined) types.set(job.type, type);
     if (job.sequenceId === id) sequences.set(id, {retry: job.sequenceRetry, ...waitOf(job.sequenceRetryWait, id, 'sequenceRetryWait')});
-    return [id, plannedJob(id, job, type, defaultCluster)];
+    return [id, plannedJob(id, job, type, here.defaultCluster)];
   });
   const outside = Object.entries(wire.jobs).find(([, {sequenceId}]) => sequenceId !== '' && !sequences.has(sequenceId));
   if (outside !== undefined) refuse(`job ${quoted(outside[0])} is in a sequence of ${quoted(outside[1].sequenceId)}, with which none begins`);

@@ -10,9 +10,13 @@ import type {Job, JobChain} from '../../src/proto/types.ts';
 import {openDatabase} from '../../src/store/open.ts';
 import type {Database} from '../../src/store/open.ts';
 
-/** Any type is a shell command; `no-such…` is none. */
+/** Any type is a shell command; `far…` runs on a cluster that is not there, `no-such…` is none. */
 export const SHELL_JOBS: WireJobs = {
-  typeOf: (type) => (type.startsWith('no-such') ? undefined : {run: {kind: 'command', command: ['/bin/sh', '-c', '${script}']}}),
+  typeOf: (type) => {
+    if (type.startsWith('no-such')) return undefined;
+    const run = {kind: 'command' as const, command: ['/bin/sh', '-c', '${script}']};
+    return type.startsWith('far') ? {run, cluster: 'nowhere'} : {run};
+  },
   defaultCluster: 'local',
 };
 

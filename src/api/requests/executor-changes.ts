@@ -3,7 +3,6 @@ import {rfc3339} from '../../lib/clock.ts';
 import {storedLog} from '../../model/log-view.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
 import {STATE_NAME} from '../../proto/state.ts';
-import {ZERO_TIME} from '../../proto/time.ts';
 import type {FinishRequest, JobLog, RequestProgress, SuspendedJobChain} from '../../proto/types.ts';
 import {DEFAULT_CONTROL} from '../../schema/control.ts';
 import type {Desired} from '../../schema/control.ts';
@@ -49,7 +48,7 @@ export function finishRequest(deps: RouteDeps, id: string, finish: FinishRequest
   return changeRecord(deps, id, findRequest, (record) => {
     const state = runningState(record, 'finish');
     requirePossible(state, finish.finishedJobs);
-    const endedAt = finish.finishedAt === ZERO_TIME ? rfc3339(deps.clock.now()) : finish.finishedAt;
+    const endedAt = finish.finishedAt === '' ? rfc3339(deps.clock.now()) : finish.finishedAt;
     const {by: _, ...rest} = state;
     const next: ScanState = {...rest, name, ended_at: endedAt, jobs_finished: finish.finishedJobs, reason: `an executor says ${name}`};
     return writeState(record, next);

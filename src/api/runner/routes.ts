@@ -1,4 +1,5 @@
 import {hasCode} from '../../lib/errors.ts';
+import {ownTurn} from '../../lib/turn.ts';
 import {runningJobs} from '../../model/chain-view.ts';
 import {isRequest} from '../../model/request-view.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
@@ -33,18 +34,22 @@ export interface RunnerDeps extends Pick<ApiDeps, 'store' | 'cache' | 'groupComm
   isCacheReady(): boolean;
 }
 
+/** Largest body that holds a chain. Whoever reads it also keeps a lease alive: so much takes a second or two. */
+const CHAIN_BYTES = 16 * 1024 * 1024;
+
 /** Ids of requests, as the store and the routes take them. */
 const REQUEST_ID = /^\w{1,128}$/;
 
 /** Every route of Spin Cycle's job runners but the version. */
 export function runnerRoutes(deps: RunnerDeps): RequestRoute[] {
+  const limitBytes = Math.min(deps.bodyLimitBytes, CHAIN_BYTES);
   return [
     {
       method: 'post',
       path: '/api/v1/job-chains',
       who: 'executor',
       handle: async (call) => {
-        const {value} = await readRequestBody(call.ctx, deps.bodyLimitBytes, decodeJobChain);
+        const {value} = await readRequestBody(call.ctx, limitBytes, decodeJobChain);
         return take(deps, call, 'new', value.requestId, value, () => newChain(value, deps.jobs));
       },
     },
@@ -53,7 +58,7 @@ export function runnerRoutes(deps: RunnerDeps): RequestRoute[] {
       path: '/api/v1/job-chains/resume',
       who: 'executor',
       handle: async (call) => {
-        const {value} = await readRequestBody(call.ctx, deps.bodyLimitBytes, decodeWithChain);
+        const {value} = await readRequestBody(call.ctx, limitBytes, decodeWithChain);
         const {requestId, jobChain} = value;
         if (requestId !== '' && jobChain.requestId !== '' && requestId !== jobChain.requestId) throw refused('jobChain.requestId: is not requestId');
         return take(deps, call, 'resumed', requestId || jobChain.requestId, value, () => resumedChain(value, deps.jobs));
@@ -99,6 +104,7 @@ async function take(
   if (deps.isStopping()) throw new ApiError('unavailable', 'shutting down');
   if (!REQUEST_ID.test(requestId)) throw refused('requestId: expected up to 128 letters, digits and _');
   try {
+    await ownTurn(); // Large ones take their time; the rest of the process gets its turns in between.
     const taken = convert();
     await freshForWrite(deps, ctx);
     await takeChain(deps, {...taken, requestId, user: principal.name, isResumed: kind === 'resumed', digest: digestOf(kind, body)});

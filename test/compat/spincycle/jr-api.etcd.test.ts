@@ -1,4 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {runnerRoutes} from '../../../src/api/runner/routes.ts';
+import type {RunnerDeps} from '../../../src/api/runner/routes.ts';
 import {canonicalJson} from '../../../src/lib/canonical-json.ts';
 import {ControlPlaneError} from '../../../src/lib/errors.ts';
 import {JobRunnerClient} from '../../../src/proto/job-runner-client.ts';
@@ -61,6 +63,15 @@ function suspendedChain(
   chain: JobChain = aWireChain(id, LINE, {a: {state: 3, data: {k: 1}}, b: {state: 6, data: {k: 1, own: 2}}}),
 ): SuspendedJobChain {
   return {requestId: id, jobChain: {...chain, state: 7}, totalJobTries: {a: 1, b: 3}, latestRunJobTries: {a: 1, b: 2}, sequenceTries: {}};
+}
+
+/** More jobs that have been tried than one transaction takes. */
+function manyStopped(id: string): SuspendedJobChain {
+  const jobs = Object.fromEntries(Array.from({length: 150}, (_, n) => [`j${n}`, {state: 6 as const}]));
+  const edges = {first: Object.keys(jobs), ...Object.fromEntries(Object.keys(jobs).map((job) => [job, ['last']]))};
+  const chain = aWireChain(id, edges, {...jobs, first: {state: 3}});
+  const tries = Object.fromEntries(Object.keys(chain.jobs).map((job) => [job, 2]));
+  return {requestId: id, jobChain: chain, totalJobTries: tries, latestRunJobTries: tries, sequenceTries: {}};
 }
 
 /** What a chain is sent to, and how it is sent. */
@@ -222,19 +233,29 @@ describe('4.23 starting a chain', () => {
     }
   });
 
+  test('case 346: one whose runner dies in the middle of storing it is no request yet, and is one when it is handed over again (mended)', async () => {
+    const id = newId();
+    const {store} = runner.database;
+    let left = 2;
+    const dying = await startRunner(etcd.endpoint, {
+      groupCommit: {
+        sent: {transactions: 0, commits: 0},
+        commit: (commit) => (left-- > 0 ? store.commit(commit) : Promise.reject(new ControlPlaneError('unavailable', 'on purpose'))),
+      },
+    });
+    const chain = manyStopped(id);
+    expect((await post('/api/v1/job-chains/resume', chain, dying)).status).toBe(503);
+    await dying.stop();
+    expect(await stored(keys.scanKey(id))).toBeUndefined();
+    expect(await keysBelow(`/scan/${id}/job/`)).toHaveLength(64);
+    expect((await post('/api/v1/job-chains/resume', chain)).status).toBe(200);
+    expect(await keysBelow(`/scan/${id}/job/`)).toHaveLength(152);
+    expect(await stored(keys.jobKey(id, 'j7'))).toMatchObject({state: 'PENDING', tries_total: 2, failures: 1});
+  });
+
   test('case 346: a chain that is handed over to many at once becomes one request (mended)', async () => {
     const id = newId();
-    const jobs = Object.fromEntries(Array.from({length: 150}, (_, n) => [`j${n}`, {state: 6 as const}]));
-    const chain = aWireChain(
-      id,
-      {first: Object.keys(jobs), ...Object.fromEntries(Object.keys(jobs).map((job) => [job, ['last']]))},
-      {
-        ...jobs,
-        first: {state: 3},
-      },
-    );
-    const tries = Object.fromEntries(Object.keys(chain.jobs).map((job) => [job, 2]));
-    const suspended = {requestId: id, jobChain: chain, totalJobTries: tries, latestRunJobTries: tries, sequenceTries: {}};
+    const suspended = manyStopped(id);
     const runners = await Promise.all(Array.from({length: 3}, () => startRunner(etcd.endpoint)));
     const answers = await Promise.all(runners.map((each) => post('/api/v1/job-chains/resume', suspended, each)));
     await Promise.all(runners.map((each) => each.stop()));
@@ -263,8 +284,8 @@ describe('a chain from outside', () => {
     for (const [why, change] of Object.entries(bad)) {
       const id = newId();
       const {status, text} = await post('/api/v1/job-chains', change(aWireChain(id, LINE)));
-      expect([status, JSON.parse(text)], why).toEqual([400, {message: expect.stringContaining(why) as string}]);
-      expect(await keysBelow(`/scan/${id}`), why).toEqual([]);
+      expect([status, JSON.parse(text)], `${why}`).toEqual([400, {message: expect.stringContaining(why) as string}]);
+      expect(await keysBelow(`/scan/${id}`), `${why}`).toEqual([]);
     }
     expect(await post('/api/v1/job-chains', '{"requestId":"p1","jobs":{"__proto__":{"type":"sh"}}}')).toMatchObject({status: 400});
     expect(await post('/api/v1/job-chains', 'no json')).toMatchObject({status: 400, text: '{"message":"the body is not JSON"}'});
@@ -302,6 +323,16 @@ describe('a chain from outside', () => {
   });
 });
 
+test('every route of a runner is one that executors have', () => {
+  const rows = runnerRoutes({bodyLimitBytes: 1} as RunnerDeps).map(({method, path, who}) => [`${method.toUpperCase()} ${path}`, who]);
+  expect(Object.fromEntries(rows)).toEqual({
+    'POST /api/v1/job-chains': 'executor',
+    'POST /api/v1/job-chains/resume': 'executor',
+    'PUT /api/v1/job-chains/:id/stop': 'executor',
+    'GET /api/v1/status/running': 'executor',
+  });
+});
+
 test('only executors and admins may speak to a runner; who it is and whether it lives is told to everybody', async () => {
   const guarded = await startRunner(etcd.endpoint, {authenticator: byRoles});
   const routes = [
@@ -312,12 +343,12 @@ test('only executors and admins may speak to a runner; who it is and whether it 
   ] as const;
   for (const [method, path] of routes) {
     const status = async (headers: Record<string, string>): Promise<number> => (await send(guarded.url, method, path, undefined, headers)).status;
-    expect(await status({}), path).toBe(401);
-    expect(await status({authorization: 'Bearer user,ops'}), path).toBe(401);
-    expect(await status({authorization: 'Bearer executor'}), path).not.toBe(401);
-    expect(await status({authorization: 'Bearer root'}), path).not.toBe(401);
+    expect(await status({}), `${path}`).toBe(401);
+    expect(await status({authorization: 'Bearer user,ops'}), `${path}`).toBe(401);
+    expect(await status({authorization: 'Bearer executor'}), `${path}`).not.toBe(401);
+    expect(await status({authorization: 'Bearer root'}), `${path}`).not.toBe(401);
   }
-  for (const path of ['/livez', '/readyz', '/version']) expect((await send(guarded.url, 'GET', path)).status, path).toBe(200);
+  for (const path of ['/livez', '/readyz', '/version']) expect((await send(guarded.url, 'GET', path)).status, `${path}`).toBe(200);
   const client = new JobRunnerClient(guarded.url, {headers: {authorization: 'Bearer executor'}});
   const id = newId();
   expect((await client.newJobChain(aWireChain(id, LINE))).pathname).toBe(`/api/v1/job-chains/${id}`);
