@@ -31,7 +31,7 @@ export async function logEntry(
   output: (index: number, stream: 'stdout' | 'stderr') => Promise<string>,
 ): Promise<JobLogEntry> {
   const exit = ended.exit;
-  const began = ended.handle !== undefined;
+  const began = ended.handle !== undefined && ended.handle !== '';
   const count = began ? Math.min(job.count, PROCESSES) : 0;
   const read = async (stream: 'stdout' | 'stderr'): Promise<string> => {
     const parts = await Promise.all(Array.from({length: count}, (_, index) => output(index, stream)));

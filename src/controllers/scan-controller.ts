@@ -1,10 +1,10 @@
 import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
-import {hasCode} from '../lib/errors.ts';
+import {hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {must, unreachable} from '../lib/assert.ts';
-import type {Engine, JobRef} from '../engines/engine.ts';
+import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
 import type {ChainRun} from '../model/chain-run.ts';
 import {withChainTry} from '../model/chain-work.ts';
 import {openTry} from '../model/job-table.ts';
@@ -60,6 +60,8 @@ interface Held {
   readonly createRevision: Revision;
   readonly sinceMs: number;
   lastRevision: Revision;
+  /** Tries of a chain that no engine took, by `<job>/<try>`, and why: no retry of the launch can mend it. */
+  readonly refused: Map<string, string>;
   /** Why the scan must end, found out by an error that no retry can mend. */
   doomed?: string;
 }
@@ -214,7 +216,12 @@ export class ScanController implements ObjectController {
   #hold(id: string, writer: FencedWriter): Held {
     let held = this.#held.get(id);
     if (held?.createRevision !== writer.createRevision) {
-      held = {createRevision: writer.createRevision, sinceMs: this.#deps.clock.monotonicMs(), lastRevision: writer.createRevision};
+      held = {
+        createRevision: writer.createRevision,
+        sinceMs: this.#deps.clock.monotonicMs(),
+        lastRevision: writer.createRevision,
+        refused: new Map(),
+      };
       // The loss may have been told before the answer that brought us here: then nobody would ever take it out again.
       if (writer.isOwner()) this.#held.set(id, held);
     }
@@ -222,13 +229,19 @@ export class ScanController implements ObjectController {
   }
 
   async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Map<string, Observed>> {
-    const {launcher} = this.#deps;
+    const {clock, launcher} = this.#deps;
+    const held = this.#hold(record.id, writer);
     const observed = new Map<string, Observed>();
     const look = async (name: string, job: Job): Promise<void> => {
       const current = openTry(job);
       if (current === undefined) return;
       const ref: JobRef = {scanId: record.id, job: name, try: current.try};
       const engine = launcher.engineAt(current.place);
+      const refusal = held.refused.get(`${name}/${current.try}`);
+      if (refusal !== undefined && (await engine.close(ref, current.place, this.#fence(writer))).kind === 'closed') {
+        const exit = {code: 1, state: 'FAIL', error: refusal, ended_at: rfc3339(clock.now())} as const;
+        return void observed.set(name, {kind: 'exited', handle: '', exit});
+      }
       let seen = await engine.observe(ref, current.place);
       // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
       if (
@@ -239,7 +252,7 @@ export class ScanController implements ObjectController {
         launcher.canLaunch(ref, current) &&
         writer.isOwner()
       ) {
-        seen = await launcher.launch(ref, job, launchContext(record, run, name), this.#fence(writer));
+        seen = await this.#launchTry(ref, job, record, run, writer);
       }
       const speaks = run !== undefined && (seen.kind === 'exited' || seen.kind === 'running');
       observed.set(
@@ -361,11 +374,10 @@ export class ScanController implements ObjectController {
   }
 
   async #launch(record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
-    const {launcher, log} = this.#deps;
-    const fence = this.#fence(writer);
+    const {log} = this.#deps;
     const launches = [...prepared.jobs].map(async ([name, {planned, try: number}]) => {
       if (!writer.isOwner()) return; // The intent stands; whoever leads now closes it.
-      const seen = await launcher.launch({scanId: record.id, job: name, try: number}, planned, launchContext(record, run, name), fence);
+      const seen = await this.#launchTry({scanId: record.id, job: name, try: number}, planned, record, run, writer);
       log.info({scanId: record.id, job: name, try: number, cluster: planned.cluster, seen: seen.kind}, 'launched');
     });
     const outcomes = await Promise.allSettled(launches);
@@ -380,6 +392,17 @@ export class ScanController implements ObjectController {
     const staged = await this.#deps.chains.build(record.id, spec);
     const compares: Compare[] = [...this.#decisionCompares(record), ...staged.compares];
     await this.#commit(writer, record, compares, staged.ops);
+  }
+
+  /** Asks the engine. What it will never take is a failure of that job alone where the job is one of a chain: the rest goes on as far as it can. */
+  async #launchTry(ref: JobRef, facts: JobFacts, record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter): Promise<JobObservation> {
+    try {
+      return await this.#deps.launcher.launch(ref, facts, launchContext(record, run, ref.job), this.#fence(writer));
+    } catch (err) {
+      if (run === undefined || isRetryable(err)) throw err;
+      this.#hold(record.id, writer).refused.set(`${ref.job}/${ref.try}`, reasonOf(err));
+      return {kind: 'absent'};
+    }
   }
 
   async #finish(state: ScanState, learnt: JobWrites, record: ScanRecord, writer: FencedWriter): Promise<void> {

@@ -25,6 +25,9 @@ export interface ViewedJob {
 /** A request's chain and where it stands, as Spin Cycle's wire shows it. What is asked of it is computed from what is stored; nothing is written. */
 export interface ChainView {
   readonly jobsTotal: number;
+  /** All of a chain but its jobs and their order. */
+  readonly head: Pick<JobChain, 'requestId' | 'state' | 'finishedJobs'>;
+  readonly adjacency: JobChain['adjacencyList'];
   jobs(): Iterable<ViewedJob>;
   /** One job; `undefined`: there is none of this id. */
   job(id: string): ViewedJob | undefined;
@@ -64,6 +67,14 @@ class RunView implements ChainView {
     return this.#run.jobsTotal;
   }
 
+  get head(): ChainView['head'] {
+    return {requestId: this.#record.id, state: STATE_VALUE[this.#state], finishedJobs: this.#hasBegun ? this.#run.jobsFinished : 0};
+  }
+
+  get adjacency(): JobChain['adjacencyList'] {
+    return this.#chain.adjacency;
+  }
+
   *jobs(): Generator<ViewedJob> {
     for (const id of this.#run.ids()) yield this.#viewed(id, this.#chain.jobs[id] as PlannedJob);
   }
@@ -91,13 +102,8 @@ class RunView implements ChainView {
   #jobChain(dataOf: (job: ViewedJob) => Job['data']): JobChain {
     const jobs: Record<string, Job> = {};
     for (const job of this.jobs()) jobs[job.id] = presentJob(job, this.#chain, dataOf(job));
-    return {
-      requestId: this.#record.id,
-      jobs,
-      adjacencyList: this.#chain.adjacency,
-      state: STATE_VALUE[this.#state],
-      finishedJobs: this.#hasBegun ? this.#run.jobsFinished : 0,
-    };
+    const {requestId, ...head} = this.head;
+    return {requestId, jobs, adjacencyList: this.adjacency, ...head};
   }
 
   *computedLogs(): Generator<JobLog> {
@@ -175,6 +181,16 @@ class ScanView implements ChainView {
     return this.#jobs.size;
   }
 
+  get head(): ChainView['head'] {
+    let finishedJobs = 0;
+    for (const {state} of this.#jobs.values()) if (state === 'COMPLETE') finishedJobs++;
+    return {requestId: this.#id, state: STATE_VALUE[this.#state], finishedJobs};
+  }
+
+  get adjacency(): JobChain['adjacencyList'] {
+    return {};
+  }
+
   *jobs(): Generator<ViewedJob> {
     for (const id of this.#jobs.keys()) yield this.job(id) as ViewedJob;
   }
@@ -191,13 +207,9 @@ class ScanView implements ChainView {
   }
 
   jobChain(): JobChain {
-    const jobs: Record<string, Job> = {};
-    let finishedJobs = 0;
-    for (const job of this.jobs()) {
-      jobs[job.id] = this.present(job);
-      if (job.state === 'COMPLETE') finishedJobs++;
-    }
-    return {requestId: this.#id, jobs, adjacencyList: {}, state: STATE_VALUE[this.#state], finishedJobs};
+    const {requestId, ...head} = this.head;
+    const jobs = Object.fromEntries([...this.jobs()].map((job) => [job.id, this.present(job)]));
+    return {requestId, jobs, adjacencyList: {}, ...head};
   }
 
   *computedLogs(): Generator<JobLog> {}

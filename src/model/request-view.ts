@@ -66,19 +66,15 @@ export function presentSummary(record: RequestRecord, jrURL?: string, run?: Coun
   };
 }
 
-/** A request as it is asked for by its id: with its arguments, and its chain as it is now. */
+/** A request as it is asked for by its id, but for its chain: with its arguments. */
 export function presentRequest(record: RequestRecord, view: ChainView, args: readonly RequestArg[], jrURL?: string): Request {
-  const chain = view.jobChain();
-  const {createdAt, startedAt, finishedAt, totalJobs, finishedJobs, ...head} = presentSummary(record, undefined, {
-    totalJobs: view.jobsTotal,
-    finishedJobs: chain.finishedJobs,
-  });
-  return {
-    ...head,
-    ...(args.length === 0 ? {} : {args}),
-    ...{createdAt, startedAt, finishedAt, JobChain: chain, totalJobs, finishedJobs},
-    ...(jrURL === undefined ? {} : {jrURL}),
-  };
+  const run = {totalJobs: view.jobsTotal, finishedJobs: view.head.finishedJobs};
+  return withArgs(presentSummary(record, jrURL, run), args);
+}
+
+/** A request as it is shown when it has been made. */
+export function withArgs({id, type, state, user, ...rest}: Request, args: readonly RequestArg[]): Request {
+  return {id, type, state, user, ...(args.length === 0 ? {} : {args}), ...rest};
 }
 
 function countsOf(record: RequestRecord, run: Counts | undefined): Counts {

@@ -72,8 +72,19 @@ export class RequestManagerClient {
     await this.#put(apiPath('requests', id, 'stop'));
   }
 
-  async suspendRequest(id: string, suspended: SuspendedJobChain): Promise<void> {
+  /** With a chain: parks it, as whoever runs the request does. Without: asks that it be parked, which this project's servers know. */
+  async suspendRequest(id: string, suspended?: SuspendedJobChain): Promise<void> {
     await this.#put(apiPath('requests', id, 'suspend'), suspended);
+  }
+
+  /** Lets a suspended request go on. This project's servers know it. */
+  async resumeRequest(id: string): Promise<void> {
+    await this.#put(apiPath('requests', id, 'resume'));
+  }
+
+  /** Runs again what of a failed request did not complete. This project's servers know it. */
+  async retryRequest(id: string): Promise<void> {
+    await this.#put(apiPath('requests', id, 'retry'));
   }
 
   async updateProgress(progress: RequestProgress): Promise<void> {

@@ -76,7 +76,7 @@ const untilState = (id: string, state: number): Promise<Body> =>
   eventually(
     async () => {
       const {body} = await ask('GET', of(id));
-      expect(body.state, JSON.stringify(body)).toBe(state);
+      expect(body.state, `${JSON.stringify(body)}`).toBe(state);
       return body;
     },
     {timeoutMs: 20_000},
@@ -90,7 +90,7 @@ const waiting = (id: string, tryNumber: number): Promise<Body> =>
     {timeoutMs: 20_000},
   );
 
-async function newRequest(query = ''): Promise<{readonly id: string; gate(word: string): Promise<void>}> {
+async function newRequest(query = ''): Promise<{readonly id: string; readonly gate: (word: string) => Promise<void>}> {
   const gate = join(directory, `gate-${Math.random()}`);
   const {status, body} = await ask('POST', `/api/v1/requests${query}`, {type: 'measure', args: {gate}});
   expect({status, state: body.state}).toEqual({status: 201, state: 1});
@@ -179,5 +179,5 @@ test('a spec that cannot be used stops only itself, and is told of', async () =>
     bad_specs: [{place: 'broken.yaml:5', sequence: 'broken', reason: expect.stringContaining('nobody') as unknown}],
   });
   expect((await ask('POST', '/api/v1/requests', {type: 'broken'})).status).toBe(400);
-  expect((await ask('GET', '/api/v1/request-list')).body.map(({Name}: {Name: string}) => Name)).toEqual(['measure']);
+  expect((await ask('GET', '/api/v1/request-list')).body.map(({Name}: {Name: string}) => Name)).toEqual(['measure', 'skymap-scan']);
 });

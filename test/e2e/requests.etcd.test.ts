@@ -29,11 +29,14 @@ afterAll(async () => {
 });
 
 const ended = (id: string): Promise<Request> =>
-  eventually(async () => {
-    const request = await client.getRequest(id);
-    expect([COMPLETE, FAIL]).toContain(request.state);
-    return request;
-  });
+  eventually(
+    async () => {
+      const request = await client.getRequest(id);
+      expect([COMPLETE, FAIL]).toContain(request.state);
+      return request;
+    },
+    {timeoutMs: 20_000},
+  );
 
 describe('a request of a spec', () => {
   test('runs to its end: jobs in order, side by side where they may be, what they set handed on, every try logged', async () => {

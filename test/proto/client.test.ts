@@ -133,6 +133,20 @@ describe('nothing is sent', () => {
   });
 });
 
+test('what only this project’s servers know is asked for without a body', async () => {
+  await using server = await startRequestServer();
+  const client = new RequestManagerClient(server.url);
+  for (const verb of ['suspend', 'resume', 'retry'] as const) {
+    server.answer(`PUT /api/v1/requests/r9/${verb}`, {});
+    await client[`${verb}Request`]('r9');
+  }
+  expect(server.calls.map(({method, path, body}) => [method, path, body])).toEqual([
+    ['PUT', '/api/v1/requests/r9/suspend', ''],
+    ['PUT', '/api/v1/requests/r9/resume', ''],
+    ['PUT', '/api/v1/requests/r9/retry', ''],
+  ]);
+});
+
 test('the rest of the request manager’s routes', async () => {
   await using server = await startRequestServer();
   const client = new RequestManagerClient(`${server.url}/behind/a/proxy/`, {headers: {authorization: `Bearer ${token}`}});

@@ -1,5 +1,6 @@
 import type {Context} from 'koa';
-import {isRequest, presentRequest, presentSummary} from '../../model/request-view.ts';
+import type {RequestRecord} from '../../model/request-view.ts';
+import {isRequest, presentRequest, presentSummary, withArgs} from '../../model/request-view.ts';
 import {viewChain} from '../../model/chain-view.ts';
 import {decodeCreateRequest} from '../../proto/decode.ts';
 import {parseRequestQuery, parseStatusQuery} from '../../proto/filter.ts';
@@ -19,6 +20,7 @@ import {findRequest, runnerAddress, visibleRequest} from './find-request.ts';
 import {LogFollowers} from './follow.ts';
 import type {RequestGate} from './gate.ts';
 import {answerLogs, latestLog, storedLogs} from './logs.ts';
+import {answerChain, answerRequest} from './present-chain.ts';
 import {requestList} from './request-list.ts';
 import {answerEmpty} from './route.ts';
 import type {RequestCall, RequestRoute} from './route.ts';
@@ -57,9 +59,7 @@ function creationRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
         });
         ctx.status = 201;
         ctx.set('Location', `/api/v1/requests/${record.id}`);
-        const shown = argsOf(record, await chainOf(deps, record));
-        const {createdAt, startedAt, finishedAt, totalJobs, finishedJobs, ...head} = presentSummary(record, runnerAddress(deps, record));
-        return {...head, ...(shown.length === 0 ? {} : {args: shown}), createdAt, startedAt, finishedAt, totalJobs, finishedJobs};
+        return withArgs(presentSummary(record, runnerAddress(deps, record)), argsOf(record, await chainOf(deps, record)));
       },
     },
     {
@@ -73,11 +73,11 @@ function creationRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
 
 function lookRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
   const followers = new LogFollowers(deps);
-  const look = async (call: RequestCall): ReturnType<typeof found> => {
+  /** @throws ApiError `not_found` */
+  const look = async (call: RequestCall): Promise<RequestRecord> => {
     await freshForRead(deps, call.ctx);
-    return found(call);
+    return visibleRequest(deps, gate, call);
   };
-  const found = (call: RequestCall): Promise<ReturnType<typeof visibleRequest>> => Promise.resolve(visibleRequest(deps, gate, call));
   return [
     {
       method: 'get',
@@ -96,14 +96,15 @@ function lookRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
       handle: async (call) => {
         const record = await look(call);
         const chain = await chainOf(deps, record);
-        return presentRequest(record, viewChain(record, chain, deps.clock.now()), argsOf(record, chain), runnerAddress(deps, record));
+        const view = viewChain(record, chain, deps.clock.now());
+        await answerRequest(call.ctx, deps.clock, presentRequest(record, view, argsOf(record, chain), runnerAddress(deps, record)), view);
       },
     },
     {
       method: 'get',
       path: `${ONE}/job-chain`,
       who: 'caller',
-      handle: async (call) => (await chainViewOf(deps, await look(call))).jobChain(),
+      handle: async (call) => answerChain(call.ctx, deps.clock, await chainViewOf(deps, await look(call))),
     },
     {
       method: 'get',

@@ -1,5 +1,5 @@
-import type {JobLog} from './wire.ts';
 import {reasonOf} from '../../lib/errors.ts';
+import type {JobLog} from '../../proto/types.ts';
 import type {Context} from './command.ts';
 import {Interrupted, unlessInterrupted} from './interrupt.ts';
 import {byFinish, isUnfinished} from './present.ts';
@@ -26,8 +26,8 @@ export async function followLog(context: Context, id: string, show: (tries: read
     const beganMs = clock.monotonicMs();
     try {
       // In this order: what a request that has ended has logged is complete.
-      const request = await unlessInterrupted(api.get(id), interrupt);
-      const log = await unlessInterrupted(api.log(id), interrupt);
+      const request = await unlessInterrupted(api.getRequest(id), interrupt);
+      const log = await unlessInterrupted(api.getJobLogs(id), interrupt);
       const fresh = log.filter((entry) => entry.finishedAt !== 0n && !shown.has(keyOf(entry))).toSorted(byFinish);
       for (const entry of fresh) shown.add(keyOf(entry));
       if (fresh.length > 0) show(fresh);

@@ -1,16 +1,13 @@
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED, STATE_NAMES} from './wire.ts';
-import type {JobLog, Request, RequestArg} from './wire.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED, STATE_COMPLETE, STATE_PENDING, STATE_RUNNING, STATE_SUSPENDED} from '../../proto/state.ts';
+import type {ArgType, State} from '../../proto/state.ts';
+import {timeMs} from '../../proto/time.ts';
+import type {JobLog, Request, RequestArg} from '../../proto/types.ts';
 import {elapsed} from './times.ts';
 import {oneLine, quote} from './text.ts';
 
-/** A state's name; the number itself where this program does not know it. */
-export function stateName(state: number): string {
-  return STATE_NAMES[state] ?? String(state);
-}
-
 /** How much of a request is done, in whole percent. 100 means all of it: what is nearly done shows 99. */
 export function percentOf({state, totalJobs, finishedJobs}: Pick<Request, 'state' | 'totalJobs' | 'finishedJobs'>): string {
-  if (totalJobs === 0) return stateName(state) === 'COMPLETE' ? '100%' : '0%';
+  if (totalJobs === 0) return state === STATE_COMPLETE ? '100%' : '0%';
   const rounded = Math.round((100 * finishedJobs) / totalJobs);
   return `${finishedJobs < totalJobs ? Math.min(rounded, 99) : 100}%`;
 }
@@ -23,12 +20,8 @@ export function runtimeOf({startedAt, finishedAt}: Pick<Request, 'startedAt' | '
 
 /** A request's time in milliseconds since 1970; `undefined` for none. */
 export function millisecondsOf(time: string | null): number | undefined {
-  const ms = time === null ? Number.NaN : Date.parse(time);
-  return Number.isNaN(ms) || ms <= YEAR_1_MS ? undefined : ms;
+  return time === null || time === '' ? undefined : timeMs(time);
 }
-
-/** What Go sends for a time that was never set. */
-const YEAR_1_MS = Date.parse('0001-01-01T00:00:00Z');
 
 /** The required arguments of a request as they would be typed. */
 export function requiredArgs(request: Request): string {
@@ -40,7 +33,7 @@ export function callerArgs(request: Request): string {
   return argsText(request, [ARG_TYPE_REQUIRED, ARG_TYPE_OPTIONAL]);
 }
 
-function argsText({args}: Request, types: readonly string[]): string {
+function argsText({args = []}: Request, types: readonly ArgType[]): string {
   return args
     .filter(({Type}) => types.includes(Type))
     .map(argText)
@@ -58,10 +51,10 @@ export function valueText(value: unknown): string {
 }
 
 /** States from which a request goes on. */
-const UNFINISHED = ['PENDING', 'RUNNING', 'SUSPENDED'];
+const UNFINISHED: readonly State[] = [STATE_PENDING, STATE_RUNNING, STATE_SUSPENDED];
 
 export function isUnfinished({state}: Pick<Request, 'state'>): boolean {
-  return UNFINISHED.includes(stateName(state));
+  return UNFINISHED.includes(state);
 }
 
 /** By finish, then by start; what has not finished comes last. */

@@ -89,9 +89,10 @@ test('an argument may be anything that JSON can say', async () => {
 
 test('an answer that is not what it should be is one line that says what', async () => {
   server.answer(REQUEST, {text: JSON.stringify(aRequest({totalJobs: 'many'}))});
-  expect(await cli('status', ID)).toEqual({code: 1, out: '', err: 'the server’s answer is not understood: totalJobs is not a count\n'});
+  const problem = 'the answer is not understood: totalJobs: expected a whole number from 0, got a text (HTTP status 200)';
+  expect(await cli('status', ID)).toEqual({code: 1, out: '', err: `GET ${server.url}/api/v1/requests/${ID}: ${problem}\n`});
   server.answer(REQUEST, {text: '<html>'});
-  expect((await cli('status', ID)).err).toMatch(/^GET .* the answer is not JSON\n$/);
+  expect((await cli('status', ID)).err).toMatch(/^GET .* the answer is no JSON that can be read \(HTTP status 200\)\n$/);
   server.answer(REQUEST, {status: 302, headers: {location: 'http://127.0.0.1:9/'}});
   expect(await cli('status', ID)).toMatchObject({code: 1, err: expect.stringMatching(/^GET [^\n]*redirect[^\n]*\n$/)});
 });
@@ -180,6 +181,13 @@ test('the token goes with every call and stands in nothing that is written, --de
   } finally {
     rmSync(directory, {recursive: true});
   }
+});
+
+test('--debug tells on standard error what is asked and how it is answered', async () => {
+  server.answer('GET /api/v1/requests', {text: '[]'});
+  const {out, err} = await cli('--debug', 'find', 'type=scan');
+  expect(out).toBe('');
+  expect(err).toContain(`# GET ${server.url}/api/v1/requests?limit=10&type=scan\n# 200 after 0 ms\n`);
 });
 
 test('a program that wraps this one can change the options, add commands and take results', async () => {

@@ -97,6 +97,17 @@ test.each([
   expect(run.err).toContain('find type=test\n');
 });
 
+test.each([
+  ['is no JSON', {status: 201, text: '<html>'}],
+  ['has no id', {status: 201, text: '{}'}],
+  ['says that the server cannot', {status: 503, text: '{"message":"not now"}'}],
+])('an answer that %s leaves open whether the request was started, and the user hears of that', async (_what, answer) => {
+  server.answer('POST /api/v1/requests', answer);
+  const {code, err} = await cli(['start', 'test', 'foo=1', 'baz=2'], 'ok\n');
+  expect(code).toBe(1);
+  expect(err).toMatch(/^It is not known whether the request was started[^\n]*\n[^\n]+\n$/);
+});
+
 test('a request that the server refuses is told with its reason, once', async () => {
   const refusal = {message: 'test: foo is too short', requestId: '', httpStatus: 400};
   server.answer('POST /api/v1/requests', {status: 400, text: JSON.stringify(refusal)});

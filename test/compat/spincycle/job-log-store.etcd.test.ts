@@ -148,7 +148,7 @@ describe('following a log', () => {
   async function follow(
     id: string,
     accept: string,
-  ): Promise<{readonly lines: string[]; readonly type: string; readonly ended: Promise<unknown>; leave(): void}> {
+  ): Promise<{readonly lines: string[]; readonly type: string; readonly ended: Promise<unknown>; leave: () => void}> {
     const outgoing = httpRequest(`${api.url}/api/v1/requests/${id}/log?follow=true`, {headers: {accept}});
     outgoing.end();
     const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];

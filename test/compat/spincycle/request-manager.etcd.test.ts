@@ -225,7 +225,7 @@ describe('what users want of a request', () => {
       ['FAIL', 6],
     ] as const) {
       await api.putState(id, {name});
-      expect((await get(`${id}/job-chain`)).body.jobs[load].state, name).toBe(shown);
+      expect((await get(`${id}/job-chain`)).body.jobs[load].state, `${name}`).toBe(shown);
     }
   });
 
@@ -276,7 +276,7 @@ describe('sky scans as requests', () => {
       `/scan/${other}/result`,
       `/v1/scan/${other}/manifest`,
     ]) {
-      expect(await api.ask('GET', path), path).toMatchObject({status: 404});
+      expect(await api.ask('GET', path), `${path}`).toMatchObject({status: 404});
     }
     expect(await api.ask('DELETE', `/scan/${other}`, {body: {}})).toMatchObject({status: 404});
   });

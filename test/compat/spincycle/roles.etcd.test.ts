@@ -87,7 +87,7 @@ describe.each(Object.entries(MATRIX))('%s', (route, who) => {
     const before = await api.cache.catchUp();
     for (const token of [undefined, 'nobody', 'nothing', newJobToken(guarded), newJobToken(scan)]) {
       const {status, body} = await ask(route, guarded, token);
-      expect(status, String(token)).toBe(401);
+      expect(status, `${token}`).toBe(401);
       expect(Object.keys(body as object)).toEqual(['message']);
     }
     expect(await api.cache.catchUp()).toBe(before);
@@ -100,7 +100,7 @@ describe.each(Object.entries(MATRIX))('%s', (route, who) => {
       const {status, body} = await ask(route, 'nobody', name);
       const mayCome = who === 'caller' || name === 'runner' || name === 'root';
       if (mayCome) expect(body, `${name}: ${status}`).not.toEqual({message: 'only the role executor may do this'});
-      else expect({status, body}, name).toEqual({status: 401, body: {message: 'only the role executor may do this'}});
+      else expect({status, body}, `${name}`).toEqual({status: 401, body: {message: 'only the role executor may do this'}});
     }
   });
 });
@@ -109,9 +109,9 @@ describe('access lists', () => {
   test('who may only start may not stop, an admin of the list may', async () => {
     await api.putState(guarded, {});
     for (const name of ['ana', 'guest', 'astronomer', 'runner'])
-      expect((await ask('PUT /api/v1/requests/:id/stop', guarded, name)).status, name).toBe(401);
+      expect((await ask('PUT /api/v1/requests/:id/stop', guarded, name)).status, `${name}`).toBe(401);
     expect(await api.control(guarded)).toBeUndefined();
-    for (const name of ['op', 'root']) expect((await ask('PUT /api/v1/requests/:id/stop', guarded, name)).status, name).toBe(200);
+    for (const name of ['op', 'root']) expect((await ask('PUT /api/v1/requests/:id/stop', guarded, name)).status, `${name}`).toBe(200);
   });
 
   test('a type without access list is the admins’ where access is strict', async () => {
@@ -134,7 +134,7 @@ describe('access lists', () => {
       const found = (await api.ask('GET', '/api/v1/requests', {token: name})).body as {id: string}[];
       expect(
         found.some(({id}) => id === scan),
-        name,
+        `${name}`,
       ).toBe(status === 200);
     }
     expect((await ask('PUT /api/v1/requests/:id/stop', scan, 'ana')).status).toBe(404);

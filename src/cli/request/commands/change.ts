@@ -1,15 +1,16 @@
 import {onlyId} from '../command.ts';
 import type {Command} from '../command.ts';
-import type {RequestApi} from '../request-api.ts';
+
+type Change = 'stop' | 'suspend' | 'resume' | 'retry';
 
 /** A command that changes one request and says so. The server takes note of what is wanted and answers at once; `status` shows what becomes of it. */
-function changing(name: Parameters<RequestApi['change']>[1], done: string, summary: string): Command {
+function changing(name: Change, done: string, summary: string): Command {
   const facts = {name, usage: '<id>', summary};
   return {
     ...facts,
     run: async ({line, api, out}) => {
       const id = onlyId(facts, line.args);
-      await api.change(id, name);
+      await api[`${name}Request`](id);
       out.write(`OK, ${done} ${id}\n`);
       return 0;
     },

@@ -1,11 +1,12 @@
-import {STATE_NAMES} from '../wire.ts';
-import type {Request} from '../wire.ts';
-import type {RequestFilter} from '../request-api.ts';
 import {ControlPlaneError} from '../../../lib/errors.ts';
+import type {RequestFilter} from '../../../proto/filter.ts';
+import {STATE_NAME, STATE_VALUE, isStateName} from '../../../proto/state.ts';
+import type {State} from '../../../proto/state.ts';
+import type {Request} from '../../../proto/types.ts';
 import {resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
 import {parsePairs} from '../pairs.ts';
-import {millisecondsOf, stateName} from '../present.ts';
+import {millisecondsOf} from '../present.ts';
 import {table} from '../text.ts';
 import type {Column} from '../text.ts';
 import {formatTime, parseGivenTime} from '../times.ts';
@@ -39,7 +40,7 @@ export function parseFind(words: readonly string[]): FindQuery {
       ...(type === undefined ? {} : {type}),
       ...(user === undefined ? {} : {user}),
       ...(states === undefined ? {} : {states: states.split(',').map(stateOf)}),
-      ...(args === undefined ? {} : {args: parsePairs(args.split(','), 'args')}),
+      ...(args === undefined ? {} : {args: Object.fromEntries(parsePairs(args.split(','), 'args'))}),
       ...(since === undefined ? {} : {since: parseGivenTime('since', since)}),
       ...(until === undefined ? {} : {until: parseGivenTime('until', until)}),
       limit: rows,
@@ -49,10 +50,10 @@ export function parseFind(words: readonly string[]): FindQuery {
   };
 }
 
-function stateOf(name: string): number {
-  const value = (STATE_NAMES as readonly string[]).indexOf(name.trim().toUpperCase());
-  if (value < 0) throw new ControlPlaneError('invalid', `states: there is no state ${JSON.stringify(name)}`);
-  return value;
+function stateOf(text: string): State {
+  const name = text.trim().toUpperCase();
+  if (!isStateName(name)) throw new ControlPlaneError('invalid', `states: there is no state ${JSON.stringify(text)}`);
+  return STATE_VALUE[name];
 }
 
 function count(name: string, text: string): number {
@@ -84,7 +85,7 @@ export function showFound(requests: readonly Request[], timeZone: string): strin
       request.id,
       request.type,
       request.user,
-      stateName(request.state),
+      STATE_NAME[request.state],
       time(request.createdAt),
       time(request.startedAt),
       time(request.finishedAt),
@@ -115,7 +116,7 @@ export const find = resultCommand<Found>({
 `,
   query: async ({api, line}) => {
     const {filter, isLocal} = parseFind(line.args);
-    return {requests: await api.find(filter), isLocal};
+    return {requests: await api.findRequests(filter), isLocal};
   },
   show: ({requests, isLocal}, {timeZone}: View) => showFound(requests, isLocal ? timeZone : 'UTC'),
 });

@@ -1,6 +1,6 @@
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../wire.ts';
-import type {RequestSpec} from '../wire.ts';
 import {ControlPlaneError, reasonOf} from '../../../lib/errors.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_STATIC} from '../../../proto/state.ts';
+import type {RequestSpec} from '../../../proto/types.ts';
 import {usageOf} from '../command.ts';
 import type {Command} from '../command.ts';
 import {PROGRAM, repeatable} from '../echo.ts';
@@ -35,7 +35,7 @@ ${flags.join('')}`;
 /** What a request takes. */
 export function showRequestHelp(spec: RequestSpec, addr: string, startLine: string): string {
   const width = Math.max(0, ...spec.Args.map(({Name}) => widthOf(oneLine(Name))));
-  const rows = spec.Args.filter(({Type}) => Type === ARG_TYPE_REQUIRED || Type === ARG_TYPE_OPTIONAL).map((arg) => {
+  const rows = spec.Args.filter(({Type}) => Type !== ARG_TYPE_STATIC).map((arg) => {
     const name = oneLine(arg.Name);
     const padded = name + ' '.repeat(width - widthOf(name));
     const isOptional = arg.Type === ARG_TYPE_OPTIONAL;
@@ -66,7 +66,7 @@ export const help: Command = {
       out.write(`${usageOf(command)}\n\n${command.summary}\n${command.details === undefined ? '' : `\n${command.details}`}`);
       return 0;
     }
-    const spec = (await api.requestList()).find(({Name}) => Name === topic);
+    const spec = (await api.listRequestSpecs()).find(({Name}) => Name === topic);
     if (spec === undefined) throw new ControlPlaneError('invalid', `Unknown command or request: ${oneLine(topic)}`);
     out.write(showRequestHelp(spec, options.addr, repeatable(line.flags, ['start', quote(spec.Name)])));
     return 0;
@@ -81,7 +81,7 @@ export const list: Command = {
   run: async ({line, out, api, options}) => {
     let names: string;
     try {
-      const specs = await api.requestList();
+      const specs = await api.listRequestSpecs();
       names = specs.map(({Name}) => `  ${oneLine(Name)}\n`).join('');
     } catch (err) {
       names = `  ${reasonOf(err)}\n`;

@@ -1,7 +1,8 @@
-import type {Request} from '../wire.ts';
+import {STATE_NAME} from '../../../proto/state.ts';
+import type {Request} from '../../../proto/types.ts';
 import {onlyId, resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
-import {callerArgs, millisecondsOf, stateName} from '../present.ts';
+import {callerArgs, millisecondsOf} from '../present.ts';
 import {labelled, oneLine} from '../text.ts';
 import {formatWithAge} from '../times.ts';
 
@@ -18,8 +19,8 @@ export function showInfo(request: Request, {nowMs, timeZone}: View): string {
     ['created', time(request.createdAt)],
     ['started', time(request.startedAt)],
     ['finished', time(request.finishedAt)],
-    ['state', stateName(request.state)],
-    ['host', oneLine(request.jrURL)],
+    ['state', STATE_NAME[request.state]],
+    ['host', oneLine(request.jrURL ?? '')],
     ['jobs', `${request.totalJobs} (${request.finishedJobs} complete)`],
     ['args', callerArgs(request)],
   ]);
@@ -29,6 +30,6 @@ const facts = {name: 'info', usage: '<id>', summary: 'show everything about a re
 
 export const info = resultCommand<Request>({
   ...facts,
-  query: ({api, line}) => api.get(onlyId(facts, line.args)),
+  query: ({api, line}) => api.getRequest(onlyId(facts, line.args)),
   show: showInfo,
 });

@@ -1,8 +1,9 @@
-import type {JobLog} from '../wire.ts';
+import {STATE_NAME} from '../../../proto/state.ts';
+import type {JobLog} from '../../../proto/types.ts';
 import {onlyId, resultCommand, viewOf} from '../command.ts';
 import type {Command, View} from '../command.ts';
 import {followLog} from '../follow.ts';
-import {byFinish, stateName} from '../present.ts';
+import {byFinish} from '../present.ts';
 import {labelled, oneLine, safeOutput} from '../text.ts';
 import {formatTime} from '../times.ts';
 
@@ -25,7 +26,7 @@ export function showTry(entry: JobLog, {nowMs, timeZone, isTerminal}: View): str
     ['job id', oneLine(entry.jobId)],
     ['job name', oneLine(entry.name)],
     ['job type', oneLine(entry.type)],
-    ['state', stateName(entry.state)],
+    ['state', STATE_NAME[entry.state]],
     ['exit', String(entry.exit)],
     ['error', oneLine(entry.error)],
     ['try', String(entry.try)],
@@ -47,7 +48,7 @@ const facts = {name: 'log', usage: '<id> [--follow]', summary: 'show every try o
 
 const whole = resultCommand<readonly JobLog[]>({
   ...facts,
-  query: ({api, line}) => api.log(onlyId(facts, line.args)),
+  query: ({api, line}) => api.getJobLogs(onlyId(facts, line.args)),
   show: showLog,
 });
 

@@ -1,7 +1,8 @@
-import type {JobStatus, RunningStatus} from '../wire.ts';
+import {ControlPlaneError} from '../../../lib/errors.ts';
+import {compareJobStatuses} from '../../../proto/sort.ts';
+import type {RunningStatus} from '../../../proto/types.ts';
 import {checkedId, resultCommand, usageOf} from '../command.ts';
 import type {View} from '../command.ts';
-import {ControlPlaneError} from '../../../lib/errors.ts';
 import {percentOf} from '../present.ts';
 import {table} from '../text.ts';
 import type {Column} from '../text.ts';
@@ -20,8 +21,9 @@ const COLUMNS: readonly Column[] = [
 
 /** One line for each job that runs, oldest first. A job whose request the server did not name has a line too. */
 export function showRunning({jobs, requests}: RunningStatus, {nowMs}: View): string {
-  const rows = jobs.toSorted(byStart).map((job) => {
-    const request = requests.get(job.requestId);
+  const requestOf = new Map(Object.entries(requests));
+  const rows = jobs.toSorted(compareJobStatuses).map((job) => {
+    const request = requestOf.get(job.requestId);
     return [
       request?.type ?? '',
       job.requestId,
@@ -30,14 +32,10 @@ export function showRunning({jobs, requests}: RunningStatus, {nowMs}: View): str
       elapsed(Number(job.startedAt / 1_000_000n), nowMs),
       String(job.try),
       job.name,
-      job.status,
+      job.status ?? '',
     ];
   });
   return table(COLUMNS, rows);
-}
-
-function byStart(a: JobStatus, b: JobStatus): number {
-  return a.startedAt < b.startedAt ? -1 : a.startedAt > b.startedAt ? 1 : 0;
 }
 
 const facts = {name: 'ps', usage: '[id]', summary: 'show jobs that run, of one request or of all'};
@@ -47,7 +45,7 @@ export const ps = resultCommand<RunningStatus>({
   query: ({api, line}) => {
     const [id] = line.args;
     if (line.args.length > 1) throw new ControlPlaneError('invalid', usageOf(facts));
-    return api.running(id === undefined ? undefined : checkedId(id));
+    return api.getRunning(id === undefined ? {} : {requestId: checkedId(id)});
   },
   show: showRunning,
 });

@@ -5,7 +5,7 @@ const facts = {name: 'running', usage: '<id>', summary: 'exit with 0 if a reques
 
 export const running = resultCommand<boolean>({
   ...facts,
-  query: async ({api, line}) => isUnfinished(await api.get(onlyId(facts, line.args))),
+  query: async ({api, line}) => isUnfinished(await api.getRequest(onlyId(facts, line.args))),
   show: () => '',
   exitCode: (is) => (is ? 0 : 1),
 });

@@ -1,6 +1,6 @@
-import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../wire.ts';
-import type {RequestArg, RequestSpec} from '../wire.ts';
 import {ControlPlaneError} from '../../../lib/errors.ts';
+import {ARG_TYPE_OPTIONAL, ARG_TYPE_REQUIRED} from '../../../proto/state.ts';
+import type {RequestArg, RequestSpec} from '../../../proto/types.ts';
 import {usageOf} from '../command.ts';
 import type {Command, Context} from '../command.ts';
 import {repeatable} from '../echo.ts';
@@ -13,7 +13,7 @@ import {oneLine, quote} from '../text.ts';
 
 /** @throws ControlPlaneError `invalid`: the server offers no such request */
 export async function specOf({api}: Context, type: string): Promise<RequestSpec> {
-  const spec = (await api.requestList()).find(({Name}) => Name === type);
+  const spec = (await api.listRequestSpecs()).find(({Name}) => Name === type);
   if (spec === undefined) throw new ControlPlaneError('invalid', `Unknown request: ${oneLine(type)}`);
   return spec;
 }
@@ -52,7 +52,7 @@ function askFor(context: Context, {Name, Desc, Type, Default}: RequestArg): Prom
 /** Sends the request. Where it stays open whether it arrived, the user hears of that. */
 async function create(context: Context, type: string, args: ReadonlyMap<string, string>): Promise<string> {
   try {
-    return (await unlessInterrupted(context.api.create(type, Object.fromEntries(args)), context.interrupt)).id;
+    return await unlessInterrupted(context.api.createRequest(type, Object.fromEntries(args)), context.interrupt);
   } catch (err) {
     if (context.interrupt.aborted || isOutage(err)) {
       const look = repeatable(context.line.flags, ['find', quote(`type=${type}`)]);

@@ -1,13 +1,14 @@
-import type {Request} from '../wire.ts';
+import {STATE_NAME} from '../../../proto/state.ts';
+import type {Request} from '../../../proto/types.ts';
 import {onlyId, resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
-import {percentOf, requiredArgs, runtimeOf, stateName} from '../present.ts';
+import {percentOf, requiredArgs, runtimeOf} from '../present.ts';
 import {labelled, oneLine} from '../text.ts';
 
 /** A request in six lines. */
 export function showStatus(request: Request, {nowMs}: View): string {
   return labelled([
-    ['state', stateName(request.state)],
+    ['state', STATE_NAME[request.state]],
     ['progress', percentOf(request)],
     ['runtime', runtimeOf(request, nowMs)],
     ['request', oneLine(request.type)],
@@ -20,6 +21,6 @@ const facts = {name: 'status', usage: '<id>', summary: 'show state and progress 
 
 export const status = resultCommand<Request>({
   ...facts,
-  query: ({api, line}) => api.get(onlyId(facts, line.args)),
+  query: ({api, line}) => api.getRequest(onlyId(facts, line.args)),
   show: showStatus,
 });
