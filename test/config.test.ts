@@ -21,7 +21,20 @@ test('a variable wins over the file', () => {
   expect(config.etcd).toMatchObject({prefix: '/site', endpoints: ['http://a:1', 'http://b:2']});
 });
 
+test('requests of any type, and who may do what with them, are set by variables too', () => {
+  const {auth, requests} = loadConfig({
+    SCANPLANE_SPECS: '/specs',
+    SCANPLANE_JOBS_MODULE: '42',
+    SCANPLANE_AUTH_ADMIN_ROLES: 'root, boss',
+    SCANPLANE_AUTH_STRICT: 'true',
+  });
+  expect(requests).toEqual({specs: '/specs', jobsModule: '42', defaultCluster: 'local'});
+  expect(auth).toMatchObject({adminRoles: ['root', 'boss'], strict: true, executorRole: 'executor'});
+});
+
 test.each([
+  [{SCANPLANE_AUTH_STRICT: 'maybe'}, 'auth.strict'],
+  [{SCANPLANE_DEFAULT_CLUSTER: 'local', SCANPLANE_SPEC: 'x'}, 'SCANPLANE_SPEC'],
   [{SCANPLANE_API_PORT: 'many'}, 'api.port'],
   [{SCANPLANE_API_PORT: '70000'}, 'api.port'],
   [{SCANPLANE_TTL_SECONDS: '1'}, 'controllers.ttlSeconds'],

@@ -62,6 +62,8 @@ export interface ApiDeps {
   /** Who is believed to be whom. Without one nobody is asked: on loopback, or where that was asked for by name. */
   readonly authenticator?: Authenticator | undefined;
   readonly requests?: RequestParts;
+  /** Aborts when the process is told to end: then no more requests are taken on Spin Cycle's routes. */
+  readonly stopping?: AbortSignal;
 }
 
 /** {@link ApiDeps} with what {@link createApp} adds for its routes. */

@@ -42,7 +42,7 @@ export async function serveApi(options: ServeOptions, signal: AbortSignal): Prom
     ...(k8sJob === undefined ? {} : {k8sJob}),
   };
   const views = ewms === undefined ? {} : {ewms: new EwmsViews(ewms, clock, log)};
-  const app = createApp({...database, ...views, clock, log, config: settings, authenticator, requests});
+  const app = createApp({...database, ...views, clock, log, config: settings, authenticator, requests, stopping: signal});
   const server = await listen(app, {host: config.host, port: config.port, silenceMs: options.silenceMs});
   log.info({host: config.host, port: server.port}, 'API is listening');
   options.onListening?.(server.port);

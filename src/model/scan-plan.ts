@@ -181,7 +181,10 @@ export function planScan(input: PlanInput): ScanStep {
     for (const [first, job] of next.rolledBack) changes.set(first, job);
     const counted = {...running, jobs_total: chainRun.jobsTotal, jobs_finished: chainRun.jobsFinished};
     if (next.launch.size > 0) return {kind: 'launch', chain: chainRun.chain, jobs: next.launch, changes, state: counted};
-    if (next.isOver && open.length === 0) return endAs(ended('FAIL', ''));
+    if (next.isOver && open.length === 0) {
+      // One that has nothing to launch has begun all the same.
+      return state?.name === 'RUNNING' ? endAs(ended('FAIL', '')) : {kind: 'record', changes, state: counted};
+    }
     // So that lists show how far it is.
     if (changes.size > 0 && state?.jobs_finished !== counted.jobs_finished) return {kind: 'record', changes, state: counted};
     waitMs = next.waitMs === undefined ? leftMs : Math.min(next.waitMs, leftMs ?? next.waitMs);

@@ -31,6 +31,8 @@ const userToken = (options: TokenOptions = {}): Promise<string> => provider.toke
 
 test('a token tells its bearer’s name and roles', async () => {
   expect(await identify(await userToken())).toMatchObject({name: 'ada', roles: {v2: ['user'], v1: []}});
+  const withRoles = {...USER_CLAIMS, groups: ['/staff']};
+  expect(await identify(await provider.token({claims: withRoles}))).toMatchObject({roles: {v2: ['user']}, requestRoles: ['/staff']});
   expect(await identify(await provider.token({claims: BOTH_CLAIMS}))).toMatchObject({name: 'u-1', roles: {v2: ['system', 'user']}});
 });
 

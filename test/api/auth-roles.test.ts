@@ -2,7 +2,7 @@ import type {Context} from 'koa';
 import {expect, test} from 'vitest';
 import {authenticate} from '../../src/api/auth/authenticate.ts';
 import type {Authenticator} from '../../src/api/auth/authenticator.ts';
-import {everywhere, rolesOfClaims} from '../../src/api/auth/roles.ts';
+import {everywhere, requestRolesOfClaims, rolesOfClaims} from '../../src/api/auth/roles.ts';
 import {TokenMemory} from '../../src/api/auth/token-memory.ts';
 
 test.each<[Record<string, unknown>, {v2: string[]; v1: string[]}]>([
@@ -26,6 +26,18 @@ test.each<[Record<string, unknown>, {v2: string[]; v1: string[]}]>([
   ],
 ])('roles that %j gives', (claims, {v2, v1}) => {
   expect(rolesOfClaims(claims)).toEqual({v2, v1, v0: v1});
+});
+
+test('the roles for requests are those at our own client, and the groups', () => {
+  const claims = {
+    resource_access: {ours: {roles: ['observer', 7, '']}, theirs: {roles: ['root']}},
+    groups: ['/staff'],
+    roles: ['root'],
+    realm_access: {roles: ['root']},
+  };
+  expect(requestRolesOfClaims(claims, 'ours')).toEqual(['observer', '/staff']);
+  expect(requestRolesOfClaims({groups: 'root', resource_access: {ours: 'root'}}, 'ours')).toEqual([]);
+  expect(requestRolesOfClaims({}, '__proto__')).toEqual([]);
 });
 
 test('each version of the API reads a caller’s roles from attributes of its own', async () => {

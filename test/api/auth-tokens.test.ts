@@ -37,6 +37,18 @@ test('a token of the file tells its bearer’s name and roles, the same in every
   for (const other of ['junk', '', ADA.entry.token_sha256]) expect(await identify(file, other)).toBeUndefined();
 });
 
+test('a token may have roles for requests beside SkyDriver’s, or those alone', async () => {
+  const eve = newToken('eve', ['request:observer', 'user', 'request:executor']);
+  const runner = newToken('runner', ['request:executor']);
+  write([eve.entry, runner.entry]);
+  const file = open();
+  expect(await identify(file, eve.token)).toMatchObject({name: 'eve', roles: {v2: ['user']}, requestRoles: ['observer', 'executor']});
+  expect(await identify(file, runner.token)).toEqual({name: 'runner', roles: {v2: [], v1: [], v0: []}, requestRoles: ['executor']});
+  expect(() => newToken('odd', ['observer'])).toThrow('roles.0');
+  expect(() => newToken('odd', ['request:'])).toThrow('request_roles.0');
+  expect(() => newToken('odd', [])).toThrow('roles');
+});
+
 test('a change of the file counts within a second, without a restart; one that cannot be used changes nothing, and is logged once', async () => {
   write([ADA.entry]);
   const clock = movingClock();
@@ -81,6 +93,7 @@ test.each<[string, unknown, string]>([
   ['no name', [{...ADA.entry, name: undefined}], "entry 1: must have required property 'name'"],
   ['an empty name', [{...ADA.entry, name: ' '}], 'entry 1 ( ): name must match'],
   ['an unknown role', [ADA.entry, {...BOT.entry, roles: ['admin']}], 'entry 2 (watchdog): roles.0 must be equal to one of the allowed values'],
+  ['no roles of any kind', [{...ADA.entry, roles: undefined}], "entry 1 (ada): must have required property 'roles' or 'request_roles'"],
   ['no role', [{...ADA.entry, roles: []}], 'entry 1 (ada): roles must NOT have fewer than 1 items'],
   ['a digest that is none', [{...ADA.entry, token_sha256: ADA.entry.token_sha256.slice(1)}], 'entry 1 (ada): token_sha256 must match'],
   ['a token in the clear', [{...ADA.entry, token: ADA.token}], 'entry 1 (ada): must NOT have additional properties'],

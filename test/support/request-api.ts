@@ -48,6 +48,7 @@ export interface RequestApiOptions {
   readonly policy?: RequestParts['policy'];
   readonly authorize?: RequestParts['authorize'];
   readonly authenticator?: Authenticator;
+  readonly stopping?: AbortSignal;
 }
 
 /** An API with request types over a real etcd, and what controllers would write. */
@@ -65,13 +66,13 @@ export interface RequestApi extends TestApi {
 }
 
 export async function startRequestApi(endpoint: string, options: RequestApiOptions = {}): Promise<RequestApi> {
-  const {specs = REQUEST_SPECS, maker = new PlainMaker({load: {handle: 'h1'}}), policy, authorize, authenticator} = options;
+  const {specs = REQUEST_SPECS, maker = new PlainMaker({load: {handle: 'h1'}}), policy, authorize, authenticator, stopping} = options;
   const requests: RequestParts = {
     builder: new SpecRequestBuilder(specsOf(specs), maker, 'local'),
     ...(policy === undefined ? {} : {policy}),
     ...(authorize === undefined ? {} : {authorize}),
   };
-  const api = await startApi(endpoint, {}, {requests, authenticator});
+  const api = await startApi(endpoint, {}, {requests, authenticator, ...(stopping === undefined ? {} : {stopping})});
   const put = async (key: string, value: unknown): Promise<void> => {
     await api.store.commit({compares: [], ops: [{put: key, value: canonicalJson(value)}]});
     await api.cache.catchUp();

@@ -56,7 +56,8 @@ export function answerRequestThrown(ctx: Context, thrown: unknown, log: Log): vo
   const fields = {method: ctx.method, path: ctx.path, code: error.code, key: error.key};
   if (status === 503) {
     ctx.set('Retry-After', RETRY_AFTER_SECONDS);
-    log.warn({...fields, reason: error.detail}, 'request refused for now');
+    // Of what turns away many, not each is worth a line.
+    log[isForCaller && error.isLogged ? 'debug' : 'warn']({...fields, reason: error.detail}, 'request refused for now');
   } else if (status >= 500) log.error({...fields, err: thrown}, 'request failed');
   if (status === 413) ctx.set('Connection', 'close'); // The rest of the body is not read.
   const message = isForCaller ? error.detail : (STATUS_CODES[status] ?? 'Unknown');

@@ -2,6 +2,7 @@ import type Router from '@koa/router';
 import type {Context} from 'koa';
 import {programVersion} from '../../lib/version.ts';
 import {encodeJson} from '../../proto/json.ts';
+import {ApiError} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
 import {requestNotFound} from './errors.ts';
 import type {RequestGate} from './gate.ts';
@@ -43,11 +44,12 @@ const REQUEST_ID = /^\w{1,128}$/;
 const JOB_ID = /^(?!\.{1,2}$)[\w.-]{1,128}$/;
 
 /** Adds a route to the router: caller, role, ids, answer. */
-export function addRequestRoute(router: Router, route: RequestRoute, deps: Pick<RouteDeps, 'authenticator'>, gate: RequestGate): void {
+export function addRequestRoute(router: Router, route: RequestRoute, deps: Pick<RouteDeps, 'authenticator' | 'stopping'>, gate: RequestGate): void {
   router.register(route.path, [route.method], async (ctx: Context) => {
     ctx.state['route'] = route.path;
     const principal = route.who === 'job' ? NOBODY : await authenticateRequest(deps.authenticator, ctx);
     if (route.who === 'executor') gate.requireExecutor(principal);
+    if (route.method !== 'get' && deps.stopping?.aborted === true) throw new ApiError('unavailable', 'this process is ending', {isLogged: true});
     const {id: requestId = '', job: jobId = ''} = ctx['params'] as {id?: string; job?: string};
     if (route.path.includes(':id') && !REQUEST_ID.test(requestId)) throw requestNotFound(requestId.slice(0, 128));
     if (route.path.includes(':job') && !JOB_ID.test(jobId)) throw requestNotFound(requestId);

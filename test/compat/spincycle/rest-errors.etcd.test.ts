@@ -147,4 +147,11 @@ describe('1.0 what the framework says', () => {
   test('the page of another site changes nothing where nobody is asked who they are', async () => {
     expect(await create({type: 'calibrate', args: {field: 'x'}}, {origin: 'https://elsewhere.example'})).toMatchObject({status: 401});
   });
+
+  test('a process that is ending takes no more, and goes on telling (mended)', async () => {
+    const ending = await startRequestApi(etcd.endpoint, {stopping: AbortSignal.abort()});
+    expect(await ending.ask('POST', '/api/v1/requests', {body: {type: 'calibrate', args: {field: 'x'}}})).toMatchObject(handled(503, 'ending'));
+    expect(await ending.ask('GET', '/api/v1/requests')).toMatchObject({status: 200});
+    await ending.stop();
+  });
 });
