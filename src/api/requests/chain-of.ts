@@ -28,5 +28,10 @@ export async function chainViewOf(deps: Pick<RouteDeps, 'blobs' | 'clock'>, reco
 
 /** The arguments of a request as they were resolved when it was made; of a sky scan, what it was asked with. */
 export function argsOf(record: RequestRecord, chain: Chain | undefined): readonly RequestArg[] {
-  return isScan(record) ? scanArgs(record.spec.value) : (chain?.request_args ?? []);
+  return isScan(record) ? scanArgs(record.spec.value) : (chain?.request_args ?? []).map(inWireOrder);
+}
+
+/** Stored values have their members in the order of their names. */
+function inWireOrder({Pos, Name, Desc, Type, Given, Default, Value}: RequestArg): RequestArg {
+  return {Pos, Name, Desc, Type, Given, Default, Value};
 }
