@@ -42,7 +42,7 @@ export function createMetrics({cache, groupCommit, store}: ApiDeps): ApiMetrics 
     registers,
     collect() {
       let waiting = 0;
-      for (const _ of cache.backlog()) waiting++;
+      for (const {of} of cache.backlog()) if (of === 'scan') waiting++;
       this.set(waiting);
     },
   });

@@ -221,7 +221,8 @@ async function runForgetting(deps: ControllersDeps, signal: AbortSignal): Promis
 function* misplaced(deps: ControllersDeps, rank: (record: ScanRecord) => number): Iterable<string> {
   const {cache, membership, ownership} = deps;
   for (const key of ownership.ownedKeys) {
-    const record = cache.scans.get(key.split('/')[2] ?? '');
+    const ref = keys.parseKey(key);
+    const record = ref?.kind === 'owner' ? cache.scans.get(ref.id) : undefined;
     if (record === undefined || (record.state !== undefined && isTerminal(record.state.value.name)) || rank(record) === 0) continue;
     // While a launch is being carried out its token exists here alone: not now.
     if ([...(record.jobs?.open.values() ?? [])].some(({value}) => openTry(value)?.handle === undefined)) continue;

@@ -1,8 +1,10 @@
 import type {Clock} from '../lib/clock.ts';
 import {hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
+import {parseKey} from '../schema/keys.ts';
 import type {Cache} from '../store/cache.ts';
 import type {FencedWriter, Ownership} from '../store/contracts.ts';
+import {isOwnerRef} from '../store/owner-keys.ts';
 import type {ObjectController} from './controller.ts';
 import type {WorkQueue} from './work-queue.ts';
 
@@ -47,21 +49,22 @@ export async function runController(controller: ObjectController, deps: LoopDeps
         const id = controller.idOf(change.ref);
         if (id === undefined || id === last) continue;
         // That we have become its owner is nothing to look at: whoever claimed it for us goes on from there.
-        if (change.ref.kind === 'owner' && ownership.owned(controller.ownerKey(id)) !== undefined) continue;
+        if (isOwnerRef(change.ref) && ownership.owned(controller.ownerKey(id)) !== undefined) continue;
         last = id;
         look(id);
       }
     }
   }, signal);
   ownership.onLost((ownerKey, cause) => {
-    const ref = controller.idOf({kind: 'owner', id: ownerKey.split('/')[2] ?? ''});
-    if (ref === undefined || controller.ownerKey(ref) !== ownerKey) return;
-    controller.released(ref);
+    const ref = parseKey(ownerKey);
+    const id = ref === undefined ? undefined : controller.idOf(ref);
+    if (id === undefined || controller.ownerKey(id) !== ownerKey) return;
+    controller.released(id);
     if (cause === 'deleted') {
-      log.warn({id: ref, controller: controller.name}, 'owner key was deleted by somebody else; staying away for a while');
-      awayUntil.set(ref, clock.monotonicMs() + deps.stayAwayMs);
+      log.warn({id, controller: controller.name}, 'owner key was deleted by somebody else; staying away for a while');
+      awayUntil.set(id, clock.monotonicMs() + deps.stayAwayMs);
     }
-    look(ref);
+    look(id);
   }, signal);
   for (const id of controller.ids()) look(id);
 

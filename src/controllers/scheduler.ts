@@ -234,7 +234,8 @@ class Round {
     const free = this.#free();
     const isOpen = (): boolean => [...free.values()].some((slots) => slots > 0);
     this.#turnMs = Number.POSITIVE_INFINITY;
-    for (const {id} of cache.backlog()) {
+    for (const {of, id} of cache.backlog()) {
+      if (of !== 'scan') continue;
       if (this.#inFlight.size >= this.#deps.concurrency) return;
       const record = cache.scans.get(id);
       if (record === undefined || this.#inFlight.has(id) || this.#slots.isReserved(id) || !waitsForAdmission(record)) continue;
@@ -311,7 +312,8 @@ class Round {
     if (this.#short.size === 0) return;
     const {cache} = this.#deps;
     const free = this.#free();
-    for (const {id} of cache.backlog()) {
+    for (const {of, id} of cache.backlog()) {
+      if (of !== 'scan') continue;
       // Whoever waits for a cluster goes before whoever wants more of it.
       const record = cache.scans.get(id);
       if (record === undefined || !waitsForAdmission(record)) continue;

@@ -96,6 +96,20 @@ const exitSchema = {
   },
 } as const;
 
+export const jobTrySchema = {
+  type: 'object',
+  required: ['try', 'intent_at', 'token_digest', 'place'],
+  properties: {
+    try: {type: 'integer', minimum: 1},
+    intent_at: {type: 'string'},
+    token_digest: {type: 'string'},
+    place: {type: 'string'},
+    handle: {type: 'string'},
+    started_at: {type: 'string'},
+    exit: exitSchema,
+  },
+} as const;
+
 export const jobSchema = {
   type: 'object',
   required: ['type', 'cluster', 'count', 'retry', 'state', 'tries_total', 'failures', 'tries'],
@@ -127,19 +141,7 @@ export const jobSchema = {
     by: writerSchema,
     tries: {
       type: 'array',
-      items: {
-        type: 'object',
-        required: ['try', 'intent_at', 'token_digest', 'place'],
-        properties: {
-          try: {type: 'integer', minimum: 1},
-          intent_at: {type: 'string'},
-          token_digest: {type: 'string'},
-          place: {type: 'string'},
-          handle: {type: 'string'},
-          started_at: {type: 'string'},
-          exit: exitSchema,
-        },
-      },
+      items: jobTrySchema,
     },
   },
 } as const;

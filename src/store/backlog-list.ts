@@ -4,7 +4,7 @@ import type {BacklogItem} from './cache.ts';
 const FEW = 16;
 
 /**
- * The waiting scans in the order of their keys: a sorted array.
+ * What waits, in the order of their keys: a sorted array.
  *
  * What is added costs a move of what lies behind it, so the usual addition at the end costs nothing; many removals together cost one pass.
  */
@@ -69,12 +69,13 @@ export class BacklogList implements Iterable<BacklogItem> {
   }
 }
 
-/** As etcd orders the keys `/backlog/[order]/scan/[id]`. Ids are ASCII, so code units compare as bytes do. */
+/** As etcd orders the keys `/backlog/[order]/[of]/[id]`. Ids are ASCII, so code units compare as bytes do. */
 function inKeyOrder(a: BacklogItem, b: BacklogItem): number {
   if (a.order !== b.order) {
     if (a.order.length === b.order.length) return a.order < b.order ? -1 : 1;
     // With the slash that follows: `-` and `.` sort before it, letters and digits behind.
     return `${a.order}/` < `${b.order}/` ? -1 : 1;
   }
+  if (a.of !== b.of) return a.of < b.of ? -1 : 1;
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }

@@ -12,18 +12,24 @@ import type {Cluster} from '../schema/cluster.ts';
 import {parseControl} from '../schema/control.ts';
 import {parseEwms} from '../schema/ewms.ts';
 import {parseChain} from '../schema/chain.ts';
+import {parseDeployment, parseDeploymentState} from '../schema/deployment.ts';
+import {parseEbState, parseExecutionBlock} from '../schema/execution-block.ts';
 import {parseJob} from '../schema/job.ts';
+import {isBacklogKind} from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
 import {parseLegacy} from '../schema/legacy.ts';
 import {parseOwner} from '../schema/owner.ts';
 import type {Owner} from '../schema/owner.ts';
+import {parsePbState, parseProcessingBlock} from '../schema/processing-block.ts';
 import {parseProgress} from '../schema/progress.ts';
 import {parseMeta, parseReplica} from '../schema/replica.ts';
 import type {Meta, Replica} from '../schema/replica.ts';
 import {parseReport} from '../schema/report.ts';
 import {parseScanSpec} from '../schema/scan.ts';
+import {parseScript} from '../schema/script.ts';
 import {parseScanState} from '../schema/state.ts';
 import type {Parser} from '../schema/validate.ts';
+import {BlockContent, isBlockRef} from './block-content.ts';
 import {BacklogList} from './backlog-list.ts';
 import type {BacklogItem, ScanIndex} from './cache.ts';
 import {IndexedScans} from './indexed-scans.ts';
@@ -33,7 +39,7 @@ import {Sharing} from './sharing.ts';
 import type {KeyValue} from './store.ts';
 
 /** First path levels that are ours: a malformed key below one is bad; any other key is another program's. */
-const ROOTS: ReadonlySet<string> = new Set(['meta', 'scan', 'backlog', 'event', 'cluster', 'replica', 'leader']);
+const ROOTS: ReadonlySet<string> = new Set(['meta', 'scan', 'eb', 'pb', 'script', 'deploy', 'backlog', 'event', 'cluster', 'replica', 'leader']);
 
 /** More values than one process has on their way at once. */
 const MAX_EXPECTED = 4096;
@@ -57,6 +63,16 @@ const PARSERS = {
   cluster: parseCluster,
   replica: parseReplica,
   leader: parseOwner,
+  eb: parseExecutionBlock,
+  'eb-state': parseEbState,
+  pb: parseProcessingBlock,
+  'pb-admission': parseAdmission,
+  'pb-state': parsePbState,
+  'pb-owner': parseOwner,
+  script: parseScript,
+  deploy: parseDeployment,
+  'deploy-state': parseDeploymentState,
+  'deploy-owner': parseOwner,
 } as const satisfies Record<KeyRef['kind'], Parser<object>>;
 
 /**
@@ -67,6 +83,7 @@ const PARSERS = {
  */
 export class CacheContent {
   readonly scans: IndexedScans;
+  readonly blocks = new BlockContent();
   readonly backlog = new BacklogList();
   readonly events = new Map<string, Entry<EventHeader>>();
   readonly clusters = new Map<string, Entry<Cluster>>();
@@ -126,6 +143,7 @@ export class CacheContent {
     for (const map of [this.events, this.clusters, this.replicas, this.leaders]) {
       for (const [name, entry] of map) if (!met.has(entry)) this.#change(() => map.delete(name));
     }
+    for (const {entry, remove} of this.blocks.entries()) if (!met.has(entry)) this.#change(remove);
     if (this.meta !== undefined && !met.has(this.meta)) this.#change(() => (this.meta = undefined));
     for (const [key, entry] of this.bad) if (!met.has(entry)) this.#change(() => this.bad.delete(key));
   }
@@ -143,6 +161,7 @@ export class CacheContent {
   /** The entry that stands for a key now, what is not published included. */
   present(key: string, ref: KeyRef | undefined): AnyEntry | undefined {
     if (ref === undefined) return this.bad.get(key);
+    if (isBlockRef(ref)) return this.blocks.present(ref);
     switch (ref.kind) {
       case 'meta':
         return this.meta ?? this.bad.get(key);
@@ -175,7 +194,7 @@ export class CacheContent {
       if (!ROOTS.has(kv.key.split('/', 2)[1] ?? '')) return undefined;
       return this.#putBad(kv, 'not a key of this system: a level is misspelt, missing or malformed');
     }
-    if (ref.kind === 'backlog' && ref.of !== 'scan') return this.#putBad(kv, `nothing of the kind ${ref.of} waits for admission`);
+    if (ref.kind === 'backlog' && !isBacklogKind(ref.of)) return this.#putBad(kv, `nothing of the kind ${ref.of} waits for admission`);
     const entry = this.#parsed(ref, kv);
     if (isBad(entry)) this.#change(() => this.bad.set(kv.key, entry));
     else if (this.bad.has(kv.key)) this.#change(() => this.bad.delete(kv.key));
@@ -217,6 +236,10 @@ export class CacheContent {
   }
 
   #place(ref: KeyRef, entry: AnyEntry): void {
+    if (isBlockRef(ref)) {
+      this.#change(() => this.blocks.set(ref, entry));
+      return;
+    }
     const good = isBad(entry) ? undefined : (entry as Entry<never>);
     switch (ref.kind) {
       case 'meta':
@@ -266,6 +289,7 @@ export class CacheContent {
   remove(key: string, ref: KeyRef | undefined): void {
     const isBadKey = this.bad.delete(key);
     if (ref === undefined) return;
+    if (isBlockRef(ref)) return this.blocks.set(ref, undefined);
     switch (ref.kind) {
       case 'meta':
         this.meta = undefined;
@@ -347,8 +371,9 @@ export class CacheContent {
   publish(): void {
     for (const change of this.#keptBack ?? []) change();
     this.#keptBack = undefined;
-    const removed: BacklogItem[] = [];
-    const added: BacklogItem[] = [];
+    const moves = this.blocks.takeMoves();
+    const removed: BacklogItem[] = [...moves.removed];
+    const added: BacklogItem[] = [...moves.added];
     for (const draft of this.#drafts.values()) {
       const {id, before} = draft;
       const after = draft.publish();
@@ -365,8 +390,8 @@ function noteMove(id: string, before: ScanRecord | undefined, after: ScanRecord 
   const from = before?.backlog?.order;
   const to = after?.backlog?.order;
   if (from === to) return;
-  if (from !== undefined) removed.push({order: from, id});
-  if (to !== undefined) added.push({order: to, id});
+  if (from !== undefined) removed.push({order: from, of: 'scan', id});
+  if (to !== undefined) added.push({order: to, of: 'scan', id});
 }
 
 function setOrDelete<V>(map: Map<string, V>, key: string, value: V | undefined): void {

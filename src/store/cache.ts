@@ -1,7 +1,8 @@
+import type {DeployRecord, EbRecord, PbRecord, ScriptRecord} from '../model/block-record.ts';
 import type {Entry, BadEntry, ScanRecord} from '../model/scan-record.ts';
 import type {EventHeader} from '../schema/blob.ts';
 import type {Cluster} from '../schema/cluster.ts';
-import type {KeyRef} from '../schema/keys.ts';
+import type {BacklogKind, KeyRef} from '../schema/keys.ts';
 import type {Owner} from '../schema/owner.ts';
 import type {Meta, Replica} from '../schema/replica.ts';
 import type {Revision} from './store.ts';
@@ -26,10 +27,17 @@ export interface ScanTable {
   idsBy(name: string, value: string): ReadonlySet<string>;
 }
 
-/** One waiting scan. */
+/** One waiting scan or processing block. */
 export interface BacklogItem {
   readonly order: string;
+  readonly of: BacklogKind;
   readonly id: string;
+}
+
+/** All objects of one kind, by id. Iteration is in no promised order. */
+export interface Table<R> extends Iterable<R> {
+  readonly size: number;
+  get(id: string): R | undefined;
 }
 
 /**
@@ -45,7 +53,12 @@ export interface Cache {
   /** Resolves when the first list has been applied. */
   ready(signal?: AbortSignal): Promise<void>;
   readonly scans: ScanTable;
-  /** Scans that wait, first to be admitted first. */
+  readonly ebs: Table<EbRecord>;
+  readonly pbs: Table<PbRecord>;
+  readonly deployments: Table<DeployRecord>;
+  /** By `kind:name:version`. */
+  readonly scripts: Table<ScriptRecord>;
+  /** What waits, first to be admitted first. */
   backlog(): Iterable<BacklogItem>;
   readonly events: ReadonlyMap<string, Entry<EventHeader>>;
   readonly clusters: ReadonlyMap<string, Entry<Cluster>>;

@@ -5,8 +5,7 @@ import type {Clock} from '../lib/clock.ts';
 import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
-import type {BadEntry, Entry} from '../model/scan-record.ts';
-import {leaderKey, ownerKey as scanOwnerKey, parseKey} from '../schema/keys.ts';
+import {parseKey} from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
 import {parseOwner} from '../schema/owner.ts';
 import type {Owner} from '../schema/owner.ts';
@@ -15,6 +14,8 @@ import {CLAIMS_IN_FLIGHT, ClaimQueue} from './claim-queue.ts';
 import type {ClaimRequest} from './claim-queue.ts';
 import type {Claim, ClaimExtra, FencedWriter, LeaseKeeper, Ownership} from './contracts.ts';
 import {isLeaseGone} from './etcd-errors.ts';
+import {isOwnerRef, ownerKeyOf, ownersBy, seenOwner} from './owner-keys.ts';
+import type {OwnerRef} from './owner-keys.ts';
 import {OwnerKeyWriter, isBroken} from './owner-key-writer.ts';
 import type {WriterKeeper} from './owner-key-writer.ts';
 import type {CommitResult, Compare, KeyValue, LeaseId, Op, Revision, Store} from './store.ts';
@@ -293,12 +294,11 @@ export class EtcdOwnership implements Ownership {
     for (const change of changes) {
       this.#eventRevision = change.revision;
       if (change.kind === 'key') {
-        if (isOwnerRef(change.ref)) check(keyOf(change.ref), change.ref);
+        if (isOwnerRef(change.ref)) check(ownerKeyOf(change.ref), change.ref);
         continue;
       }
       for (const writer of [...this.#owned.values()]) this.#compareWithCache(writer, parseKey(writer.ownerKey), false);
-      for (const id of cache.scans.idsBy('owner', identity.replica)) check(scanOwnerKey(id), {kind: 'owner', id});
-      for (const controller of cache.leaders.keys()) check(leaderKey(controller), {kind: 'leader', controller});
+      for (const ref of ownersBy(cache, identity.replica)) check(ownerKeyOf(ref), ref);
     }
     if (byLease) lease.check();
   }
@@ -307,22 +307,15 @@ export class EtcdOwnership implements Ownership {
     // Not shown yet; or we are deleting it ourselves. Judged by events alone: an old etcd's progress notices can be ahead of them.
     if (this.#eventRevision < writer.createRevision || this.#resigning.has(writer.ownerKey) || writer.isEnding) return;
     if (!isOwnerRef(ref)) return;
-    const seen = this.#seen(writer.ownerKey, ref);
+    const seen = seenOwner(this.#deps.cache, writer.ownerKey, ref);
     if (seen?.createRevision === writer.createRevision) return;
     this.#lose(writer, byLease ? 'lease' : 'deleted');
-  }
-
-  /** An owner key as the cache has it, also if its value is bad: what proves ownership is its create revision. */
-  #seen(key: string, ref: OwnerRef): Entry<Owner> | BadEntry | undefined {
-    const {cache} = this.#deps;
-    const entry = ref.kind === 'owner' ? cache.scans.get(ref.id)?.owner : cache.leaders.get(ref.controller);
-    return entry ?? cache.bad.get(key);
   }
 
   /** A claim of ours took effect after its caller had given it up. */
   #noteStray(key: string, ref: OwnerRef): void {
     if (this.#campaigns.has(key) || this.#resigning.has(key)) return;
-    const seen = this.#seen(key, ref);
+    const seen = seenOwner(this.#deps.cache, key, ref);
     if (seen === undefined || !('value' in seen) || seen.value.replica !== this.#deps.identity.replica) return;
     const lease = this.#deps.lease.current();
     if (lease !== undefined && seen.lease === lease) this.#strays.set(key, seen.createRevision);
@@ -375,16 +368,6 @@ export class EtcdOwnership implements Ownership {
       for (const [key, createRevision] of left) this.#strays.set(key, createRevision);
     }
   }
-}
-
-type OwnerRef = Extract<KeyRef, {readonly kind: 'leader'}> | {readonly kind: 'owner'; readonly id: string};
-
-function isOwnerRef(ref: KeyRef | undefined): ref is KeyRef & OwnerRef {
-  return ref?.kind === 'owner' || ref?.kind === 'leader';
-}
-
-function keyOf(ref: OwnerRef): string {
-  return ref.kind === 'leader' ? leaderKey(ref.controller) : scanOwnerKey(ref.id);
 }
 
 function isReplicaChange(change: Change, replica: string): boolean {

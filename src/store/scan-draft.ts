@@ -1,7 +1,7 @@
 import {JobTable} from '../model/job-table.ts';
 import type {BadEntry, Entry, ScanRecord} from '../model/scan-record.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
-import type {KeyRef} from '../schema/keys.ts';
+import type {BlockKind, KeyRef} from '../schema/keys.ts';
 import type {Job} from '../schema/job.ts';
 import type {Report} from '../schema/report.ts';
 
@@ -9,7 +9,7 @@ import type {Report} from '../schema/report.ts';
 const FIELDS = ['spec', 'control', 'admission', 'state', 'owner', 'chain', 'progress', 'result', 'ewms', 'legacy'] as const;
 type Field = (typeof FIELDS)[number];
 
-export type ScanRef = Exclude<KeyRef, {readonly kind: 'meta' | 'event' | 'cluster' | 'replica' | 'leader'}>;
+export type ScanRef = Exclude<KeyRef, {readonly kind: 'meta' | 'event' | 'cluster' | 'replica' | 'leader' | 'script' | BlockKind}>;
 export type AnyEntry = Entry<unknown> | BadEntry;
 export type WaitingEntry = Entry<BacklogEntry> & {readonly order: string};
 

@@ -3,6 +3,7 @@ import type {Clock} from '../lib/clock.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
+import type {DeployRecord, EbRecord, PbRecord, ScriptRecord} from '../model/block-record.ts';
 import type {BadEntry, Entry} from '../model/scan-record.ts';
 import type {EventHeader} from '../schema/blob.ts';
 import type {Cluster} from '../schema/cluster.ts';
@@ -10,7 +11,7 @@ import {parseKey} from '../schema/keys.ts';
 import type {Owner} from '../schema/owner.ts';
 import type {Meta, Replica} from '../schema/replica.ts';
 import {CacheContent} from './cache-content.ts';
-import type {BacklogItem, Cache, Change, ScanIndex, ScanTable} from './cache.ts';
+import type {BacklogItem, Cache, Change, ScanIndex, ScanTable, Table} from './cache.ts';
 import type {EtcdStore} from './etcd-store.ts';
 import {RevisionWaiters} from './revision-waiters.ts';
 import type {KeyValue, Revision} from './store.ts';
@@ -85,6 +86,22 @@ export class WatchCache implements Cache {
 
   get scans(): ScanTable {
     return this.#content.scans;
+  }
+
+  get ebs(): Table<EbRecord> {
+    return this.#content.blocks.ebs;
+  }
+
+  get pbs(): Table<PbRecord> {
+    return this.#content.blocks.pbs;
+  }
+
+  get deployments(): Table<DeployRecord> {
+    return this.#content.blocks.deployments;
+  }
+
+  get scripts(): Table<ScriptRecord> {
+    return this.#content.blocks.scripts;
   }
 
   get events(): ReadonlyMap<string, Entry<EventHeader>> {

@@ -18,6 +18,7 @@ test('the backlog is in the order of its keys, after any changes, few or many at
     const added = Array.from({length: Math.floor(random() * (random() < 0.5 ? 5 : 60))}, (_, i) => ({
       // Orders that an operator makes up may have any length.
       order: random() < 0.8 ? backlogOrder(Math.floor(random() * 5), Math.floor(random() * 1e12)) : `o${'-x'.repeat(Math.floor(random() * 4))}`,
+      of: 'scan' as const,
       id: `s${round}-${i}`,
     }));
     list.apply(removed, added);
@@ -28,7 +29,7 @@ test('the backlog is in the order of its keys, after any changes, few or many at
 });
 
 test('10,000 items leave a backlog of 100,000 in one go without a long stall', () => {
-  const items = Array.from({length: 100_000}, (_, i) => ({order: backlogOrder(i % 7, i), id: `s${i}`}));
+  const items = Array.from({length: 100_000}, (_, i) => ({order: backlogOrder(i % 7, i), of: 'scan' as const, id: `s${i}`}));
   const best = Math.min(
     ...Array.from({length: 3}, () => {
       const list = new BacklogList();

@@ -13,7 +13,8 @@ export type PresentedBacklogEntry = {readonly scan_id: string} & BacklogEntry;
 /** Everything that waits, oldest first. */
 export function presentBacklog(cache: Cache): PresentedBacklogEntry[] {
   const entries: PresentedBacklogEntry[] = [];
-  for (const {id} of cache.backlog()) {
+  for (const {of, id} of cache.backlog()) {
+    if (of !== 'scan') continue;
     const entry = cache.scans.get(id)?.backlog?.value;
     if (entry === undefined) continue;
     const {timestamp, priority, pending_timestamp, next_attempt} = entry;
