@@ -7,6 +7,8 @@ import {createLog, silentLog} from '../../src/lib/log.ts';
 import * as keys from '../../src/schema/keys.ts';
 import {parseKey} from '../../src/schema/keys.ts';
 import type {Change} from '../../src/store/cache.ts';
+import {isBlockRef} from '../../src/store/block-content.ts';
+import type {BlockRef} from '../../src/store/block-content.ts';
 import {within} from '../../src/store/etcd-member.ts';
 import {entryOf, partOf} from '../../src/store/scan-draft.ts';
 import type {AnyEntry, ScanRef} from '../../src/store/scan-draft.ts';
@@ -318,17 +320,56 @@ async function expectExact(node: StoreNode): Promise<void> {
     if (state !== undefined) byState.set(state, [...(byState.get(state) ?? []), scan.id]);
     if (scan.backlog !== undefined) waiting.push(keys.backlogKey(scan.backlog.order, scan.id));
   }
+  for (const {id, waiting: entries} of cache.pbs) for (const order of entries?.keys() ?? []) waiting.push(keys.backlogKey(order, id, 'pb'));
+  count += partsOf(cache.ebs) + partsOf(cache.pbs) + partsOf(cache.deployments) + partsOf(cache.scripts);
   expect(count + cache.bad.size).toBe(held.size);
   for (const state of ['PENDING', 'RUNNING', 'COMPLETE', 'FAIL']) {
     expect([...cache.scans.idsBy('state', state)].sort()).toEqual((byState.get(state) ?? []).sort());
   }
-  expect([...cache.backlog()].map(({order, id}) => keys.backlogKey(order, id))).toEqual(waiting.sort());
+  expect([...cache.backlog()].map(({order, of, id}) => keys.backlogKey(order, id, of))).toEqual(waiting.sort());
+}
+
+/** Good entries of all records. */
+function partsOf(table: Iterable<object>): number {
+  let count = 0;
+  for (const {id: _id, bad: _bad, waiting, ...parts} of table as Iterable<Record<string, unknown>>) {
+    count += Object.keys(parts).length + ((waiting as ReadonlyMap<string, unknown> | undefined)?.size ?? 0);
+  }
+  return count;
+}
+
+function blockEntry(cache: WatchCache, ref: BlockRef): AnyEntry | undefined {
+  switch (ref.kind) {
+    case 'eb':
+      return cache.ebs.get(ref.id)?.spec;
+    case 'eb-state':
+      return cache.ebs.get(ref.id)?.state;
+    case 'pb':
+      return cache.pbs.get(ref.id)?.spec;
+    case 'pb-admission':
+      return cache.pbs.get(ref.id)?.admission;
+    case 'pb-state':
+      return cache.pbs.get(ref.id)?.state;
+    case 'pb-owner':
+      return cache.pbs.get(ref.id)?.owner;
+    case 'deploy':
+      return cache.deployments.get(ref.id)?.spec;
+    case 'deploy-state':
+      return cache.deployments.get(ref.id)?.state;
+    case 'deploy-owner':
+      return cache.deployments.get(ref.id)?.owner;
+    case 'script':
+      return cache.scripts.get(ref.id)?.spec;
+    case 'backlog':
+      return cache.pbs.get(ref.id)?.waiting?.get(ref.order);
+  }
 }
 
 function heldOf(cache: WatchCache, key: string): AnyEntry | undefined {
   const ref = parseKey(key);
   const bad = cache.bad.get(key);
   if (bad !== undefined || ref === undefined) return bad;
+  if (isBlockRef(ref)) return blockEntry(cache, ref);
   switch (ref.kind) {
     case 'meta':
       return cache.meta;
@@ -353,6 +394,7 @@ describe('whatever happens', () => {
     const bad = (value: unknown): string => (random() < 0.1 ? '{"broken"' : canonicalJson(value));
     const anOp = (): Op => {
       const id = pick(ids);
+      const block = pick(['pb-1', 'pb-10', 'b']);
       const state = (): string => canonicalJson({name: pick(['PENDING', 'RUNNING', 'COMPLETE', 'FAIL']), attempt: Math.floor(random() * 9)});
       return pick<() => Op>([
         () => ({put: keys.scanKey(id), value: bad(aSpec({i3_event_id: pick(['e1', 'e2'])}))}),
@@ -365,7 +407,20 @@ describe('whatever happens', () => {
         () => ({put: keys.replicaKey(pick(['a', 'b'])), value: bad({hostname: 'x', pid: 1})}),
         () => ({put: keys.leaderKey('janitor'), value: bad(owner)}),
         () => ({put: keys.eventKey(pick(['e1', 'e2'])), value: bad({json_dict: {}})}),
+        () => ({put: keys.pbKey(block), value: bad({pb_id: block, script: {kind: 'batch', name: 'x', version: '1'}})}),
+        () => ({put: keys.pbStateKey(block), value: bad({status: pick(['STARTING', 'WAITING'])})}),
+        () => ({put: keys.pbOwnerKey(block), value: bad(owner)}),
+        () => ({put: keys.pbAdmissionKey(block), value: bad({slots: {a: 1}})}),
+        () => ({put: keys.backlogKey(pick(['o1', 'o2', 'o3']), block, 'pb'), value: bad({timestamp: 1})}),
+        () => ({put: keys.ebKey(block), value: bad({eb_id: block})}),
+        () => ({put: keys.ebStateKey(block), value: bad({status: 'ACTIVE'})}),
+        () => ({put: keys.deployKey(block), value: bad({id: block, type: 'job'})}),
+        () => ({put: keys.deployStateKey(block), value: bad({status: 'RUNNING'})}),
+        () => ({put: keys.scriptKey(`batch:${block}:1`), value: bad({image: 'x'})}),
         () => ({put: '/scan/s1/typo', value: 'x'}),
+        () => ({delete: pick([keys.pbKey, keys.pbStateKey, keys.ebKey, keys.deployKey, (id: string) => keys.scriptKey(`batch:${id}:1`)])(block)}),
+        () => ({deletePrefix: keys.pbChildren(block)}),
+        () => ({delete: keys.backlogKey(pick(['o1', 'o2', 'o3']), block, 'pb')}),
         () => ({put: '~log/a/b/1', value: 'x'}),
         () => ({delete: keys.scanKey(id)}),
         () => ({delete: keys.stateKey(id)}),
