@@ -254,7 +254,7 @@ export class ScanController implements ObjectController {
       ) {
         seen = await this.#launchTry(ref, job, record, run, writer);
       }
-      const speaks = run !== undefined && (seen.kind === 'exited' || seen.kind === 'running');
+      const speaks = isChained(record) && (seen.kind === 'exited' || seen.kind === 'running');
       observed.set(
         name,
         speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
