@@ -24,7 +24,8 @@ export function chainDemand(chain: Chain): [string, number][] {
     const mostJobs = chain.concurrency === undefined ? total : chain.concurrency * largest;
     if (sums.size > MAX_CLUSTERS || Math.min(total, mostJobs) <= 1) return [cluster, Math.min(total, mostJobs)];
     const wanted = planned.map((job) => (job.cluster === cluster ? processesOf(job) : 0));
-    return [cluster, Math.min(total, mostJobs, slotsFor(order, wanted))];
+    // Jobs that wait for each other in a circle are in no order; their request has to be admitted all the same, so that its owner says so.
+    return [cluster, Math.max(1, Math.min(total, mostJobs, slotsFor(order, wanted)))];
   });
   return demand.sort(([a], [b]) => (a < b ? -1 : 1));
 }
