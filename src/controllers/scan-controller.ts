@@ -28,7 +28,7 @@ import {withReport, withSaid} from './job-said.ts';
 import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
 import {ChainFollower} from './chain-follower.ts';
-import {NO_WRITES, jobWrites} from './job-writes.ts';
+import {NO_WRITES, jobWrites, putJob} from './job-writes.ts';
 import type {JobWrites} from './job-writes.ts';
 import type {ChainSource} from './chain-source.ts';
 import {launchContext} from './launch-context.ts';
@@ -70,6 +70,7 @@ interface Held {
 const LAUNCHES_PER_WRITE = 32;
 /** Bytes of their records, of which one may hold 256 KiB of data: beside what else one transaction brings. */
 const LAUNCH_BYTES_PER_WRITE = 256 * 1024;
+const LEARNT_BYTES_BESIDE_LAUNCH = 256 * 1024;
 
 /** Leads requests, sky scans and others: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
 export class ScanController implements ObjectController {
@@ -280,7 +281,7 @@ export class ScanController implements ObjectController {
   async #take(step: ScanStep, record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter): Promise<Result> {
     const learnt = 'changes' in step ? await jobWrites(record, step.changes, this.#by(writer), this.#deps.launcher) : NO_WRITES;
     // What was learnt is written before it is acted on, where it does not fit beside that.
-    if (learnt.hasMore) {
+    if (learnt.hasMore || (step.kind === 'launch' && learnt.bytes > LEARNT_BYTES_BESIDE_LAUNCH)) {
       await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], learnt.ops);
       this.#chains.drop(record.id); // It has followed the rest too.
       return AGAIN;
@@ -353,7 +354,7 @@ export class ScanController implements ObjectController {
       const job = run === undefined ? withNewTry(previous, planned, intent) : withChainTry(run, name, attemptOf(record), intent);
       run?.update(name, job);
       jobs.set(name, {planned, try: number});
-      const write = put(keys.jobKey(id, name), {...job, by});
+      const write = putJob(id, name, {...job, by});
       compares.push({key: write.put, modRevision: modRevisionOf(record, `job/${name}`)});
       ops.push(write);
       bytes += Buffer.byteLength(write.value);

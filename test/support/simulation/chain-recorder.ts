@@ -110,7 +110,9 @@ export class ChainRecorder {
   #ended(name: string, job: string, record: Job, {exit}: JobTry, recorded: Recorded, nowMs: number): ChainEvent {
     const run = this.#simulation.host.runOf(name);
     if (run !== undefined && run.endedAtMs === undefined) this.#problems.push(`${name} was taken to have ended while it ran`);
-    const how: Ending = run === undefined ? 'lost' : (this.#endings.get(name) ?? (exit?.signal === 'SIGKILL' ? 'killed' : 'FAIL'));
+    // What had no owner for too long was ended for no fault of its own.
+    const isLost = run === undefined || exit?.reason?.startsWith('orphaned') === true;
+    const how: Ending = isLost ? 'lost' : (this.#endings.get(name) ?? (exit?.signal === 'SIGKILL' ? 'killed' : 'FAIL'));
     const event: ChainEvent = {kind: 'ended', job, how, atMs: Date.parse(exit?.ended_at ?? '')};
     const known = this.#knownWishes(recorded, nowMs);
     if (new Set(known).size < 2) return event;
