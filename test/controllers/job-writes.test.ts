@@ -20,7 +20,12 @@ const done = (data: Job['data']): Job => ({
 
 function aRequest(...ids: readonly string[]): ScanRecord {
   const jobs = JobTable.of(ids.map((id) => [id, entry(open)]));
-  return {id: 'r1', spec: entry({type: 'anything', args: {}}), control: entry({desired: 'run', generation: 0, is_deleted: false, extra_workers: []}, 77), jobs};
+  return {
+    id: 'r1',
+    spec: entry({type: 'anything', args: {}}),
+    control: entry({desired: 'run', generation: 0, is_deleted: false, extra_workers: []}, 77),
+    jobs,
+  };
 }
 
 test('data of as many bytes as a job may hand on can be stored, whatever its form', async () => {

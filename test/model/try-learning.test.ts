@@ -50,11 +50,11 @@ test('a job that no controller renewed, or whose host was restarted, has used up
   const chain = aChain({a: []});
   for (const reason of ['orphaned: no controller renewed it for 600 s', 'supervisor lost: the host was restarted']) {
     for (const code of [null, 0, 1]) {
-      expect(learnOf(chain, {a: exited({code, reason})}).get('a'), reason).toMatchObject({state: 'PENDING', failures: 0});
+      expect(learnOf(chain, {a: exited({code, reason})}).get('a')).toMatchObject({state: 'PENDING', failures: 0});
     }
     expect(learnOf(chain, {a: exited({code: 0, reason, state: 'COMPLETE'})}).get('a')).toMatchObject({state: 'COMPLETE'});
   }
   for (const reason of ['supervisor lost', 'timed out after 5 s']) {
-    expect(learnOf(chain, {a: exited({code: null, reason})}).get('a'), reason).toMatchObject({state: 'FAIL', failures: 1});
+    expect(learnOf(chain, {a: exited({code: null, reason})}).get('a')).toMatchObject({state: 'FAIL', failures: 1});
   }
 });
