@@ -1,7 +1,7 @@
 import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
-import {hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
+import {ControlPlaneError, hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {must, unreachable} from '../lib/assert.ts';
 import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
@@ -288,7 +288,11 @@ export class ScanController implements ObjectController {
     }
     switch (step.kind) {
       case 'launch': {
-        const prepared = await this.#prepare(step, record, run, this.#by(writer));
+        const prepared = await this.#prepare(step, record, run, this.#by(writer)).catch(async (err: unknown) => {
+          // A cluster that is away keeps nobody from knowing what became of jobs elsewhere.
+          if (learnt.ops.length > 0) await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], learnt.ops);
+          throw err;
+        });
         // One that is launched again at once: what was learnt of it is in the record that says so.
         const written = new Set(prepared.ops.map((op) => ('put' in op ? op.put : '')));
         const others = learnt.ops.filter((op) => !('put' in op) || !written.has(op.put));
@@ -337,7 +341,7 @@ export class ScanController implements ObjectController {
   async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, run: ChainRun | undefined, by: Writer): Promise<PreparedLaunch> {
     const {launcher, clock} = this.#deps;
     const {id} = record;
-    const launches = [...step.jobs].slice(0, LAUNCHES_PER_WRITE);
+    const launches = this.#placeable(step.jobs).slice(0, LAUNCHES_PER_WRITE);
     if (record.jobs === undefined) await this.#forgetEarlier(id, launches);
     const nowText = rfc3339(clock.now());
     const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
@@ -362,10 +366,26 @@ export class ScanController implements ObjectController {
     return {compares, ops, jobs};
   }
 
+  /** Those whose cluster can be asked now. @throws ControlPlaneError `unavailable` when there is none */
+  #placeable(jobs: ReadonlyMap<string, JobFacts>): (readonly [string, JobFacts])[] {
+    const away = new Map<string, ControlPlaneError>();
+    for (const cluster of new Set([...jobs.values()].map((facts) => facts.cluster))) {
+      try {
+        this.#deps.launcher.placeOf(cluster);
+      } catch (err) {
+        away.set(cluster, ControlPlaneError.from(err));
+      }
+    }
+    const launches = [...jobs].filter(([, {cluster}]) => !away.has(cluster));
+    const [reason] = away.values();
+    if (launches.length === 0 && reason !== undefined) throw reason;
+    return launches;
+  }
+
   /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */
   async #forgetEarlier(id: string, launches: readonly (readonly [string, JobFacts])[]): Promise<void> {
     const {launcher, log} = this.#deps;
-    for (const engine of new Set(launches.map(([, planned]) => launcher.engineOf(planned.cluster)))) {
+    for (const engine of new Set(launches.map(([, planned]) => launcher.engineAt(launcher.placeOf(planned.cluster))))) {
       await engine.forget(id).catch((err: unknown) => {
         // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
         if (!hasCode(err, 'wrong_state')) throw err;

@@ -298,6 +298,15 @@ describe('process engine', () => {
     expect(isAlive(impostor)).toBe(true);
   });
 
+  test('a record of what was started that was cut short when the power was says nothing, and stops nobody', async () => {
+    const job = aJob();
+    const supervisor = {pid: process.pid, startTicks: 1, bootId: 'another boot'};
+    directory.makeTry(job.ref);
+    directory.decide(job.ref, {kind: 'launch', fence: job.fence, at: new Date().toISOString(), cluster_id: 'c1', supervisor});
+    writeFileSync(directory.file(job.ref, 'running'), '');
+    expect((await untilExited(engine, job.ref)).exit.reason).toBe('supervisor lost: the host was restarted');
+  });
+
   test('a pid that another process has by now is not mistaken for the supervisor, nor signalled', async () => {
     const job = aJob();
     const bystander = spawn('sleep', ['600'], {detached: true, stdio: 'ignore'});

@@ -191,7 +191,12 @@ export class RunDirectory {
   }
 
   running(ref: JobRef): Running | undefined {
-    return readJson<Running>(this.file(ref, 'running'));
+    try {
+      return readJson<Running>(this.file(ref, 'running'));
+    } catch (err) {
+      if (err instanceof SyntaxError) return undefined; // Cut short when the power was.
+      throw err;
+    }
   }
 
   exit(ref: JobRef): ExitRecord | undefined {
