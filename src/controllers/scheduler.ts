@@ -4,7 +4,7 @@ import type {Clock} from '../lib/clock.ts';
 import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
-import {grantFor, growthFor, heldBackBy, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
+import {grantFor, growthFor, holdBack, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
 import type {ClusterFacts, FreeSlots, Grant} from '../model/admission-plan.ts';
 import {attemptOf, isChained, modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
@@ -253,7 +253,7 @@ class Round {
       const grant = grantFor(record, free, clusters);
       if (grant === undefined) {
         // It waits for these clusters; nobody younger may take what it waits for.
-        for (const cluster of heldBackBy(record, clusters)) free.set(cluster, 0);
+        holdBack(record, free, clusters);
         if (!isOpen()) return;
         continue;
       }
@@ -321,7 +321,7 @@ class Round {
       // Whoever waits for a cluster goes before whoever wants more of it.
       const record = cache.scans.get(id);
       if (record === undefined || !waitsForAdmission(record)) continue;
-      for (const cluster of heldBackBy(record, clusters)) free.set(cluster, 0);
+      holdBack(record, free, clusters);
       if (![...free.values()].some((slots) => slots > 0)) return;
     }
     for (const id of this.#short) {

@@ -80,10 +80,15 @@ export function grantFor(record: ScanRecord, free: FreeSlots, clusters: Readonly
   return {slots, ...(notes.length === 0 ? {} : {short: notes.join('; ')}), ...(isOutside ? {external: true} : {})};
 }
 
-/** The clusters of which nobody younger may take anything while a scan waits. One that waits for a cluster without any slots waits for an operator: until then it holds back nobody. */
-export function heldBackBy(record: ScanRecord, clusters: ReadonlyMap<string, ClusterFacts>): readonly string[] {
+/**
+ * Takes what a scan waits for from those that come after it: all of its clusters. A request with a chain takes one slot of each that has any, which is what
+ * it needs to begin. One that waits for a cluster without capacity waits for an operator: until then it keeps nothing from anybody.
+ */
+export function holdBack(record: ScanRecord, free: FreeSlots, clusters: ReadonlyMap<string, ClusterFacts>): void {
   const wanted = [...clustersOf(record)];
-  return isChained(record) && wanted.some((cluster) => clusters.get(cluster)?.capacity === 0) ? [] : wanted;
+  const hasChain = isChained(record);
+  if (hasChain && wanted.some((cluster) => clusters.get(cluster)?.capacity === 0)) return;
+  for (const cluster of wanted) free.set(cluster, hasChain ? Math.max(0, (free.get(cluster) ?? 0) - 1) : 0);
 }
 
 /** Further slots for a scan that runs with fewer than it asked; `undefined` when there are none. Never where another kind of workforce is. */

@@ -19,6 +19,7 @@ beforeAll(async () => {
   etcd = await startEtcd();
   const clusters = {
     left: {engine: 'process', capacity: 1, settings: {}},
+    fragile: {engine: 'process', capacity: 1, settings: {}},
     right: {engine: 'process', capacity: 1, settings: {}},
     outside: {engine: 'external', capacity: 9, settings: {}},
     away: {engine: 'no-such-engine', capacity: 9, settings: {}},
@@ -77,7 +78,7 @@ async function started(id: string, job: string): Promise<void> {
   await eventually(() => expect(system.database.cache.scans.get(id)?.jobs?.get(job)?.value.tries.at(-1)?.handle).toBeDefined());
 }
 
-describe('a request with a chain comes to its end', () => {
+describe.concurrent('a request with a chain comes to its end', () => {
   test('when a job hands on a long list of small numbers', async () => {
     const list = `i=0; printf '{"l":[0'; while [ $i -lt 6000 ]; do printf ',1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1'; i=$((i+1)); done; printf ']}'`;
     await put('list1', shellChain([{a: `{ ${list}; } > "$SCANPLANE_DATA_FILE"`}, {b: `[ "$(wc -c < "$SCANPLANE_JOB_FILE")" -gt 240000 ]`}]));
@@ -214,22 +215,22 @@ describe('a request with a chain comes to its end', () => {
   test('when the key of its cluster is damaged while it runs, and repaired', async () => {
     await put(
       'cluster1',
-      shellChain([{a: {script: 'sleep 0.5', cluster: 'left'}}, {b: {script: 'sleep 0.5', cluster: 'left', retry: 3, retry_wait: '300ms'}}]),
+      shellChain([{a: {script: 'sleep 0.5', cluster: 'fragile'}}, {b: {script: 'sleep 0.5', cluster: 'fragile', retry: 3, retry_wait: '300ms'}}]),
     );
     await started('cluster1', 'a');
-    const text = (await system.database.store.get(clusterKey('left')))?.value.toString() ?? '';
-    await etcd.etcdctl(['put', clusterKey('left'), 'damaged']);
+    const text = (await system.database.store.get(clusterKey('fragile')))?.value.toString() ?? '';
+    await etcd.etcdctl(['put', clusterKey('fragile'), 'damaged']);
     await eventually(() => expect(system.database.cache.scans.get('cluster1')?.jobs?.get('a')?.value.state).toBe('COMPLETE'));
-    await etcd.etcdctl(['put', clusterKey('left'), text]);
+    await etcd.etcdctl(['put', clusterKey('fragile'), text]);
     expect(await ended('cluster1')).toMatchObject({name: 'COMPLETE'});
   });
+});
 
-  test('and nothing is left of any of them: no backlog entry, no owner, no slot, no process', async () => {
-    await eventually(async () => {
-      expect((await system.database.store.range('/backlog/')).entries.map(({key}) => key)).toEqual([]);
-      const scans = [...system.database.cache.scans.values()];
-      expect(scans.filter(({owner, admission}) => owner !== undefined || admission !== undefined).map(({id}) => id)).toEqual([]);
-      expect(scans.filter(({jobs}) => jobs?.hasOpen === true).map(({id}) => id)).toEqual([]);
-    });
+test('nothing is left of any of them: no backlog entry, no owner, no slot, no process', async () => {
+  await eventually(async () => {
+    expect((await system.database.store.range('/backlog/')).entries.map(({key}) => key)).toEqual([]);
+    const scans = [...system.database.cache.scans.values()];
+    expect(scans.filter(({owner, admission}) => owner !== undefined || admission !== undefined).map(({id}) => id)).toEqual([]);
+    expect(scans.filter(({jobs}) => jobs?.hasOpen === true).map(({id}) => id)).toEqual([]);
   });
 });
