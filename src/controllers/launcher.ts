@@ -2,6 +2,7 @@ import {ControlPlaneError, isRetryable} from '../lib/errors.ts';
 import {jobLaunch} from './job-document.ts';
 import type {JobHostConfig} from './job-document.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
+import {HOST_ENGINE} from '../model/chain-engines.ts';
 import {olderEnvironment} from '../model/older-environment.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
@@ -148,7 +149,7 @@ export class Launcher {
     const engine = this.engineOf(facts.cluster);
     const runs = Object.hasOwn(types, planned.type) ? types[planned.type] : undefined;
     // Other engines have neither its files nor our programs.
-    if (runs !== undefined && runs.run.kind !== 'command' && engine.name !== 'process') {
+    if (runs !== undefined && runs.run.kind !== 'command' && engine.name !== HOST_ENGINE) {
       const what = runs.run.kind === 'http' ? 'an HTTP call' : 'a class';
       throw new ControlPlaneError('invalid', `job type ${planned.type} is ${what}, which only clusters with the process engine can run`);
     }
