@@ -159,6 +159,7 @@ export class ScanController implements ObjectController {
       if (held.doomed === undefined) throw err;
       return undefined; // That is what it will end for.
     });
+    if (!this.#held.has(id)) this.#chains.drop(id); // Lost meanwhile: nobody else would.
     const {doomed} = held;
     const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);
     const observed = await this.#observe(record, writer, run, doomed === undefined);
