@@ -165,7 +165,7 @@ export class ScanController implements ObjectController {
     const observed = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
     const step = planScan({
-      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => cache.clusters.has(name)},
+      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => this.#isCluster(name)},
       ...(doomed === undefined ? {} : {doomed}),
       ...(run === undefined ? {} : {run}),
       ...(chain === undefined ? {} : {chain}),
@@ -264,6 +264,12 @@ export class ScanController implements ObjectController {
     };
     await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));
     return observed;
+  }
+
+  /** One whose key is damaged is there: it keeps its slots, and waits for the repair. */
+  #isCluster(name: string): boolean {
+    const {clusters, bad} = this.#deps.cache;
+    return clusters.has(name) || bad.has(keys.clusterKey(name));
   }
 
   #wantsToRun(record: ScanRecord): boolean {

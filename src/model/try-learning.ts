@@ -121,9 +121,12 @@ function isLost(exit: JobExit): boolean {
   return exit.code === null && NO_TRY.has(exit.reason);
 }
 
-/** Whether nothing of its own ended it: there was no controller for a while, or its host went down. That uses up nothing either. */
+/** What engines say of tries that went down with their host, or with all that ran there. */
+const TAKEN_DOWN: ReadonlySet<string | undefined> = new Set(['supervisor lost: the host was restarted', 'ended by a new start']);
+
+/** Whether nothing of its own ended it, nor anybody who meant it: there was no controller for a while, or it went down with its host. That uses up nothing either. */
 function wasAbandoned({reason}: JobExit): boolean {
-  return reason?.startsWith('orphaned') === true || reason === 'supervisor lost: the host was restarted';
+  return reason?.startsWith('orphaned') === true || TAKEN_DOWN.has(reason);
 }
 
 /**

@@ -46,9 +46,9 @@ test('of hundreds that ended at once, as many are learnt of as one transaction c
   expect([...changes.keys()]).toEqual(ids.slice(-LEARNT_AT_ONCE).toReversed());
 });
 
-test('a job that no controller renewed, or whose host was restarted, has used up nothing of its retries', () => {
+test('a job that no controller renewed, or that went down with its host, has used up nothing of its retries', () => {
   const chain = aChain({a: []});
-  for (const reason of ['orphaned: no controller renewed it for 600 s', 'supervisor lost: the host was restarted']) {
+  for (const reason of ['orphaned: no controller renewed it for 600 s', 'supervisor lost: the host was restarted', 'ended by a new start']) {
     for (const code of [null, 0, 1]) {
       expect(learnOf(chain, {a: exited({code, reason})}).get('a')).toMatchObject({state: 'PENDING', failures: 0});
     }
