@@ -30,6 +30,16 @@ export function chainDemand(chain: Chain): [string, number][] {
   return demand.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+/** How many processes the largest job of a chain has, by cluster, where that is more than one: `[cluster, processes]`, sorted. */
+export function largestJobs(chain: Chain): [string, number][] {
+  const largest = new Map<string, number>();
+  for (const job of Object.values(chain.jobs)) {
+    const processes = processesOf(job);
+    if (processes > (largest.get(job.cluster) ?? 1)) largest.set(job.cluster, processes);
+  }
+  return [...largest].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /**
  * Slots with which no job has to wait for one, if it needs `wanted` of them.
  *

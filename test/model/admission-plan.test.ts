@@ -1,6 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {grantFor, growthFor, holdBack, waitsForAdmission} from '../../src/model/admission-plan.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
+import type {Chain, StoredChain} from '../../src/schema/chain.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
 import {aScan, aSpec, entry} from '../support/builders.ts';
 import {aChain} from '../support/chain-world.ts';
@@ -69,6 +70,20 @@ describe('a request with a chain', () => {
     const left = free(5, 0);
     holdBack(both, left, engines);
     expect(Object.fromEntries(left)).toEqual({a: 4, b: 0});
+  });
+
+  test('waits for as many slots as its largest job takes, as far as its cluster has them', () => {
+    const chain = aChain({1: [2]}, {jobs: {1: {count: 3}}});
+    const wide = (value: Chain | StoredChain): ScanRecord => ({id: 'r1', spec: entry({type: 'anything', args: {}}), chain: entry(value)});
+    const stored = {blob: {} as StoredChain['blob'], demand: [['local', 3]], largest: [['local', 3]], jobs_total: 2} as const;
+    for (const record of [wide(chain), wide(stored)]) {
+      expect(grantFor(record, new Map([['local', 2]]), clusters)).toBeUndefined();
+      expect(grantFor(record, new Map([['local', 3]]), clusters)).toEqual({slots: {local: 3}});
+      expect(grantFor(record, new Map([['local', 2]]), new Map([['local', {capacity: 2}]]))).toMatchObject({slots: {local: 2}});
+      const left = new Map([['local', 5]]);
+      holdBack(record, left, clusters);
+      expect(left.get('local')).toBe(2);
+    }
   });
 
   test('waits for a cluster that has no slots without keeping others from the ones that have', () => {
