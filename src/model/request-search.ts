@@ -6,6 +6,7 @@ import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {isScan} from './manifest.ts';
 import {createdMsOf, requestStateOf} from './request-view.ts';
 import type {RequestRecord} from './request-view.ts';
+import {asMs} from './wire-time.ts';
 
 /** Milliseconds since 1970, with a fraction: the wire's times have nanoseconds. */
 const msOf = (time: string): number => Number(timeNs(time)) / 1e6;
@@ -45,8 +46,7 @@ export function compareRequests(a: RequestRecord, b: RequestRecord): number {
 /** `undefined` while it is not finished; 0 where nobody can read when. */
 function finishedMsOf(record: RequestRecord): number | undefined {
   if (!isTerminal(requestStateOf(record))) return undefined;
-  const ms = Date.parse(record.state?.value.ended_at ?? '');
-  return Number.isNaN(ms) ? 0 : ms;
+  return asMs(record.state?.value.ended_at) ?? 0;
 }
 
 function givenArgs(record: RequestRecord): Readonly<Record<string, unknown>> {

@@ -1,5 +1,7 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {chainKey, scanKey} from '../../../src/schema/keys.ts';
+import {backlogKey, chainKey, scanKey} from '../../../src/schema/keys.ts';
+import {requestList} from '../../../src/api/requests/request-list.ts';
+import {skymapSpecs} from '../../../src/specs/skymap-chain.ts';
 import {startEtcd} from '../../support/etcd.ts';
 import type {TestEtcd} from '../../support/etcd.ts';
 import {startRequestApi} from '../../support/request-api.ts';
@@ -249,24 +251,32 @@ describe('what users want of a request', () => {
 
 describe('sky scans as requests', () => {
   test('a sky scan is shown as a request, with its jobs, and other requests are none of SkyDriver’s', async () => {
-    const id = await api.newScan();
+    const id = await api.newScan({classifiers: {}});
     const {status, body} = await get(id);
     expect(status).toBe(200);
     expect(body).toMatchObject({id, type: 'skymap-scan', state: 1, totalJobs: 2, finishedJobs: 0});
     expect(Object.keys(body.JobChain.jobs as object)).toEqual(['server', 'workers-1']);
     expect(body.JobChain.adjacencyList).toEqual({});
-    expect(body.args).toContainEqual({
-      Pos: expect.any(Number) as unknown,
-      Name: 'reco_algo',
-      Desc: '',
-      Type: 'required',
-      Given: true,
-      Default: null,
-      Value: 'anything',
+    const args = body.args as {Name: string; Type: string; Desc: string; Pos: number}[];
+    const argOf = (name: string): unknown => args.find(({Name}) => Name === name);
+    expect(argOf('reco_algo')).toEqual({
+      ...{Pos: 1, Name: 'reco_algo', Desc: 'Reconstruction algorithm', Type: 'required', Given: true, Default: null, Value: 'anything'},
     });
+    expect(argOf('priority')).toMatchObject({Type: 'optional', Given: false, Default: '0', Value: '0'});
+    expect(argOf('classifiers')).toMatchObject({Type: 'optional', Given: false, Value: ''});
+    const declared = requestList(skymapSpecs()).flatMap((spec) => spec.Args.map(({Name, Type, Desc}) => [Name, Type, Desc]));
+    expect(args.map(({Name, Type, Desc}) => [Name, Type, Desc])).toEqual(declared);
     const found = (await api.ask('GET', '/api/v1/requests?type=skymap-scan')).body as {id: string}[];
     expect(found.map((each) => each.id)).toEqual([id]);
     expect(await put(`${id}/retry`)).toMatchObject({status: 409});
+
+    const urgent = await api.newScan({priority: 7, classifiers: {night: 1}});
+    expect((await get(urgent)).body.args).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({Name: 'priority', Given: true, Default: '0', Value: 7}),
+        expect.objectContaining({Name: 'classifiers', Given: true, Value: {night: 1}}),
+      ]),
+    );
 
     const other = await api.newRequest();
     for (const path of [
@@ -279,5 +289,24 @@ describe('sky scans as requests', () => {
       expect(await api.ask('GET', path), `${path}`).toMatchObject({status: 404});
     }
     expect(await api.ask('DELETE', `/scan/${other}`, {body: {}})).toMatchObject({status: 404});
+  });
+
+  test('a request that was put by hand without a time was made when it was first seen', async () => {
+    await api.putSpec('byhand1', {});
+    await api.putState('byhand1', {started_at: '2026-01-01T00:00:00.000Z'});
+    expect((await get('byhand1')).body).toMatchObject({createdAt: '2026-01-01T00:00:00Z'});
+    await api.store.commit({compares: [], ops: [{put: backlogKey('7fffffff-0', 'byhand1'), value: '{"timestamp": 1735689600.5}'}]});
+    await api.cache.catchUp();
+    expect((await get('byhand1')).body).toMatchObject({createdAt: '2025-01-01T00:00:00.5Z'});
+  });
+
+  test('a time of creation that nobody can write keeps no other request from being listed', async () => {
+    await api.putSpec('byhand2', {created_at: 1_767_225_600_000}); // Milliseconds, where seconds were meant.
+    await api.putSpec('byhand3', {created_at: 1e300});
+    const {status, body} = await api.ask('GET', '/api/v1/requests?type=other');
+    expect(status).toBe(200);
+    const made = new Map((body as {id: string; createdAt: string}[]).map(({id, createdAt}) => [id, createdAt]));
+    expect(made.get('byhand2')).toBe('0001-01-01T00:00:00Z');
+    expect(made.get('byhand3')).toBe('0001-01-01T00:00:00Z');
   });
 });
