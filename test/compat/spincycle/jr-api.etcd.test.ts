@@ -272,6 +272,7 @@ describe('a chain from outside', () => {
       'more than one first job': (chain) => ({...chain, adjacencyList: {}}),
       'no such job': (chain) => ({...chain, adjacencyList: {a: ['b', 'c']}}),
       'in a circle': (chain) => ({...chain, adjacencyList: {a: ['b'], b: ['a']}}),
+      'job "b" has no type': (chain) => ({...chain, jobs: {...chain.jobs, b: aWireJob('b', {type: ''})}}),
       'unknown job type "no-such-type"': (chain) => ({...chain, jobs: {...chain.jobs, b: aWireJob('b', {type: 'no-such-type'})}}),
       '"b (COMPLETE)"': (chain) => ({...chain, jobs: {...chain.jobs, b: aWireJob('b', {state: 3})}}),
       'finishedJobs is 1': (chain) => ({...chain, finishedJobs: 1}),
