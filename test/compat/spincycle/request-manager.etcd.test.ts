@@ -291,6 +291,32 @@ describe('sky scans as requests', () => {
     expect(await api.ask('DELETE', `/scan/${other}`, {body: {}})).toMatchObject({status: 404});
   });
 
+  test('a sky scan can be asked for in texts alone, as the command line does; what is no JSON is refused with its name', async () => {
+    const texts = {
+      ...{docker_tag: 'latest', reco_algo: 'anything', real_or_simulated_event: 'real', event_i3live_json: '{"a": 1}', max_pixel_reco_time: '60'},
+      ...{nsides: '{"64": 12, "8": 0}', request_clusters: '{"foobar": 2}', classifiers: '{"night": 1}', priority: '7'},
+    };
+    const ask = (args: object): ReturnType<RequestApi['ask']> => api.ask('POST', '/api/v1/requests', {body: {type: 'skymap-scan', args}});
+    const {status, body} = await ask(texts);
+    expect(status).toBe(201);
+    const {request} = JSON.parse((await api.store.get(scanKey(body.id as string)))?.value.toString() ?? '') as {request: unknown};
+    const nsides = [
+      ['64', 12],
+      ['8', 0],
+    ];
+    expect(request).toMatchObject({nsides, request_clusters: [['foobar', 2]], classifiers: {night: 1}, priority: 7, max_pixel_reco_time: 60});
+    for (const [name, text] of [
+      ['nsides', '8:0'],
+      ['nsides', '['.repeat(5000)],
+      ['priority', '1e999'],
+      ['classifiers', '{"__proto__": 1}'],
+      ['max_pixel_reco_time', '"60"'],
+    ] as const) {
+      const refusal = await ask({...texts, [name]: text});
+      expect([refusal.status, refusal.body.message], `${name}`).toEqual([400, expect.stringContaining(name)]);
+    }
+  });
+
   test('a request that was put by hand without a time was made when it was first seen', async () => {
     await api.putSpec('byhand1', {});
     await api.putState('byhand1', {started_at: '2026-01-01T00:00:00.000Z'});
