@@ -4,7 +4,7 @@ import {STATE_NAME} from '../proto/state.ts';
 import {isTerminal} from '../schema/state.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {isScan} from './manifest.ts';
-import {createdMsOf, requestStateOf} from './request-view.ts';
+import {UNKNOWN_USER, createdMsOf, requestStateOf} from './request-view.ts';
 import type {RequestRecord} from './request-view.ts';
 import {asMs} from './wire-time.ts';
 
@@ -27,7 +27,7 @@ export function matcherOf(filter: RequestFilter): (record: RequestRecord) => boo
   return (record) => {
     const spec = record.spec.value;
     if (type !== undefined && spec.type !== type) return false;
-    if (user !== undefined && spec.user !== user) return false;
+    if (user !== undefined && (spec.user ?? UNKNOWN_USER) !== user) return false;
     if ((record.control?.value ?? DEFAULT_CONTROL).is_deleted) return false;
     if (states !== undefined && !states.has(requestStateOf(record))) return false;
     if (untilMs !== undefined && createdMsOf(record) >= untilMs) return false;

@@ -1,6 +1,8 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {rfc3339} from '../../lib/clock.ts';
 import {storedLog} from '../../model/log-view.ts';
+import {isScan} from '../../model/manifest.ts';
+import {isRequest} from '../../model/request-view.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
 import {STATE_NAME} from '../../proto/state.ts';
 import type {FinishRequest, JobLog, RequestProgress, SuspendedJobChain} from '../../proto/types.ts';
@@ -71,13 +73,15 @@ export function suspendRunning(deps: RouteDeps, id: string, suspended: Suspended
 }
 
 /**
- * Writes how many jobs have completed; of a request that does not run, or is not there, nothing.
+ * Writes how many jobs have completed; of a request that does not run, or is not there for the caller, nothing.
  *
+ * @param seesScans whether sky scans are there for the caller
  * @throws ApiError `invalid`: it speaks of another request, or of more jobs than there are
  */
-export async function noteProgress(deps: RouteDeps, id: string, progress: RequestProgress): Promise<void> {
+export async function noteProgress(deps: RouteDeps, id: string, progress: RequestProgress, seesScans: boolean): Promise<void> {
   if (progress.requestId !== id) throw progress.requestId === '' ? refused('requestId: is missing') : otherRequest(progress.requestId, id);
-  if (deps.cache.scans.get(id)?.spec === undefined) return;
+  const found = deps.cache.scans.get(id);
+  if (!isRequest(found) || (isScan(found) && !seesScans)) return;
   await changeRecord(deps, id, findRequest, (record) => {
     const state = record.state?.value;
     if (state?.name !== 'RUNNING' || state.jobs_finished === progress.finishedJobs) return NOTHING;

@@ -147,6 +147,7 @@ describe('4.4 Request manager: find', () => {
   });
   test('case 64: by user', async () => {
     expect(await find('user=finch')).toEqual(['B']);
+    expect(await find('user=%3F&limit=2')).toEqual(['i1', 'i2']); // Nobody said who called: as it is shown.
   });
   test('case 65: by type; what was made at the same time comes by its id', async () => {
     expect(await find('type=T')).toEqual(T);
