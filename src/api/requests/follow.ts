@@ -67,9 +67,13 @@ export class LogFollowers {
     const format = ctx.accepts('application/x-ndjson', 'application/json', 'text/event-stream') === 'text/event-stream' ? EVENTS : LINES;
     const gone = new AbortController();
     this.#count++;
+    // Cut off, not ended: the request goes on, and another process can be asked.
+    const cut = (): void => void ctx.res.destroy();
+    this.#deps.stopping?.addEventListener('abort', cut, {once: true});
     ctx.res.once('close', () => {
       this.#count--;
       gone.abort();
+      this.#deps.stopping?.removeEventListener('abort', cut);
     });
     // The next piece is made when the connection has taken the last one: a slow client holds no more than that.
     ctx.body = Readable.from(textOf(followLog(this.#deps, id, gone.signal), format), {objectMode: false, highWaterMark: 65_536});

@@ -211,6 +211,20 @@ describe('following a log', () => {
     expect(lines.slice(-2)).toEqual(['event: end', 'data: {"state":6}']);
   });
 
+  test('a process that ends does not wait for who follows: they are cut off, and do not take it for the end of the request', async () => {
+    const stopping = new AbortController();
+    const other = await startRequestApi(etcd.endpoint, {stopping: stopping.signal});
+    const id = await other.newRequest();
+    const answer = await fetch(`${other.url}/api/v1/requests/${id}/log?follow=true`);
+    const text = answer.text().then(
+      () => 'ended',
+      () => 'cut off',
+    );
+    stopping.abort();
+    expect(await text).toBe('cut off');
+    await other.stop();
+  });
+
   test('a request that is removed meanwhile ends it', async () => {
     const id = await api.newRequest();
     const {ended: end} = await follow(id, '*/*');
