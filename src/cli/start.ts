@@ -1,7 +1,8 @@
-import {dirname, join} from 'node:path';
+import {dirname, join, resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {ControlPlaneError, reasonOf} from '../lib/errors.ts';
 import {readArguments, wholeNumber} from './arguments.ts';
+import type {Parsed} from './arguments.ts';
 import {LocalSystem} from './local-system.ts';
 import {isTaken} from './ports.ts';
 import {Terminal} from './terminal.ts';
@@ -13,7 +14,14 @@ const OPTIONS = {
   'etcd-port': {type: 'string', help: 'port of the private etcd on loopback', default: '23790'},
   replicas: {type: 'string', help: 'controller replicas', default: '2'},
   workers: {type: 'string', help: 'worker slots of the local cluster', default: '4'},
+  specs: {type: 'string', help: 'directory of request specs', default: 'examples/specs'},
+  'jobs-module': {type: 'string', help: 'module of job classes', default: 'examples/jobs/jobs.ts'},
 } as const;
+
+/** A path of an option; npm runs its scripts in the project's folder. */
+function path(options: Parsed, name: string): string {
+  return resolve(ROOT, String(options[name]));
+}
 
 /** `npm start`: the whole system on this machine until interrupted. Data stay in `.scanplane/start`; a process that ends is started again. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -32,6 +40,7 @@ async function main(argv: readonly string[]): Promise<number> {
     ttlSeconds: 5,
     orphanAfterSeconds: 600,
     scannerEnv: [],
+    settings: {SCANPLANE_SPECS: path(options, 'specs'), SCANPLANE_JOBS_MODULE: path(options, 'jobs-module')},
     ...(given === undefined ? {} : {etcdEndpoint: given}),
   });
   await system.endLeftovers();

@@ -1,7 +1,8 @@
-import {ControlPlaneError} from '../lib/errors.ts';
+import {ControlPlaneError, isRetryable} from '../lib/errors.ts';
 import {jobLaunch} from './job-document.ts';
 import type {JobHostConfig} from './job-document.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
+import {HOST_ENGINE} from '../model/chain-engines.ts';
 import {olderEnvironment} from '../model/older-environment.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
@@ -61,6 +62,20 @@ export class Launcher {
     return engine;
   }
 
+  /**
+   * Where a try on a cluster is asked for. Of a cluster that is not there, any place of ours: the launch says what is wrong, and the try is closed there.
+   *
+   * @throws ControlPlaneError `unavailable`, as {@link engineOf}
+   */
+  placeOf(clusterName: string): string {
+    try {
+      return this.engineOf(clusterName).place;
+    } catch (err) {
+      if (isRetryable(err)) throw err;
+      return this.engineAt('').place;
+    }
+  }
+
   /** The engine that a try was asked of, known by its place: the cluster's key may be gone. Where none of ours has that place, one that says `foreign`. */
   engineAt(place: string): Engine {
     const engines = [...this.#engines.values()];
@@ -71,9 +86,10 @@ export class Launcher {
 
   /** A launch intent: with a fresh token, of which only the digest is to be stored. */
   intend(ref: JobRef, planned: JobFacts, nowText: string): Omit<JobTry, 'try'> {
+    const place = this.placeOf(planned.cluster);
     const token = newJobToken(ref.scanId);
     this.#tokens.set(nameOf(ref), token);
-    return {intent_at: nowText, token_digest: tokenDigest(token), place: this.engineOf(planned.cluster).place};
+    return {intent_at: nowText, token_digest: tokenDigest(token), place};
   }
 
   /** Whether the intent of this try is ours and not launched yet, so that asking the engine (again) is the way on. */
@@ -130,7 +146,14 @@ export class Launcher {
     const {planned, requestType, types, data} = context;
     const {jobs, reportAddress} = this.#config;
     const url = `${reportAddress}/api/v1/requests/${ref.scanId}/jobs/${ref.job}/report`;
-    const launch = jobLaunch({ref, requestType, planned, runs: types[planned.type], data, report: {url, token}}, jobs);
+    const engine = this.engineOf(facts.cluster);
+    const runs = Object.hasOwn(types, planned.type) ? types[planned.type] : undefined;
+    // Other engines have neither its files nor our programs.
+    if (runs !== undefined && runs.run.kind !== 'command' && engine.name !== HOST_ENGINE) {
+      const what = runs.run.kind === 'http' ? 'an HTTP call' : 'a class';
+      throw new ControlPlaneError('invalid', `job type ${planned.type} is ${what}, which only clusters with the process engine can run`);
+    }
+    const launch = jobLaunch({ref, requestType, planned, runs, data, report: {url, token}}, jobs);
     const own = this.#clusterOf(facts.cluster).settings.env ?? [];
     return {...launch, ...this.#base(ref, facts, fence), env: [...own, ...launch.env]};
   }

@@ -1,7 +1,7 @@
 import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
-import {hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
+import {ControlPlaneError, hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {must, unreachable} from '../lib/assert.ts';
 import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
@@ -28,7 +28,7 @@ import {withReport, withSaid} from './job-said.ts';
 import {AGAIN, SETTLED} from './controller.ts';
 import type {ObjectController, Result} from './controller.ts';
 import {ChainFollower} from './chain-follower.ts';
-import {NO_WRITES, jobWrites} from './job-writes.ts';
+import {NO_WRITES, jobWrites, putJob} from './job-writes.ts';
 import type {JobWrites} from './job-writes.ts';
 import type {ChainSource} from './chain-source.ts';
 import {launchContext} from './launch-context.ts';
@@ -70,6 +70,7 @@ interface Held {
 const LAUNCHES_PER_WRITE = 32;
 /** Bytes of their records, of which one may hold 256 KiB of data: beside what else one transaction brings. */
 const LAUNCH_BYTES_PER_WRITE = 256 * 1024;
+const LEARNT_BYTES_BESIDE_LAUNCH = 256 * 1024;
 
 /** Leads requests, sky scans and others: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
 export class ScanController implements ObjectController {
@@ -158,12 +159,13 @@ export class ScanController implements ObjectController {
       if (held.doomed === undefined) throw err;
       return undefined; // That is what it will end for.
     });
+    if (!this.#held.has(id)) this.#chains.drop(id); // Lost meanwhile: nobody else would.
     const {doomed} = held;
     const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);
     const observed = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
     const step = planScan({
-      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => cache.clusters.has(name)},
+      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => this.#isCluster(name)},
       ...(doomed === undefined ? {} : {doomed}),
       ...(run === undefined ? {} : {run}),
       ...(chain === undefined ? {} : {chain}),
@@ -254,7 +256,7 @@ export class ScanController implements ObjectController {
       ) {
         seen = await this.#launchTry(ref, job, record, run, writer);
       }
-      const speaks = run !== undefined && (seen.kind === 'exited' || seen.kind === 'running');
+      const speaks = isChained(record) && (seen.kind === 'exited' || seen.kind === 'running');
       observed.set(
         name,
         speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
@@ -262,6 +264,12 @@ export class ScanController implements ObjectController {
     };
     await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));
     return observed;
+  }
+
+  /** One whose key is damaged is there: it keeps its slots, and waits for the repair. */
+  #isCluster(name: string): boolean {
+    const {clusters, bad} = this.#deps.cache;
+    return clusters.has(name) || bad.has(keys.clusterKey(name));
   }
 
   #wantsToRun(record: ScanRecord): boolean {
@@ -280,14 +288,18 @@ export class ScanController implements ObjectController {
   async #take(step: ScanStep, record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter): Promise<Result> {
     const learnt = 'changes' in step ? await jobWrites(record, step.changes, this.#by(writer), this.#deps.launcher) : NO_WRITES;
     // What was learnt is written before it is acted on, where it does not fit beside that.
-    if (learnt.hasMore) {
+    if (learnt.hasMore || (step.kind === 'launch' && learnt.bytes > LEARNT_BYTES_BESIDE_LAUNCH)) {
       await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], learnt.ops);
       this.#chains.drop(record.id); // It has followed the rest too.
       return AGAIN;
     }
     switch (step.kind) {
       case 'launch': {
-        const prepared = await this.#prepare(step, record, run, this.#by(writer));
+        const prepared = await this.#prepare(step, record, run, this.#by(writer)).catch(async (err: unknown) => {
+          // A cluster that is away keeps nobody from knowing what became of jobs elsewhere.
+          if (learnt.ops.length > 0) await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], learnt.ops);
+          throw err;
+        });
         // One that is launched again at once: what was learnt of it is in the record that says so.
         const written = new Set(prepared.ops.map((op) => ('put' in op ? op.put : '')));
         const others = learnt.ops.filter((op) => !('put' in op) || !written.has(op.put));
@@ -336,7 +348,7 @@ export class ScanController implements ObjectController {
   async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, run: ChainRun | undefined, by: Writer): Promise<PreparedLaunch> {
     const {launcher, clock} = this.#deps;
     const {id} = record;
-    const launches = [...step.jobs].slice(0, LAUNCHES_PER_WRITE);
+    const launches = this.#placeable(step.jobs).slice(0, LAUNCHES_PER_WRITE);
     if (record.jobs === undefined) await this.#forgetEarlier(id, launches);
     const nowText = rfc3339(clock.now());
     const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
@@ -353,7 +365,7 @@ export class ScanController implements ObjectController {
       const job = run === undefined ? withNewTry(previous, planned, intent) : withChainTry(run, name, attemptOf(record), intent);
       run?.update(name, job);
       jobs.set(name, {planned, try: number});
-      const write = put(keys.jobKey(id, name), {...job, by});
+      const write = putJob(id, name, {...job, by});
       compares.push({key: write.put, modRevision: modRevisionOf(record, `job/${name}`)});
       ops.push(write);
       bytes += Buffer.byteLength(write.value);
@@ -361,10 +373,26 @@ export class ScanController implements ObjectController {
     return {compares, ops, jobs};
   }
 
+  /** Those whose cluster can be asked now. @throws ControlPlaneError `unavailable` when there is none */
+  #placeable(jobs: ReadonlyMap<string, JobFacts>): (readonly [string, JobFacts])[] {
+    const away = new Map<string, ControlPlaneError>();
+    for (const cluster of new Set([...jobs.values()].map((facts) => facts.cluster))) {
+      try {
+        this.#deps.launcher.placeOf(cluster);
+      } catch (err) {
+        away.set(cluster, ControlPlaneError.from(err));
+      }
+    }
+    const launches = [...jobs].filter(([, {cluster}]) => !away.has(cluster));
+    const [reason] = away.values();
+    if (launches.length === 0 && reason !== undefined) throw reason;
+    return launches;
+  }
+
   /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */
   async #forgetEarlier(id: string, launches: readonly (readonly [string, JobFacts])[]): Promise<void> {
     const {launcher, log} = this.#deps;
-    for (const engine of new Set(launches.map(([, planned]) => launcher.engineOf(planned.cluster)))) {
+    for (const engine of new Set(launches.map(([, planned]) => launcher.engineAt(launcher.placeOf(planned.cluster))))) {
       await engine.forget(id).catch((err: unknown) => {
         // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
         if (!hasCode(err, 'wrong_state')) throw err;

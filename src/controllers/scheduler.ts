@@ -4,8 +4,7 @@ import type {Clock} from '../lib/clock.ts';
 import {hasCode} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
-import {clustersOf} from '../model/demand.ts';
-import {grantFor, growthFor, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
+import {grantFor, growthFor, holdBack, priorityOf, waitsForAdmission} from '../model/admission-plan.ts';
 import type {ClusterFacts, FreeSlots, Grant} from '../model/admission-plan.ts';
 import {attemptOf, isChained, modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
@@ -175,6 +174,17 @@ class Round {
     return this.#slots.free([...this.#deps.cache.clusters].map(([name, entry]) => [name, entry.value.capacity]));
   }
 
+  #clusters(): ReadonlyMap<string, ClusterFacts> {
+    const {cache} = this.#deps;
+    const clusters = new Map<string, ClusterFacts>([...cache.clusters].map(([name, entry]) => [name, entry.value]));
+    // One whose key is damaged has no slots, but it is there: its scans wait for the repair.
+    for (const key of cache.bad.keys()) {
+      const ref = keys.parseKey(key);
+      if (ref?.kind === 'cluster') clusters.set(ref.name, {capacity: 0});
+    }
+    return clusters;
+  }
+
   /** Backlog entries for scans put by hand or resumed; removal of those whose scan does not wait any more; a move when the priority was changed. */
   #tidyBacklog(): void {
     const {cache} = this.#deps;
@@ -225,12 +235,7 @@ class Round {
 
   #admit(): void {
     const {cache} = this.#deps;
-    const clusters = new Map<string, ClusterFacts>([...cache.clusters].map(([name, entry]) => [name, entry.value]));
-    // One whose key is damaged has no slots, but it is there: its scans wait for the repair.
-    for (const key of cache.bad.keys()) {
-      const ref = keys.parseKey(key);
-      if (ref?.kind === 'cluster') clusters.set(ref.name, {capacity: 0});
-    }
+    const clusters = this.#clusters();
     const free = this.#free();
     const isOpen = (): boolean => [...free.values()].some((slots) => slots > 0);
     this.#turnMs = Number.POSITIVE_INFINITY;
@@ -249,7 +254,7 @@ class Round {
       const grant = grantFor(record, free, clusters);
       if (grant === undefined) {
         // It waits for these clusters; nobody younger may take what it waits for.
-        for (const cluster of clustersOf(record)) free.set(cluster, 0);
+        holdBack(record, free, clusters);
         if (!isOpen()) return;
         continue;
       }
@@ -311,13 +316,14 @@ class Round {
   #grow(): void {
     if (this.#short.size === 0) return;
     const {cache} = this.#deps;
+    const clusters = this.#clusters();
     const free = this.#free();
     for (const {of, id} of cache.backlog()) {
       if (of !== 'scan') continue;
       // Whoever waits for a cluster goes before whoever wants more of it.
       const record = cache.scans.get(id);
       if (record === undefined || !waitsForAdmission(record)) continue;
-      for (const cluster of clustersOf(record)) free.set(cluster, 0);
+      holdBack(record, free, clusters);
       if (![...free.values()].some((slots) => slots > 0)) return;
     }
     for (const id of this.#short) {

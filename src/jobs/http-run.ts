@@ -1,6 +1,7 @@
 import {parsePlainJson} from '../lib/plain-json.ts';
 import {httpRequest} from './http-request.ts';
 import type {HttpRequest} from './http-request.ts';
+import {HttpSendError, sendHttp} from './http-send.ts';
 import type {HttpHostRun, JobDocument} from './document.ts';
 import {STOPPED, dataProblem, failed} from './run-result.ts';
 import type {RunControl, RunResult} from './run-result.ts';
@@ -27,18 +28,13 @@ export async function runHttp(document: JobDocument, run: HttpHostRun, control: 
   control.watchStatus(() => where);
   const late = AbortSignal.timeout(Math.min(run.timeout_ms, LONGEST_TIMER_MS));
   try {
-    const response = await fetch(request.url, {
-      method: request.method,
-      headers: request.headers,
-      ...(request.body === undefined ? {} : {body: request.body}),
-      redirect: run.http.follow === true ? 'follow' : 'manual',
+    const {status, contentType, body} = await sendHttp(request, {
+      follow: run.http.follow === true,
       signal: AbortSignal.any([control.stop, late]),
     });
-    const answer = await readAnswer(response);
-    if (!run.http.expect.includes(response.status)) {
-      return failed(`${where}: status ${response.status}, expected ${run.http.expect.join(', ')}`);
-    }
-    return {outcome: {state: 'COMPLETE', exit: '0', error: ''}, ...dataOf(response, answer)};
+    const answer = await readAnswer(body);
+    if (!run.http.expect.includes(status)) return failed(`${where}: status ${status}, expected ${run.http.expect.join(', ')}`);
+    return {outcome: {state: 'COMPLETE', exit: '0', error: ''}, ...dataOf(contentType, answer)};
   } catch (err) {
     if (control.stop.aborted) return STOPPED;
     if (late.aborted) return failed(`${where}: no complete answer within ${run.timeout_ms / 1000} s`);
@@ -47,10 +43,10 @@ export async function runHttp(document: JobDocument, run: HttpHostRun, control: 
 }
 
 /** Copies the answer to standard output as it comes. `undefined` when it was longer than we read. */
-async function readAnswer(response: Response): Promise<Buffer | undefined> {
-  const chunks: Uint8Array[] = [];
+async function readAnswer(body: AsyncIterable<Buffer>): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
   let left = ANSWER_BYTES;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of body) {
     const part = chunk.subarray(0, left);
     process.stdout.write(part);
     chunks.push(part);
@@ -62,8 +58,8 @@ async function readAnswer(response: Response): Promise<Buffer | undefined> {
   return Buffer.concat(chunks);
 }
 
-function dataOf(response: Response, answer: Buffer | undefined): {readonly data?: Readonly<Record<string, unknown>>; readonly stderr?: string} {
-  const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? '';
+function dataOf(contentType: string, answer: Buffer | undefined): {readonly data?: Readonly<Record<string, unknown>>; readonly stderr?: string} {
+  const type = contentType.split(';')[0]?.trim().toLowerCase() ?? '';
   if (answer === undefined || answer.length === 0 || !(type === 'application/json' || type.endsWith('+json'))) return {};
   try {
     const data = {response: parsePlainJson(answer.toString())};
@@ -76,6 +72,7 @@ function dataOf(response: Response, answer: Buffer | undefined): {readonly data?
 
 /** What went wrong below HTTP. Only codes: messages may repeat what was sent. */
 function networkReason(err: unknown): string {
-  const {cause} = err as {readonly cause?: {readonly code?: unknown}};
-  return typeof cause?.code === 'string' ? cause.code : 'the request failed';
+  if (err instanceof HttpSendError) return err.message;
+  const {code} = err as {readonly code?: unknown};
+  return typeof code === 'string' ? code : 'the request failed';
 }

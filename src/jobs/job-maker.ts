@@ -9,6 +9,9 @@ import {fillText, fillValue} from './fill.ts';
 import {httpRequest} from './http-request.ts';
 import {ARGS_BYTES} from './make-request.ts';
 
+/** The largest part of a command that Linux takes. @see https://man7.org/linux/man-pages/man2/execve.2.html (MAX_ARG_STRLEN) */
+const PART_BYTES = 128 * 1024 - 1;
+
 /** Types that the program itself knows: nothing is created for them. */
 const BUILT_IN: ReadonlySet<string> = new Set([NOOP, ...SKYMAP_JOB_TYPES]);
 
@@ -77,6 +80,8 @@ function checkArgs({run}: JobType, job: JobToMake, args: Readonly<Record<string,
     const filled = run.command.map((part) => fillText(part, args));
     if (filled.some((part) => part.includes('\0'))) throw new Error('its command would hold a null byte');
     if (filled[0] === '') throw new Error('its command would begin with nothing');
+    const long = filled.findIndex((part) => Buffer.byteLength(part) > PART_BYTES);
+    if (long >= 0) throw new Error(`part ${long + 1} of its command would be larger than ${PART_BYTES} bytes; its document has all arguments`);
   } catch (err) {
     throw refused(job, err);
   }

@@ -1,6 +1,7 @@
 import {fork} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
 import {ControlPlaneError} from '../lib/errors.ts';
+import {answerIn} from './make-request.ts';
 import type {MakeAnswer, MakeRequest} from './make-request.ts';
 import {JOB_MAKER} from './programs.ts';
 
@@ -41,7 +42,9 @@ export class MakerChild {
     this.ready = loaded.promise;
     this.ready.catch(() => undefined); // Whoever calls hears of it.
     const loading = this.#limit('it was not loaded');
-    this.#child.on('message', (answer: MakeAnswer) => {
+    this.#child.on('message', (message) => {
+      const answer = answerIn(message);
+      if (answer === undefined) return;
       if (answer.kind === 'ready') {
         clearTimeout(loading);
         loaded.resolve();

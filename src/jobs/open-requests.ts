@@ -40,11 +40,19 @@ export async function openRequests({specs: directory, jobsModule, defaultCluster
   }
   const module = jobsModule === '' ? undefined : resolve(jobsModule);
   const classes = module === undefined ? undefined : new ClassMaker({module, env, log});
+  let isClosing = false;
+  // Said at the start, not first to the user who asks for such a job.
+  classes?.load().catch((err: unknown) => {
+    if (!isClosing) log.error({err, module}, 'the module of job classes cannot be used');
+  });
   const jobs = new SpecJobMaker(specs.jobTypes, classes);
   return {
     builder: new SpecRequestBuilder(specs, jobs, defaultCluster),
     jobs,
     ...(module === undefined ? {} : {jobsModule: module}),
-    close: async () => classes?.close(),
+    close: async () => {
+      isClosing = true;
+      await classes?.close();
+    },
   };
 }

@@ -1,8 +1,8 @@
 import {EXTERNAL_ENGINE} from '../schema/cluster.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
-import {demandOf} from './demand.ts';
-import {isExternal, isOver} from './scan-record.ts';
+import {clustersOf, demandOf, neededBy} from './demand.ts';
+import {isChained, isExternal, isOver} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 /** Slots granted, by cluster; in words why fewer than asked; and whether the scan's jobs are none of ours. */
@@ -47,7 +47,8 @@ export function mixtureOf(names: Iterable<string>, engineOf: (cluster: string) =
 }
 
 /**
- * What a waiting scan gets now: as many of its workers as fit, at least one; `undefined` when it must wait.
+ * What a waiting scan gets now: as many of its workers as fit, at least one; `undefined` when it must wait. Any other request gets, on each of its
+ * clusters, at least the slots of its largest job: it keeps them until its end, so two that had one cluster each would wait for each other's.
  *
  * A scan that can never run (no cluster of that name, or clusters that do not go together) is granted nothing, with the reason: its owner then writes FAIL.
  */
@@ -60,6 +61,8 @@ export function grantFor(record: ScanRecord, free: FreeSlots, clusters: Readonly
   const engineOf = (cluster: string): string | undefined => clusters.get(cluster)?.engine;
   const mixture = mixtureOf(wanted.keys(), engineOf);
   if (mixture !== undefined) return {slots: {}, short: mixture};
+  const outside = isChained(record) ? [...wanted.keys()].find((cluster) => engineOf(cluster) === EXTERNAL_ENGINE) : undefined;
+  if (outside !== undefined) return {slots: {}, short: `cluster ${outside} is external: no job of a chain can run there`};
   const slots: Record<string, number> = {};
   const notes = unknown.map((cluster) => `no cluster is called ${cluster}`);
   let total = 0;
@@ -71,9 +74,26 @@ export function grantFor(record: ScanRecord, free: FreeSlots, clusters: Readonly
     if (clusters.has(cluster) && capacity < count) notes.push(`${cluster} has ${capacity} slots for the ${count} workers asked`);
   }
   if (total === 0) return undefined;
+  if (isChained(record)) {
+    const needed = neededBy(record);
+    const isShort = (cluster: string, capacity: number): boolean => (slots[cluster] ?? 0) < Math.max(1, Math.min(needed.get(cluster) ?? 1, capacity));
+    if ([...wanted.keys()].some((cluster) => clusters.has(cluster) && isShort(cluster, clusters.get(cluster)?.capacity ?? 0))) return undefined;
+  }
   // Whoever took the workflow over before admission runs the workers, whatever the clusters are.
-  const isOutside = record.ewms !== undefined || [...wanted.keys()].some((cluster) => engineOf(cluster) === EXTERNAL_ENGINE);
+  const isOutside = (record.ewms !== undefined && !isChained(record)) || [...wanted.keys()].some((cluster) => engineOf(cluster) === EXTERNAL_ENGINE);
   return {slots, ...(notes.length === 0 ? {} : {short: notes.join('; ')}), ...(isOutside ? {external: true} : {})};
+}
+
+/**
+ * Takes what a scan waits for from those that come after it: all of its clusters. A request with a chain takes what it needs to
+ * begin: the slots of its largest job on each. One that waits for a cluster without capacity waits for an operator: until then it keeps nothing from anybody.
+ */
+export function holdBack(record: ScanRecord, free: FreeSlots, clusters: ReadonlyMap<string, ClusterFacts>): void {
+  const wanted = [...clustersOf(record)];
+  const hasChain = isChained(record);
+  if (hasChain && wanted.some((cluster) => clusters.get(cluster)?.capacity === 0)) return;
+  const needed = hasChain ? neededBy(record) : undefined;
+  for (const cluster of wanted) free.set(cluster, needed === undefined ? 0 : Math.max(0, (free.get(cluster) ?? 0) - (needed.get(cluster) ?? 1)));
 }
 
 /** Further slots for a scan that runs with fewer than it asked; `undefined` when there are none. Never where another kind of workforce is. */
@@ -89,7 +109,7 @@ export function growthFor(
   const granted = record.admission.value.slots;
   let isEmpty = true; // Then it can never run; its owner says so.
   for (const _ in granted) isEmpty = false;
-  if (isEmpty) return undefined;
+  if (isEmpty && !(isChained(record) && record.admission.value.short === undefined)) return undefined;
   let slots: Record<string, number> | undefined;
   for (const [cluster, count] of wanted) {
     const more = Math.min(count - (granted[cluster] ?? 0), Math.max(0, free.get(cluster) ?? 0));

@@ -24,9 +24,20 @@ export function chainDemand(chain: Chain): [string, number][] {
     const mostJobs = chain.concurrency === undefined ? total : chain.concurrency * largest;
     if (sums.size > MAX_CLUSTERS || Math.min(total, mostJobs) <= 1) return [cluster, Math.min(total, mostJobs)];
     const wanted = planned.map((job) => (job.cluster === cluster ? processesOf(job) : 0));
-    return [cluster, Math.min(total, mostJobs, slotsFor(order, wanted))];
+    // Jobs that wait for each other in a circle are in no order; their request has to be admitted all the same, so that its owner says so.
+    return [cluster, Math.max(1, Math.min(total, mostJobs, slotsFor(order, wanted)))];
   });
   return demand.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** How many processes the largest job of a chain has, by cluster, where that is more than one: `[cluster, processes]`, sorted. */
+export function largestJobs(chain: Chain): [string, number][] {
+  const largest = new Map<string, number>();
+  for (const job of Object.values(chain.jobs)) {
+    const processes = processesOf(job);
+    if (processes > (largest.get(job.cluster) ?? 1)) largest.set(job.cluster, processes);
+  }
+  return [...largest].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /**

@@ -4,6 +4,7 @@ import {parseGoDuration} from '../lib/go-duration.ts';
 import {NOOP} from '../schema/chain.ts';
 import type {Chain, PlannedJob} from '../schema/chain.ts';
 import type {Job} from '../schema/job.ts';
+import {isKeyId} from '../schema/keys.ts';
 import type {StateName} from '../schema/state.ts';
 import {openTry} from './job-table.ts';
 import {retryPauseMs, wasKilled, wasStopped} from './job-try.ts';
@@ -54,6 +55,16 @@ interface Sequence {
   dueMs: number;
 }
 
+/** Longer than anybody waits, and a time that can still be written down. */
+const LONGEST_WAIT_MS = 100 * 365 * 24 * 3600 * 1000;
+/** A wall clock that goes back by less stands still for as long. */
+const CLOCK_STEP_MS = 1000;
+/** A wait before a job's next try. `dueMs` is milliseconds since 1970. */
+interface Pause {
+  dueMs: number;
+  readonly lengthMs: number;
+}
+
 const NO_DATA: JobData = Object.freeze({});
 /** States that end a job for good unless its sequence is tried again. */
 const FAILED: ReadonlySet<StateName> = new Set(['FAIL', 'UNKNOWN']);
@@ -74,8 +85,8 @@ export class ChainRun {
   readonly #sequences = new Map<string, Sequence>();
   /** PENDING with all predecessors COMPLETE, by cluster; without those that wait for their next try. */
   readonly #ready = new Map<string, Set<Vertex>>();
-  /** Ready, but for a pause: when each is due. */
-  readonly #pausing = new Map<Vertex, number>();
+  /** Ready, but for a pause. */
+  readonly #pausing = new Map<Vertex, Pause>();
   readonly #running = new Set<Vertex>();
   readonly #failed = new Set<Vertex>();
   /** First jobs, ready but for their sequence's wait. */
@@ -87,13 +98,15 @@ export class ChainRun {
   /**
    * `nowMs` is milliseconds since 1970.
    *
-   * @throws ControlPlaneError `invalid`: its order has a cycle or names a job that is not there
+   * @throws ControlPlaneError `invalid`: a job has an id that none can have, or jobs or sequences form a circle. `not_found`: it names a job that is not there
    */
   constructor(chain: Chain, attempt: number, nowMs: number, records: Iterable<readonly [string, Job]> = []) {
     this.chain = chain;
     this.#nowMs = nowMs;
     this.#attempt = attempt;
     for (const [id, planned] of Object.entries(chain.jobs)) {
+      // Its record would lie under a key that nobody reads.
+      if (!isKeyId(id)) throw new ControlPlaneError('invalid', `no job can be called ${JSON.stringify(id.slice(0, 80))}`);
       const vertex: Vertex = {
         ...{id, planned, next: [], previous: [], position: 0, sequence: undefined, record: undefined},
         ...{state: 'PENDING' as const, missing: 0, rank: 0, data: NO_DATA},
@@ -179,22 +192,24 @@ export class ChainRun {
     return (record.sequence_try ?? 1) < this.sequenceTryOf(id) ? {...record.data, ...parents} : {...parents, ...record.data};
   }
 
+  /** Retries that a sequence has used within the present try of the one around it, in the present attempt. */
+  usedRetriesOf(first: string): number {
+    const sequence = this.#sequences.get(first);
+    return sequence === undefined ? 0 : this.#used(sequence);
+  }
+
   // What comes
 
   /** Takes in a job's record. */
   update(id: string, record: Job | undefined): void {
-    const vertex = this.#vertices.get(id);
-    if (vertex === undefined || vertex.record === record) return;
-    const before = vertex.record;
-    vertex.record = record;
-    const isRolledBack = this.#sequences.has(id) && !isSameSequence(before, record);
-    const next = isNoop(vertex) ? vertex.state : this.#stored(vertex);
-    if (isRolledBack || (vertex.state === 'COMPLETE' && next !== 'COMPLETE')) return this.#recompute();
-    if (isNoop(vertex) || vertex.state === 'COMPLETE') return;
-    this.#leave(vertex);
-    vertex.state = next;
-    if (next === 'COMPLETE') this.#completeFrom(vertex);
-    else this.#enter(vertex);
+    if (this.#takeIn(id, record)) this.#recompute();
+  }
+
+  /** Takes in several records: however many sequences they roll back, all jobs are looked at again once. */
+  updateAll(records: Iterable<readonly [string, Job]>): void {
+    let goesBack = false;
+    for (const [id, record] of records) if (this.#takeIn(id, record)) goesBack = true;
+    if (goesBack) this.#recompute();
   }
 
   /** What to do at this time. `concurrency` of the chain and the slots bound what runs at once; a job takes as many slots as it has processes. */
@@ -210,7 +225,7 @@ export class ChainRun {
     const rollBack = outermost.filter((sequence) => !this.#isBusy(sequence)).map(({first}) => first.id);
     const launch = this.#launchable(blocked, slotsOf);
     let dueMs = Number.POSITIVE_INFINITY;
-    for (const due of this.#pausing.values()) dueMs = Math.min(dueMs, due);
+    for (const pause of this.#pausing.values()) dueMs = Math.min(dueMs, pause.dueMs);
     for (const {sequence} of this.#held) dueMs = Math.min(dueMs, sequence?.dueMs ?? 0);
     const waits = Number.isFinite(dueMs);
     const isOver = this.#running.size === 0 && blocked.size === 0 && !waits && [...this.#ready.values()].every((ready) => ready.size === 0);
@@ -222,7 +237,7 @@ export class ChainRun {
     const sequence = must(this.#sequences.get(first), 'a sequence');
     const {record, planned} = sequence.first;
     const parentTry = sequence.parent?.try ?? 1;
-    const waitMs = parseGoDuration(this.chain.sequences?.[first]?.retry_wait ?? '') ?? 0;
+    const waitMs = this.#waitMs(first);
     const {name, type, cluster, count, retry} = planned;
     return {
       ...(record ?? {...(name === undefined ? {} : {name}), type, cluster, count, retry, state: 'PENDING', tries_total: 0, failures: 0, tries: []}),
@@ -230,6 +245,7 @@ export class ChainRun {
         rolled_back: (record?.sequence?.rolled_back ?? 0) + 1,
         parent_try: parentTry,
         used: this.#used(sequence) + 1,
+        ...(this.#attempt === 1 ? {} : {attempt: this.#attempt}),
         ...(waitMs > 0 ? {retry_at: new Date(nowMs + waitMs).toISOString()} : {}),
       },
     };
@@ -237,17 +253,36 @@ export class ChainRun {
 
   // How it follows
 
+  /** Takes in one record. `true`: all jobs are to be looked at again. */
+  #takeIn(id: string, record: Job | undefined): boolean {
+    const vertex = this.#vertices.get(id);
+    if (vertex === undefined || vertex.record === record) return false;
+    const before = vertex.record;
+    vertex.record = record;
+    const isRolledBack = this.#sequences.has(id) && !isSameSequence(before, record);
+    const next = isNoop(vertex) ? vertex.state : this.#stored(vertex);
+    if (isRolledBack || (vertex.state === 'COMPLETE' && next !== 'COMPLETE')) return true;
+    if (isNoop(vertex) || vertex.state === 'COMPLETE') return false;
+    this.#leave(vertex);
+    vertex.state = next;
+    if (next === 'COMPLETE') this.#completeFrom(vertex);
+    else this.#enter(vertex);
+    return false;
+  }
+
   #vertex(id: string): Vertex {
     const vertex = this.#vertices.get(id);
     if (vertex === undefined) throw new ControlPlaneError('not_found', `the chain has no job ${id}`);
     return vertex;
   }
 
-  #sequence(first: string): Sequence {
+  #sequence(first: string, around: ReadonlySet<string> = new Set()): Sequence {
     let sequence = this.#sequences.get(first);
     if (sequence !== undefined) return sequence;
+    if (around.has(first)) throw new ControlPlaneError('invalid', `the sequence of job ${first} lies in itself`);
     const planned = this.chain.sequences?.[first];
-    const parent = planned?.parent === undefined || planned.parent === first ? undefined : this.#sequence(planned.parent);
+    const hasParent = planned?.parent !== undefined && planned.parent !== first;
+    const parent = hasParent ? this.#sequence(planned.parent, new Set(around).add(first)) : undefined;
     sequence = {first: this.#vertex(first), retry: planned?.retry ?? 0, parent, try: 1, dueMs: 0};
     this.#sequences.set(first, sequence);
     return sequence;
@@ -285,6 +320,11 @@ export class ChainRun {
     for (const vertex of this.#inOrder) if (vertex.state !== 'COMPLETE') this.#enter(vertex);
   }
 
+  /** How long a sequence waits before it begins again. */
+  #waitMs(first: string): number {
+    return Math.min(parseGoDuration(this.chain.sequences?.[first]?.retry_wait ?? '') ?? 0, LONGEST_WAIT_MS);
+  }
+
   /** Files a job that is not COMPLETE under what it is now. */
   #enter(vertex: Vertex): void {
     if (vertex.state === 'RUNNING') this.#running.add(vertex);
@@ -306,11 +346,15 @@ export class ChainRun {
       return;
     }
     const {record} = vertex;
-    const dueMs = record === undefined || !this.#isCurrent(vertex, record) ? 0 : dueAfter(record, vertex.planned);
-    if (dueMs > this.#nowMs) {
-      this.#pausing.set(vertex, dueMs);
+    const pause = record === undefined || !this.#isCurrent(vertex, record) ? undefined : pauseAfter(record, vertex.planned);
+    if (pause !== undefined && pause.dueMs > this.#nowMs) {
+      this.#pausing.set(vertex, pause);
       return;
     }
+    this.#addReady(vertex);
+  }
+
+  #addReady(vertex: Vertex): void {
     const {cluster} = vertex.planned;
     let ready = this.#ready.get(cluster);
     if (ready === undefined) this.#ready.set(cluster, (ready = new Set()));
@@ -352,7 +396,14 @@ export class ChainRun {
   }
 
   #advance(nowMs: number): void {
-    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    // Where a clock was set back, or another's was ahead of ours, nothing waits for longer than its pause, by whichever time it was reckoned.
+    this.#nowMs = nowMs < this.#nowMs - CLOCK_STEP_MS ? nowMs : Math.max(this.#nowMs, nowMs);
+    for (const {sequence} of this.#held) {
+      if (sequence !== undefined) sequence.dueMs = Math.min(sequence.dueMs, this.#nowMs + this.#waitMs(sequence.first.id));
+    }
+    for (const pause of this.#pausing.values()) {
+      pause.dueMs = Math.min(pause.dueMs, this.#nowMs + pause.lengthMs);
+    }
     for (const vertex of [...this.#held]) {
       if (this.#isHeld(vertex)) continue;
       // Who led before had a clock that was ahead of ours: what comes after it has begun, without its data as far as we knew.
@@ -361,10 +412,10 @@ export class ChainRun {
       if (isNoop(vertex)) this.#completeFrom(vertex);
       else this.#makeReady(vertex);
     }
-    for (const [vertex, dueMs] of [...this.#pausing]) {
+    for (const [vertex, {dueMs}] of [...this.#pausing]) {
       if (dueMs > this.#nowMs) continue;
       this.#pausing.delete(vertex);
-      this.#makeReady(vertex);
+      this.#addReady(vertex);
     }
   }
 
@@ -399,10 +450,10 @@ export class ChainRun {
     return undefined;
   }
 
-  /** Retries used within the present try of the sequence around. */
   #used({first, parent}: Sequence): number {
     const stored = first.record?.sequence;
-    return stored !== undefined && stored.parent_try === (parent?.try ?? 1) ? stored.used : 0;
+    const isOfNow = stored !== undefined && stored.parent_try === (parent?.try ?? 1) && (stored.attempt ?? 1) >= this.#attempt;
+    return isOfNow ? stored.used : 0;
   }
 
   /** Whether something runs in a sequence. */
@@ -433,6 +484,7 @@ function isSameSequence(a: Job | undefined, b: Job | undefined): boolean {
   return (
     before?.rolled_back === after?.rolled_back &&
     before?.used === after?.used &&
+    before?.attempt === after?.attempt &&
     before?.parent_try === after?.parent_try &&
     before?.retry_at === after?.retry_at
   );
@@ -454,17 +506,21 @@ function inherited({previous}: Vertex): JobData {
   if (done.length === 0) return NO_DATA;
   if (done.length === 1) return (done[0] as Vertex).data;
   done.sort((a, b) => a.rank - b.rank || a.position - b.position);
-  let all: JobData = NO_DATA;
-  for (const {data} of done) if (data !== all) all = {...all, ...data};
+  const [first] = done as [Vertex];
+  if (done.every(({data}) => data === first.data)) return first.data;
+  // One object for all: thousands of jobs may meet here. Without a prototype, so that no key means anything.
+  const all = Object.create(null) as Record<string, unknown>;
+  for (const {data} of done) Object.assign(all, data);
   return all;
 }
 
-/** When a job that has ended may be tried again. */
-function dueAfter(record: Job, planned: PlannedJob): number {
+/** The pause before a job that has ended may be tried again. */
+function pauseAfter(record: Job, planned: PlannedJob): Pause | undefined {
   const exit = record.tries.at(-1)?.exit;
-  if (exit === undefined || record.failures === 0 || wasStopped(exit)) return 0;
+  if (exit === undefined || record.failures === 0 || wasStopped(exit)) return undefined;
   const endedMs = Date.parse(exit.ended_at);
-  return Number.isNaN(endedMs) ? 0 : endedMs + retryPauseMs(planned, record.failures);
+  const lengthMs = retryPauseMs(planned, record.failures);
+  return Number.isNaN(endedMs) ? undefined : {dueMs: endedMs + lengthMs, lengthMs};
 }
 
 /** Each after its predecessors, otherwise in the order given; positions are set. @throws ControlPlaneError `invalid`: there is a cycle */

@@ -145,8 +145,8 @@ class RunView implements ChainView {
     }
     const sequenceTries: Record<string, number> = {};
     for (const first of Object.keys(this.#chain.sequences ?? {})) {
-      // A try counts from when its first job is launched.
-      const tries = this.#usedRetries(first) + (this.job(first)?.state === 'PENDING' ? 0 : 1);
+      // A try counts from when its first job is launched. Whoever goes on has as many fewer.
+      const tries = this.#run.usedRetriesOf(first) + (this.job(first)?.state === 'PENDING' ? 0 : 1);
       if (tries > 0) sequenceTries[first] = tries;
     }
     return {
@@ -156,13 +156,6 @@ class RunView implements ChainView {
       latestRunJobTries,
       sequenceTries,
     };
-  }
-
-  /** Within the present try of the sequence around: whoever goes on has as many fewer. */
-  #usedRetries(first: string): number {
-    const stored = this.#run.record(first)?.sequence;
-    const parent = this.#chain.sequences?.[first]?.parent;
-    return stored?.parent_try === (parent === undefined ? 1 : this.#run.sequenceTryOf(parent)) ? stored.used : 0;
   }
 }
 

@@ -88,12 +88,9 @@ function carried(run: ChainRun, id: string, isCurrent: boolean): Readonly<Record
 }
 
 function rollBack(run: ChainRun, firsts: readonly string[], nowMs: number): Map<string, Job> {
-  const records = new Map<string, Job>();
-  for (const first of firsts) {
-    const record = run.rolledBack(first, nowMs);
-    records.set(first, record);
-    run.update(first, record);
-  }
+  // None of them lies in another.
+  const records = new Map(firsts.map((first) => [first, run.rolledBack(first, nowMs)]));
+  run.updateAll(records);
   return records;
 }
 

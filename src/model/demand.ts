@@ -1,7 +1,7 @@
 import {isStoredChain} from '../schema/chain.ts';
 import type {Chain} from '../schema/chain.ts';
 import {requestedWorkers} from './chain.ts';
-import {chainDemand} from './chain-demand.ts';
+import {chainDemand, largestJobs} from './chain-demand.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 /** Slots that a request may use at once, by cluster. */
@@ -25,6 +25,19 @@ export function demandOf(record: ScanRecord): Demand | undefined {
   let demand = demands.get(chain);
   if (demand === undefined) demands.set(chain, (demand = new Map(chainDemand(chain))));
   return demand;
+}
+
+/** As {@link demands}. */
+const needs = new WeakMap<Chain, Demand>();
+
+/** Slots without which a job of a chain would run beside what its cluster has room for, by cluster; one where nothing is said. */
+export function neededBy(record: ScanRecord): Demand {
+  const chain = record.chain?.value;
+  if (chain === undefined) return new Map();
+  if (isStoredChain(chain)) return new Map(chain.largest ?? []);
+  let needed = needs.get(chain);
+  if (needed === undefined) needs.set(chain, (needed = new Map(largestJobs(chain))));
+  return needed;
 }
 
 /** The clusters that a request names, without a look at how much it wants there. */

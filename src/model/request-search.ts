@@ -4,8 +4,9 @@ import {STATE_NAME} from '../proto/state.ts';
 import {isTerminal} from '../schema/state.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {isScan} from './manifest.ts';
-import {createdMsOf, requestStateOf} from './request-view.ts';
+import {UNKNOWN_USER, createdMsOf, requestStateOf} from './request-view.ts';
 import type {RequestRecord} from './request-view.ts';
+import {asMs} from './wire-time.ts';
 
 /** Milliseconds since 1970, with a fraction: the wire's times have nanoseconds. */
 const msOf = (time: string): number => Number(timeNs(time)) / 1e6;
@@ -26,7 +27,7 @@ export function matcherOf(filter: RequestFilter): (record: RequestRecord) => boo
   return (record) => {
     const spec = record.spec.value;
     if (type !== undefined && spec.type !== type) return false;
-    if (user !== undefined && spec.user !== user) return false;
+    if (user !== undefined && (spec.user ?? UNKNOWN_USER) !== user) return false;
     if ((record.control?.value ?? DEFAULT_CONTROL).is_deleted) return false;
     if (states !== undefined && !states.has(requestStateOf(record))) return false;
     if (untilMs !== undefined && createdMsOf(record) >= untilMs) return false;
@@ -45,8 +46,7 @@ export function compareRequests(a: RequestRecord, b: RequestRecord): number {
 /** `undefined` while it is not finished; 0 where nobody can read when. */
 function finishedMsOf(record: RequestRecord): number | undefined {
   if (!isTerminal(requestStateOf(record))) return undefined;
-  const ms = Date.parse(record.state?.value.ended_at ?? '');
-  return Number.isNaN(ms) ? 0 : ms;
+  return asMs(record.state?.value.ended_at) ?? 0;
 }
 
 function givenArgs(record: RequestRecord): Readonly<Record<string, unknown>> {

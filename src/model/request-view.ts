@@ -1,10 +1,8 @@
 import {STATE_VALUE} from '../proto/state.ts';
 import type {StateName} from '../proto/state.ts';
-import {timeText} from '../proto/time.ts';
 import type {Request, RequestArg} from '../proto/types.ts';
 import {isStoredChain} from '../schema/chain.ts';
 import {timeOfScanId} from '../schema/ids.ts';
-import type {SkymapSpec} from '../schema/scan.ts';
 import {isTerminal} from '../schema/state.ts';
 import type {ScanState} from '../schema/state.ts';
 import type {ChainView} from './chain-view.ts';
@@ -13,7 +11,7 @@ import {scanJobs} from './scan-chain-view.ts';
 import {isOver} from './scan-record.ts';
 import type {Entry, ScanRecord} from './scan-record.ts';
 import type {ScanSpec} from '../schema/scan.ts';
-import {asWireTime} from './wire-time.ts';
+import {asMs, asWireTime, msAsWireTime} from './wire-time.ts';
 
 /** A request whose spec is there: a sky scan, or any other. */
 export type RequestRecord = Omit<ScanRecord, 'spec'> & {readonly spec: Entry<ScanSpec>};
@@ -32,10 +30,15 @@ export function requestStateOf(record: ScanRecord): ScanState['name'] {
   return isTerminal(state) && !isOver(record) ? 'PENDING' : state;
 }
 
-/** When a request was made, in milliseconds since 1970; of one put by hand under an id of its own choice, 0. */
-export function createdMsOf({id, spec}: RequestRecord): number {
+/**
+ * When a request was made, in milliseconds since 1970. Of one put by hand, which does not say: since when it is known to be there, by its place in the
+ * backlog, its start or its end; 0 before.
+ */
+export function createdMsOf({backlog, id, spec, state}: RequestRecord): number {
   const seconds = spec.value.created_at;
-  return seconds === undefined ? (timeOfScanId(id) ?? 0) : seconds * 1000;
+  if (seconds !== undefined) return seconds * 1000;
+  const queuedMs = backlog === undefined ? undefined : backlog.value.timestamp * 1000;
+  return timeOfScanId(id) ?? queuedMs ?? asMs(state?.value.started_at) ?? asMs(state?.value.ended_at) ?? 0;
 }
 
 /** Jobs of a request, and how many of them are complete. */
@@ -58,7 +61,7 @@ export function presentSummary(record: RequestRecord, jrURL?: string, run?: Coun
     type: spec.value.type,
     state: STATE_VALUE[state],
     user: spec.value.user ?? UNKNOWN_USER,
-    createdAt: timeText(createdMsOf(record)),
+    createdAt: msAsWireTime(createdMsOf(record)),
     startedAt: asWireTime(stored?.started_at),
     finishedAt: isTerminal(state) ? asWireTime(stored?.ended_at) : null,
     ...countsOf(record, run),
@@ -86,13 +89,6 @@ function countsOf(record: RequestRecord, run: Counts | undefined): Counts {
   const chain = record.chain?.value;
   const planned = chain === undefined ? undefined : isStoredChain(chain) ? chain.jobs_total : Object.keys(chain.jobs).length;
   return {totalJobs: planned ?? run?.totalJobs ?? jobs_total ?? 0, finishedJobs: jobs_finished ?? run?.finishedJobs ?? 0};
-}
-
-/** What a sky scan was asked with, as the arguments of a request. What was asked for with a name of its own in version 1 or 0 is not among them. */
-export function scanArgs({request}: SkymapSpec): RequestArg[] {
-  const {older: _, nsides, scanner_server_env_from_user, request_clusters, ...others} = request;
-  const values = {...others, nsides, request_clusters, scanner_server_env_from_user};
-  return Object.entries(values).map(([Name, Value], Pos) => ({Pos, Name, Desc: '', Type: 'required', Given: true, Default: null, Value}));
 }
 
 /** The state that a job shows: one that has been tried and waits, in a request that does not go on, was stopped. */

@@ -113,6 +113,22 @@ function isGone(record: ScanRecord): boolean {
   return record.spec === undefined && record.bad?.has('spec') !== true;
 }
 
+/** Whether a key is damaged without which nothing may be launched. */
+function isDamaged(record: ScanRecord): boolean {
+  for (const child of record.bad?.keys() ?? []) if (DECISIVE.has(child) || child.startsWith('job/')) return true;
+  return false;
+}
+
+/**
+ * Whether what became of jobs can be judged. What a job of a chain said counts, and what its request wants: where a key that says so is damaged, engines
+ * keep what they know until it is repaired. What is to be ended anyway is.
+ */
+function isJudgeable(record: ScanRecord): boolean {
+  const control = record.control?.value ?? DEFAULT_CONTROL;
+  if (record.spec?.value.request !== undefined || control.is_deleted || control.desired === 'stop') return true;
+  return isGone(record) || isOver(record) || !['spec', 'chain', 'admission', 'control', 'state'].some((part) => record.bad?.has(part) === true);
+}
+
 function isAdmitted(record: ScanRecord): boolean {
   return record.admission !== undefined || record.bad?.has('admission') === true;
 }
@@ -122,7 +138,7 @@ export function planScan(input: PlanInput): ScanStep {
   const {record, policy, nowMs, run} = input;
   const state = record.state?.value;
   const control = record.control?.value ?? DEFAULT_CONTROL;
-  const changes = learn(input);
+  const changes = isJudgeable(record) ? learn(input) : new Map<string, Job>();
   for (const [name, job] of changes) run?.update(name, job);
   const jobs = isChained(record) ? NO_JOBS : new Map([...(record.jobs ?? [])].map(([name, {value}]) => [name, changes.get(name) ?? value]));
   const open = [...(record.jobs?.open ?? [])].filter(([name, {value}]) => openTry(changes.get(name) ?? value) !== undefined).map(([name]) => name);
@@ -133,7 +149,8 @@ export function planScan(input: PlanInput): ScanStep {
   const attempt = attemptOf(record);
   const base = {
     attempt,
-    ...(state?.started_at === undefined ? {} : {started_at: state.started_at}),
+    // What is run again after its end begins anew.
+    ...(state?.started_at === undefined || isTerminal(state.name) ? {} : {started_at: state.started_at}),
     ...(isExternal(record) ? {external: true as const} : {}),
     ...(state?.workflow_ending === undefined ? {} : {workflow_ending: state.workflow_ending}),
   };
@@ -146,16 +163,15 @@ export function planScan(input: PlanInput): ScanStep {
   if (state?.workflow_ending !== undefined) return endAs(ended('STOPPED', 'its workflow was ended'));
   // What runs outside cannot be suspended: it goes on, and so do we.
   if ((control.desired === 'suspend' || control.desired === 'hold') && !(isExternal(record) && isAdmitted(record))) {
-    if (isHeld(record)) return needsChain(record) ? {kind: 'build'} : leave();
-    if (state?.name === 'SUSPENDED' && !isAdmitted(record)) return leave();
-    return endAs({...base, name: 'SUSPENDED', reason: 'suspended by the user'});
+    const isAtRest = isHeld(record) || (state?.name === 'SUSPENDED' && !isAdmitted(record));
+    if (!isAtRest) return endAs({...base, name: 'SUSPENDED', reason: 'suspended by the user'});
+    if (input.doomed === undefined) return needsChain(record) ? {kind: 'build'} : leave();
   }
 
   if (input.doomed !== undefined) return endAs(ended('FAIL', input.doomed));
 
-  const badChild = [...(record.bad ?? [])].find(([child]) => DECISIVE.has(child) || child.startsWith('job/'));
   // Repaired by hand or removed: the change wakes us. Shown in /readyz and logged once.
-  if (badChild !== undefined || record.spec === undefined) return changes.size > 0 ? {kind: 'record', changes} : {kind: 'wait'};
+  if (isDamaged(record) || record.spec === undefined) return changes.size > 0 ? {kind: 'record', changes} : {kind: 'wait'};
 
   if (needsChain(record)) return {kind: 'build'};
   const admission = record.admission?.value;
@@ -185,8 +201,9 @@ export function planScan(input: PlanInput): ScanStep {
       // One that has nothing to launch has begun all the same.
       return state?.name === 'RUNNING' ? endAs(ended('FAIL', '')) : {kind: 'record', changes, state: counted};
     }
-    // So that lists show how far it is.
-    if (changes.size > 0 && state?.jobs_finished !== counted.jobs_finished) return {kind: 'record', changes, state: counted};
+    // So that all see that it runs, and lists how far it is.
+    if (state?.name !== 'RUNNING' || state.attempt !== attempt) return {kind: 'record', changes, state: counted};
+    if (changes.size > 0 && state.jobs_finished !== counted.jobs_finished) return {kind: 'record', changes, state: counted};
     waitMs = next.waitMs === undefined ? leftMs : Math.min(next.waitMs, leftMs ?? next.waitMs);
   } else {
     const chain = must(input.chain, 'the chain of a sky scan');

@@ -28,6 +28,9 @@ export type JobChanges = ReadonlyMap<string, Job>;
 /** Bytes of JSON that a job may hand on: its record is one value. */
 export const DATA_BYTES = 256 * 1024;
 
+/** Jobs that change in one look: each is written with the log entry of its try, and a transaction has room for so many. What is left over is met again at the next look. */
+export const LEARNT_AT_ONCE = 24;
+
 /** What takes a try that has ended to the record of its job. */
 type CloseTry = (job: Job, current: JobTry, exit: JobExit) => Job;
 
@@ -36,7 +39,8 @@ export function learn(input: PlanInput): Map<string, Job> {
   const {record, run} = input;
   const changes = new Map<string, Job>();
   let completed = run?.nextCompletion ?? 0;
-  for (const [name, observed] of input.observed) {
+  for (const [name, observed] of endsFirst(input.observed)) {
+    if (changes.size >= LEARNT_AT_ONCE) break;
     const job = record.jobs?.get(name)?.value;
     const current = job === undefined ? undefined : openTry(job);
     if (job === undefined || current === undefined) continue;
@@ -48,6 +52,12 @@ export function learn(input: PlanInput): Map<string, Job> {
     changes.set(name, run !== undefined && next.state === 'COMPLETE' ? {...next, completed: completed++} : next);
   }
   return changes;
+}
+
+/** Ends before all else, in the order in which they came: who completes last has the last word on what is handed on. */
+function endsFirst(observed: PlanInput['observed']): (readonly [string, Observed])[] {
+  const endOf = (each: Observed): number => (each.kind === 'exited' ? Date.parse(each.exit.ended_at) || 0 : Number.MAX_SAFE_INTEGER);
+  return [...observed].sort(([, a], [, b]) => endOf(a) - endOf(b));
 }
 
 function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInput, close: CloseTry): Job {
@@ -111,6 +121,14 @@ function isLost(exit: JobExit): boolean {
   return exit.code === null && NO_TRY.has(exit.reason);
 }
 
+/** What engines say of tries that went down with their host, or with all that ran there. */
+const TAKEN_DOWN: ReadonlySet<string | undefined> = new Set(['supervisor lost: the host was restarted', 'ended by a new start']);
+
+/** Whether nothing of its own ended it, nor anybody who meant it: there was no controller for a while, or it went down with its host. That uses up nothing either. */
+function wasAbandoned({reason}: JobExit): boolean {
+  return reason?.startsWith('orphaned') === true || TAKEN_DOWN.has(reason);
+}
+
 /**
  * The record of a chain's job after a try. COMPLETE counts however it came to be, also after it was asked to stop. What was asked to end and did is PENDING,
  * and goes on when its request does; what had to be killed has failed for good. A job that says STOPPED without having been asked is not tried again.
@@ -132,7 +150,7 @@ function closeChainTry(
   if (isLost(exit)) return become('PENDING');
   if (said === 'COMPLETE' && tooLarge === undefined) return become('COMPLETE');
   if (wasKilled(exit)) return become('FAIL', job.failures + 1);
-  if (wasStopped(exit) || isUnwantedNow) return become('PENDING');
+  if (wasStopped(exit) || wasAbandoned(exit) || isUnwantedNow) return become('PENDING');
   if (said === 'STOPPED') return become('STOPPED');
   const failures = job.failures + 1;
   const isLate = isPastDeadline(planned.retry_deadline, Date.parse(job.since ?? current.intent_at), Date.parse(exit.ended_at));

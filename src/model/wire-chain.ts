@@ -71,6 +71,7 @@ function plannedChain(wire: JobChain, here: WireJobs): Chain {
     // What names nothing but itself would be written to every object's prototype.
     if (!isKeyId(id) || id === '__proto__') refuse(`${quoted(id)} is no id of a job: letters, digits, and _ - . between them`);
     if (job.id !== '' && job.id !== id) refuse(`job ${quoted(id)} calls itself ${quoted(job.id)}`);
+    if (job.type === '') refuse(`job ${quoted(id)} has no type`);
     const type = job.type === NOOP ? undefined : (types.get(job.type) ?? here.typeOf(job.type));
     if (type === undefined && job.type !== NOOP) refuse(`job ${quoted(id)} is of the unknown job type ${quoted(job.type)}`);
     if (type !== undefined) types.set(job.type, type);

@@ -1,4 +1,4 @@
-import {formatTime, timeNs} from '../proto/time.ts';
+import {ZERO_TIME, formatTime, timeNs, timeText} from '../proto/time.ts';
 
 /** A stored time as the wire has it; `null` for none, and for one that nobody can read. */
 export function asWireTime(text: string | undefined): string | null {
@@ -18,4 +18,19 @@ export function asWireNs(text: string | undefined): bigint {
   } catch {
     return 0n;
   }
+}
+
+/** Milliseconds since 1970 as the wire has them; Go's zero time for what no four digits of a year can say. */
+export function msAsWireTime(ms: number): string {
+  try {
+    return timeText(ms);
+  } catch {
+    return ZERO_TIME; // Written by hand: in milliseconds where seconds were meant, say.
+  }
+}
+
+/** A stored time in milliseconds since 1970; `undefined` for none, and for one that nobody can read. */
+export function asMs(text: string | undefined): number | undefined {
+  const ms = Date.parse(text ?? '');
+  return Number.isNaN(ms) ? undefined : ms;
 }

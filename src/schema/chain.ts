@@ -71,6 +71,8 @@ export interface StoredChain {
   readonly blob: BlobHeader;
   /** `[cluster, jobs]`: how many jobs may want to run there at once. */
   readonly demand: readonly (readonly [string, number])[];
+  /** `[cluster, processes]` of the largest job there, where that is more than one. */
+  readonly largest?: readonly (readonly [string, number])[];
   readonly jobs_total: number;
 }
 
@@ -117,15 +119,18 @@ export const chainSchema = {
   },
 } as const;
 
+const countsSchema = {
+  type: 'array',
+  items: {type: 'array', minItems: 2, maxItems: 2, items: [{type: 'string'}, {type: 'integer', minimum: 1}]},
+} as const;
+
 const storedChainSchema = {
   type: 'object',
   required: ['blob', 'demand', 'jobs_total'],
   properties: {
     blob: blobHeaderSchema,
-    demand: {
-      type: 'array',
-      items: {type: 'array', minItems: 2, maxItems: 2, items: [{type: 'string'}, {type: 'integer', minimum: 1}]},
-    },
+    demand: countsSchema,
+    largest: countsSchema,
     jobs_total: {type: 'integer', minimum: 0},
   },
 } as const;

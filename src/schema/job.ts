@@ -50,6 +50,8 @@ export interface SequenceRecord {
   readonly parent_try: number;
   /** Retries used within that try. */
   readonly used: number;
+  /** The attempt of the request in which they were used: another has retries of its own. Absent: 1. */
+  readonly attempt?: number;
   /** Not begun again before. RFC 3339. */
   readonly retry_at?: string;
 }
@@ -132,6 +134,7 @@ export const jobSchema = {
         rolled_back: {type: 'integer', minimum: 0},
         parent_try: {type: 'integer', minimum: 1},
         used: {type: 'integer', minimum: 0},
+        attempt: {type: 'integer', minimum: 1},
         retry_at: {type: 'string'},
       },
     },

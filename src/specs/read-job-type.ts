@@ -105,8 +105,9 @@ function readHttp(reader: MapReader, wrong: Wrong): HttpRun {
   const expect = reader.texts('expect').map(({text}) => text);
   for (const status of expect) if (!/^[1-5]\d\d$/.test(status)) wrong('http.expect', status, 'must be a list of status codes from 100 to 599');
   if (reader.has('expect') && expect.length === 0) wrong('http.expect', '', 'must name at least one status code');
+  const follow = reader.flag('follow');
   reader.finish();
-  return present<HttpRun>({kind: 'http', method, url, headers, body, expect: reader.has('expect') ? expect.map(Number) : EXPECTED});
+  return present<HttpRun>({kind: 'http', method, url, headers, body, expect: reader.has('expect') ? expect.map(Number) : EXPECTED, follow});
 }
 
 /** A mapping from names to text. */

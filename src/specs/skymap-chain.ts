@@ -23,6 +23,12 @@ export function skymapSpecFile(): SpecFile {
 }
 
 let specs: Specs | undefined;
+
+/** What that spec declares. */
+export function skymapSpecs(): Specs {
+  return (specs ??= parseSpecs([skymapSpecFile()]));
+}
+
 /** Scans differ in what they ask of which cluster; how many they ask decides what their chain looks like. */
 const templates = new Map<number, Promise<Chain>>();
 
@@ -35,7 +41,7 @@ export async function skymapChain({request_clusters: entries}: Pick<SkymapReques
 
 /** A chain whose workers name the place of their entry. */
 async function buildTemplate(count: number): Promise<Chain> {
-  specs ??= parseSpecs([skymapSpecFile()]);
+  const specs = skymapSpecs();
   const sequence = must(specs.sequences.get(SKYMAP_SCAN), 'the spec of the sky scan');
   const places = Array.from({length: count}, (_, place) => place);
   const args = Object.fromEntries(sequence.args.required.map(({name}) => [name, name === CLUSTERS ? places : '']));

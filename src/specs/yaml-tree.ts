@@ -1,5 +1,5 @@
 import {isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument} from 'yaml';
-import type {YAMLMap} from 'yaml';
+import type {YAMLMap, YAMLParseError} from 'yaml';
 
 /** A value of a YAML file with the line it stands in. Aliases and merge keys are resolved; an aliased value is one object in several places. */
 export type YamlNode = YamlMap | YamlList | YamlScalar;
@@ -55,7 +55,10 @@ export function readYaml(text: string): YamlTree {
   try {
     // `uniqueKeys: false`: a key that stands twice is odd, not wrong; see `YamlMap.duplicates`.
     const document = parseDocument(text, {lineCounter: lines, uniqueKeys: false, prettyErrors: false, strict: true, version: '1.2'});
-    const problem = ({pos, message}: {pos: [number, number]; message: string}): YamlProblem => ({line: lines.linePos(pos[0]).line || 1, message});
+    const problem = ({pos, code, message}: Pick<YAMLParseError, 'pos' | 'code' | 'message'>): YamlProblem => ({
+      line: lines.linePos(pos[0]).line || 1,
+      message: code === 'MULTIPLE_DOCS' ? 'a second document begins here; each has to be a file of its own' : message,
+    });
     const warnings = document.warnings.slice(0, LIMITS.problems).map(problem);
     if (document.errors.length > 0) return {errors: document.errors.slice(0, LIMITS.problems).map(problem), warnings};
     return {root: new TreeBuilder(lines).build(document.contents, 1, 0).node, errors: [], warnings};

@@ -1,5 +1,5 @@
 import {canonicalJson} from '../lib/canonical-json.ts';
-import {chainDemand} from '../model/chain-demand.ts';
+import {chainDemand, largestJobs} from '../model/chain-demand.ts';
 import {isStoredChain, parseWholeChain} from '../schema/chain.ts';
 import type {Chain, StoredChain} from '../schema/chain.ts';
 import {chainKey} from '../schema/keys.ts';
@@ -22,7 +22,9 @@ export async function stageChain(blobs: Blobs, id: string, chain: Chain): Promis
   const absent: Compare = {key, createRevision: 0};
   if (Buffer.byteLength(text) <= INLINE_BYTES) return {compares: [absent], ops: [{put: key, value: text}]};
   const staged = await blobs.stage('chain', id, Buffer.from(text));
-  const stored: StoredChain = {blob: staged.header, demand: chainDemand(chain), jobs_total: Object.keys(chain.jobs).length};
+  const largest = largestJobs(chain);
+  const counts = {demand: chainDemand(chain), ...(largest.length === 0 ? {} : {largest}), jobs_total: Object.keys(chain.jobs).length};
+  const stored: StoredChain = {blob: staged.header, ...counts};
   return {compares: [absent, ...staged.compares], ops: [{put: key, value: canonicalJson(stored)}, ...staged.ops]};
 }
 

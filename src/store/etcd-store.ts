@@ -104,8 +104,8 @@ export class EtcdStore implements Store {
       ...(options.revision === undefined ? {} : {revision: options.revision}),
       ...(options.keysOnly === true ? {keysOnly: true} : {}),
     });
-    const {entries, revision, more} = await this.#read((member, ms) => member.range(request, within(ms)), prefix, options.signal);
-    return {entries: entries.map((entry) => this.entry(entry)), revision: options.revision ?? revision, more};
+    const {entries, revision, ...found} = await this.#read((member, ms) => member.range(request, within(ms)), prefix, options.signal);
+    return {entries: entries.map((entry) => this.entry(entry)), revision: options.revision ?? revision, ...found};
   }
 
   async commit(commit: Commit): Promise<CommitResult> {

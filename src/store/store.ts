@@ -55,6 +55,8 @@ export interface RangeResult {
   readonly entries: readonly KeyValue[];
   readonly revision: Revision;
   readonly more: boolean;
+  /** Keys in the range, whatever the limit. Cheap: etcd reads no values for it. */
+  readonly count: number;
 }
 
 /** Where an etcd's limits are, so that batches fit. */

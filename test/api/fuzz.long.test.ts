@@ -1,11 +1,10 @@
-import {once} from 'node:events';
-import {request as httpRequest} from 'node:http';
-import type {IncomingMessage} from 'node:http';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import * as keys from '../../src/schema/keys.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
+import {METHODS, ODD_HEADERS, ODD_IDS, oddValue, pick, send, shown, spoil, spoilText, times} from '../support/odd-requests.ts';
+import type {Random, Sent} from '../support/odd-requests.ts';
 import {seededRandom} from '../support/seeded-random.ts';
 import {SCAN_BODY, startApi} from './harness.ts';
 import type {TestApi} from './harness.ts';
@@ -25,17 +24,6 @@ afterAll(async () => {
   await api?.stop();
   await etcd?.stop();
 });
-
-interface Sent {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer | undefined;
-}
-
-type Random = () => number;
-const pick = <T>(random: Random, of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
-const times = <T>(count: number, make: () => T): T[] => Array.from({length: count}, make);
 
 const PROGRESS = {
   ...{summary: 's', epilogue: 'e', tallies: {}, processing_stats: {start: {a: 1}, runtime: {}, rate: {x: 'y'}}},
@@ -80,164 +68,6 @@ const VALID: readonly {readonly method: string; readonly path: string; readonly 
   {method: 'GET', path: '/metrics'},
 ];
 
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD', 'TRACE', 'PROPFIND'];
-const ODD_IDS = [
-  'manifest',
-  'result',
-  'status',
-  '0',
-  '__proto__',
-  'constructor',
-  'x'.repeat(128),
-  'x'.repeat(129),
-  'a-b',
-  '%2e%2e',
-  'a%2Fb',
-  '%00',
-  '%E2%82%AC',
-  '%',
-  '%zz',
-  'ü',
-  '..',
-  '.',
-  '~',
-  '$where',
-];
-const ODD_TEXTS = [
-  '',
-  ' ',
-  '\t',
-  '\u0000',
-  '\ud800',
-  '\u202e',
-  '€',
-  '😀',
-  '<b>',
-  "'",
-  '"',
-  '\\',
-  '{}',
-  '[]',
-  '..',
-  '__proto__',
-  'a'.repeat(5000),
-  '1e999',
-  'NaN',
-  'null',
-  'true',
-];
-const ODD_VALUES: readonly unknown[] = [
-  null,
-  true,
-  false,
-  0,
-  -1,
-  1,
-  1.5,
-  1e308,
-  -1e-320,
-  2 ** 53,
-  2 ** 63,
-  [],
-  {},
-  [[]],
-  [null],
-  {a: {}},
-  [1, 2],
-  ['*'],
-  {$where: 'x'},
-  {$gt: {}},
-  {$in: 1},
-  {'': 0},
-];
-
-function oddValue(random: Random): unknown {
-  const kind = random();
-  if (kind < 0.45) return pick(random, ODD_VALUES);
-  if (kind < 0.85) return pick(random, ODD_TEXTS);
-  if (kind < 0.9) return times(200, () => pick(random, ODD_TEXTS));
-  return Object.fromEntries(times(30, () => [pick(random, ODD_TEXTS), pick(random, ODD_VALUES)]));
-}
-
-/** A copy of a JSON value with one place of it spoilt. */
-function spoil(random: Random, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || random() < 0.15) return oddValue(random);
-  if (Array.isArray(value)) {
-    const copy: unknown[] = [...value];
-    if (copy.length === 0 || random() < 0.2) copy.push(oddValue(random));
-    else copy[Math.floor(random() * copy.length)] = spoil(random, pick(random, copy));
-    return copy;
-  }
-  const copy: Record<string, unknown> = {...value};
-  const names = Object.keys(copy);
-  const kind = random();
-  if (names.length === 0 || kind < 0.15)
-    copy[pick(random, [...ODD_TEXTS, 'scan_id', 'rescan_ids', 'memory', 'cluster', 'priority'])] = oddValue(random);
-  else {
-    const name = pick(random, names);
-    if (kind < 0.3) delete copy[name];
-    else copy[name] = kind < 0.6 ? oddValue(random) : spoil(random, copy[name]);
-  }
-  return copy;
-}
-
-/** The text of a body, spoilt as no JSON.stringify would write it. */
-function spoilText(random: Random, text: string): Buffer {
-  const bytes = Buffer.from(text);
-  const at = Math.floor(random() * bytes.length);
-  switch (Math.floor(random() * 8)) {
-    case 0:
-      return bytes.subarray(0, at); // cut off
-    case 1:
-      bytes[at] = Math.floor(random() * 256);
-      return bytes;
-    case 2:
-      return Buffer.concat([bytes, pick(random, [Buffer.from('}'), Buffer.from('{}'), Buffer.from([0xff, 0xfe]), Buffer.from('\ufeff')])]);
-    case 3:
-      return Buffer.from(
-        text.replace(/:[^,{}[\]]+/, `:${pick(random, ['NaN', 'Infinity', '-Infinity', '1e999', '01', '.5', '0x1', "'a'", '\\u0041'])}`),
-      );
-    case 4: {
-      const depth = pick(random, [10, 900, 1100, 20_000]);
-      return Buffer.from(text.replace(/:[^,{}[\]]+/, () => `:${'['.repeat(depth)}${']'.repeat(depth)}`));
-    }
-    case 5: {
-      const depth = pick(random, [900, 1100, 20_000]);
-      return Buffer.from(text.replace(/:\{/, () => `:{"deep":${'{"a":'.repeat(depth)}1${'}'.repeat(depth)},`));
-    }
-    case 6:
-      return Buffer.from(text.replace(/^\{("[^"]*":)/, '{$1null,$1')); // the first member twice
-    default:
-      return Buffer.from(`${' '.repeat(Math.floor(random() * 2000))}${text}\n`);
-  }
-}
-
-const ODD_HEADERS: readonly (readonly [string, readonly string[]])[] = [
-  [
-    'content-type',
-    [
-      'text/plain',
-      'application/json; charset=utf-8',
-      'application/x-www-form-urlencoded',
-      'multipart/form-data',
-      'APPLICATION/JSON',
-      ';',
-      '',
-      'application/json;;',
-    ],
-  ],
-  ['authorization', ['Bearer', 'Bearer x', 'Basic eDp5', 'bearer  a  b', 'Bearer eyJhbGciOiJub25lIn0.e30.', '']],
-  ['idempotency-key', ['a', '', 'x'.repeat(300), '"', 'k1', 'k2']],
-  ['content-encoding', ['gzip', 'identity', 'x']],
-  ['accept', ['text/html', '*/*', '']],
-  ['host', ['example.org', 'a:99999', '']],
-  ['x-forwarded-proto', ['https', 'javascript', '']],
-  ['x-forwarded-host', ['evil.example', '']],
-  ['expect', ['x']],
-  ['if-none-match', ['*']],
-  ['range', ['bytes=0-1']],
-];
-
 function oddRequest(random: Random, ids: readonly string[]): Sent {
   const {method: validMethod, path: validPath, body} = pick(random, VALID);
   const isValid = random() < 0.1;
@@ -277,38 +107,6 @@ function oddRequest(random: Random, ids: readonly string[]): Sent {
   return {method, path, headers, body: bytes};
 }
 
-interface Reply {
-  /** 0: the connection was closed without a whole answer. */
-  readonly status: number;
-  readonly type: string;
-  readonly text: string;
-}
-
-/** Sends a request as it is. `undefined`: the client's own HTTP library refused to. */
-async function send({method, path, headers, body}: Sent): Promise<Reply | undefined> {
-  let outgoing: ReturnType<typeof httpRequest>;
-  try {
-    const length = body === undefined ? {} : {'content-length': String(body.length)};
-    outgoing = httpRequest(api.url, {method, path, headers: {...headers, ...length}, agent: false});
-  } catch {
-    return undefined;
-  }
-  outgoing.on('error', () => {}); // Beside the rejections below.
-  try {
-    const answered = once(outgoing, 'response');
-    outgoing.end(body);
-    const [incoming] = (await answered) as [IncomingMessage];
-    const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    return {status: incoming.statusCode ?? 0, type: incoming.headers['content-type'] ?? '', text: Buffer.concat(chunks).toString()};
-  } catch (err) {
-    return {status: 0, type: '', text: String(err)};
-  }
-}
-
-const shown = ({method, path, headers, body}: Sent): string =>
-  `${method} ${path.slice(0, 300)} ${JSON.stringify(headers).slice(0, 200)} ${body?.toString('latin1').slice(0, 600)}`;
-
 test('whatever is sent, nothing of it breaks the server, and what is refused has written nothing', async () => {
   const random = seededRandom(SEED);
   const ids = await Promise.all(times(6, () => api.newScan()));
@@ -319,7 +117,7 @@ test('whatever is sent, nothing of it breaks the server, and what is refused has
   for (let n = 0; n < REQUESTS; n++) {
     const sent = oddRequest(random, ids);
     const before = await api.store.currentRevision();
-    const answer = await send(sent);
+    const answer = await send(api.url, sent);
     if (answer === undefined) continue;
     const {status, type, text} = answer;
     counts.set(status, (counts.get(status) ?? 0) + 1);

@@ -58,3 +58,27 @@ test('a scan asked through the newest version gets the address as it is, and its
   expect((await environmentOf(aSpec(), 'scanner-server')).get('SKYSCAN_SKYDRIVER_ADDRESS')).toBe('http://api.example');
   expect([...(await environmentOf(aSpec(), 'workers'))]).toEqual([['FROM_CLUSTER', 'c']]);
 });
+
+test('an HTTP call or a class is refused on a cluster of another engine, with the reason; a command is not', async () => {
+  const engine = new KeepingEngine();
+  Object.assign(engine, {name: 'other'});
+  const clusters = new Map([['remote', entry({engine: 'other', capacity: 8, settings: {}})]]);
+  const cache = {clusters, meta: undefined, bad: new Map()} as unknown as Cache;
+  const config = {scannerAddress: '', reportAddress: '', jobs: {host: ['host']}, outputLimitBytes: 1024, stopGraceMs: 0, orphanAfterMs: 0};
+  const launcher = new Launcher(cache, new Map([['other', engine]]), config);
+  const types = {
+    call: {run: {kind: 'http', method: 'GET', url: 'http://api.example', expect: [200]}},
+    object: {run: {kind: 'class'}},
+    shell: {run: {kind: 'command', command: ['true']}},
+  } as const;
+  const launch = (type: string): Promise<JobObservation> => {
+    const planned: PlannedJob = {type, cluster: 'remote', count: 1, retry: 0};
+    const ref = {scanId: 'r1', job: type, try: 1};
+    launcher.intend(ref, planned, '');
+    return launcher.launch(ref, planned, {kind: 'chain', requestType: 't', planned, types, data: {}}, {epoch: 1, revision: 1});
+  };
+  await expect(launch('call')).rejects.toThrow('job type call is an HTTP call, which only clusters with the process engine can run');
+  await expect(launch('object')).rejects.toThrow('job type object is a class');
+  await expect(launch('constructor')).rejects.toThrow('unknown job type constructor');
+  await expect(launch('shell')).resolves.toMatchObject({kind: 'running'});
+});

@@ -1,4 +1,5 @@
-import {mkdtempSync, readdirSync, rmSync, statSync} from 'node:fs';
+import {spawnSync} from 'node:child_process';
+import {mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
@@ -71,4 +72,16 @@ test('a disk that refuses the output does not disturb the writer', () => {
   const kept = new KeptOutput(join(folder, 'missing', 'x'), 10);
   kept.write(Buffer.from('abc'));
   kept.end();
+});
+
+test('in the place of output a pipe or a folder is nothing, a link is not followed, and nobody is waited for', () => {
+  const path = join(folder, '0.stderr');
+  spawnSync('mkfifo', [`${path}.0`]);
+  expect(readKeptOutput(path)).toBe('');
+  rmSync(`${path}.0`);
+  mkdirSync(`${path}.0`);
+  expect(readKeptOutput(path)).toBe('');
+  rmSync(`${path}.0`, {recursive: true});
+  symlinkSync('/etc/passwd', `${path}.0`);
+  expect(() => readKeptOutput(path)).toThrow('ELOOP');
 });

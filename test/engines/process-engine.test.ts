@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, readFileSync, readdirSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -296,6 +296,28 @@ describe('process engine', () => {
     const {exit} = await untilExited(engine, job.ref);
     expect(exit.reason).toBe('supervisor lost: the host was restarted');
     expect(isAlive(impostor)).toBe(true);
+  });
+
+  test('a record of what was started that was cut short when the power was says nothing, and stops nobody', async () => {
+    const job = aJob();
+    const supervisor = {pid: process.pid, startTicks: 1, bootId: 'another boot'};
+    directory.makeTry(job.ref);
+    directory.decide(job.ref, {kind: 'launch', fence: job.fence, at: new Date().toISOString(), cluster_id: 'c1', supervisor});
+    writeFileSync(directory.file(job.ref, 'running'), '');
+    expect((await untilExited(engine, job.ref)).exit.reason).toBe('supervisor lost: the host was restarted');
+  });
+
+  test('pipes that a job puts in the place of its records keep no controller waiting', async () => {
+    const job = aShellJob(
+      'cd "../jobs/$(echo "$SCANPLANE_JOB" | cut -d/ -f2)/1" && mkfifo exit.json stop && touch "$SCANPLANE_JOB_DIRECTORY/made"; exec sleep 600',
+    );
+    await engine.ensure(job);
+    await eventually(() => expect(existsSync(join(directory.shared(job.ref.scanId), 'made'))).toBe(true));
+    // Whatever they say, they say it at once.
+    await Promise.allSettled([engine.observe(job.ref, engine.place), engine.said(job.ref, engine.place), engine.stop(job.ref, engine.place)]);
+    for (const name of ['exit.json', 'stop'] as const) rmSync(directory.file(job.ref, name));
+    await engine.stop(job.ref, engine.place);
+    await untilExited(engine, job.ref);
   });
 
   test('a pid that another process has by now is not mistaken for the supervisor, nor signalled', async () => {

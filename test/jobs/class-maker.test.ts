@@ -76,6 +76,10 @@ describe('creation of class jobs', () => {
     },
   );
 
+  test('a creation that says something of its own to its parent is none the worse for it, nor is its parent', async () => {
+    expect(await open().make(job('create-speaks-to-its-parent'))).toEqual({args: {}, bytes: Buffer.from('bytes').toString('base64')});
+  });
+
   test('more creations than may be under way at once wait, and each gets its own answer', async () => {
     const maker = open();
     const made = await Promise.all(Array.from({length: 100}, (_, n) => maker.make(job('sets-args', {given: n}))));

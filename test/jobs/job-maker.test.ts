@@ -42,6 +42,12 @@ describe('creation of jobs', () => {
     ['a program that would be empty', command('${program}'), {program: ''}, 'its command would begin with nothing'],
     ['a null byte', command('probe', '${x}'), {x: 'a\0'}, 'its command would hold a null byte'],
     [
+      'a part that no system takes',
+      command('probe', '${x}'),
+      {x: 'é'.repeat(65_536)},
+      'part 2 of its command would be larger than 131071 bytes; its document has all arguments',
+    ],
+    [
       'a call that cannot be made',
       {run: {kind: 'http', method: 'GET', url: '${u}', expect: [200]}},
       {u: 'nowhere'},

@@ -72,6 +72,12 @@ const HABITS: Readonly<Record<string, (job: OddJob) => void>> = {
   'create-exits': (job) => {
     job.create = () => process.exit(9);
   },
+  'create-speaks-to-its-parent': (job) => {
+    job.create = async () => {
+      for (const message of [null, 7, 'x', [], {}, {kind: 'made', call: 1}, {kind: 'refused'}, {kind: 'broken'}])
+        await new Promise((resolve) => process.send?.(message, undefined, undefined, resolve));
+    };
+  },
   'sets-a-date': (job) => {
     job.create = (args) => {
       args['when'] = {it: new Date(0)};

@@ -83,6 +83,10 @@ describe('how many jobs of a chain may want to run at once', () => {
     expect(() => chainDemand({...chain, adjacency: {...chain.adjacency, 2: ['9', '1']}})).not.toThrow();
   });
 
+  test('jobs in a circle want a slot, so that their request is admitted and fails instead of waiting for ever', () => {
+    expect(chainDemand(aChain({1: [2], 2: [3], 3: [1]}))).toEqual([['local', 1]]);
+  });
+
   test('of random chains it is never less than what can run at once, and seldom more', () => {
     const random = seededRandom(4);
     let exact = 0;

@@ -1,6 +1,9 @@
 import {describe, expect, test} from 'vitest';
 import {ChainRun} from '../../src/model/chain-run.ts';
+import {chainNext} from '../../src/model/chain-work.ts';
+import type {Job} from '../../src/schema/job.ts';
 import type {StateName} from '../../src/schema/state.ts';
+import {aJob, aTry} from '../support/builders.ts';
 import {ChainWorld, aChain} from '../support/chain-world.ts';
 import {randomChain} from '../support/random-chain.ts';
 import {seededRandom} from '../support/seeded-random.ts';
@@ -101,5 +104,96 @@ describe('a chain that is followed', () => {
       expect(world.state?.name, `${desired}`).toBe('FAIL');
       expect(world.states, `${desired}`).toBe('CF');
     }
+  });
+
+  test('a chain with an id that no key can hold, or with sequences in a circle, is refused', () => {
+    for (const id of ['a/b', '..', '', 'a b']) expect(() => new ChainRun(aChain({[id]: []}), 1, 0)).toThrow('no job can be called');
+    const circle = {a: {retry: 0, parent: 'b'}, b: {retry: 0, parent: 'a'}};
+    expect(() => new ChainRun(aChain({a: ['b']}, {sequences: circle}), 1, 0)).toThrow('the sequence of job a lies in itself');
+  });
+
+  test('ten thousand jobs that each hand something on may meet in one', () => {
+    const ids = Array.from({length: 10_000}, (_, n) => `j${n}`);
+    const chain = aChain({first: ids, ...Object.fromEntries(ids.map((id) => [id, ['last']]))}, {jobs: {first: {type: 'noop'}}});
+    const done = ids.map((id, n): [string, Job] => [id, aJob({type: 't', state: 'COMPLETE', completed: n + 1, tries: [], data: {[id]: n, all: n}})]);
+    const before = process.cpuUsage();
+    const run = new ChainRun(chain, 1, 0, done);
+    const data = run.dataFor('last');
+    expect(Object.keys(data)).toHaveLength(10_001);
+    expect(data['all']).toBe(9999);
+    const {user} = process.cpuUsage(before);
+    expect(user / 1e6, 'seconds: twenty when each copies what came before').toBeLessThan(5);
+  });
+
+  test('thousands of sequences that begin anew at once cost one look at the chain', () => {
+    const ids = Array.from({length: 2000}, (_, n) => `j${n}`);
+    const own = Object.fromEntries(ids.map((id) => [id, {retry: 1, parent: 'first'}]));
+    const jobs = Object.fromEntries(ids.map((id) => [id, {sequence: id}]));
+    const chain = aChain({first: ids}, {sequences: {first: {retry: 0}, ...own}, jobs: {...jobs, first: {type: 'noop'}}});
+    const failed = ids.map((id): [string, Job] => [id, aJob({type: 't', state: 'FAIL', failures: 1, tries: []})]);
+    const run = new ChainRun(chain, 1, 0, failed);
+    const before = process.cpuUsage();
+    const next = chainNext(run, {attempt: 1, slots: {local: 5000}, admitted_at: ''}, 0, () => true);
+    expect([next.rolledBack.size, next.launch.size]).toEqual([2000, 2000]);
+    const {user} = process.cpuUsage(before);
+    expect(user / 1e6, 'seconds').toBeLessThan(0.5);
+  });
+
+  describe('when a wall clock was set back', () => {
+    const HOUR = 3_600_000;
+    const at = (ms: number): string => new Date(ms).toISOString();
+    const local = (): number => 1;
+    const now = Date.parse('2026-01-01T10:00:00.000Z');
+
+    test('a job waits for its next try no longer than its pause', () => {
+      const chain = aChain({a: []}, {jobs: {a: {retry: 3, retry_wait: '10s'}}});
+      const failed = aJob({type: 't', state: 'PENDING', failures: 1, tries: [aTry({exit: {code: 1, ended_at: at(now)}})]});
+      // Whoever takes over with a clock that is an hour behind.
+      const later = new ChainRun(chain, 1, now - HOUR, [['a', failed]]);
+      expect(later.work(now - HOUR, local)).toMatchObject({launch: [], waitMs: 10_000});
+      expect(later.work(now - HOUR + 10_000, local)).toMatchObject({launch: ['a']});
+      // Whose own clock goes back.
+      const same = new ChainRun(chain, 1, now, [['a', failed]]);
+      expect(same.work(now, local)).toMatchObject({launch: [], waitMs: 10_000});
+      expect(same.work(now - HOUR, local)).toMatchObject({launch: [], waitMs: 10_000});
+      expect(same.work(now - HOUR + 10_000, local)).toMatchObject({launch: ['a']});
+    });
+
+    test('a sequence waits no longer than its pause', () => {
+      const chain = aChain({a: []}, {sequences: {a: {retry: 2, retry_wait: '10s'}}});
+      const sequence = {rolled_back: 1, parent_try: 1, used: 1, retry_at: at(now + 10_000)};
+      const run = new ChainRun(chain, 1, now, [['a', aJob({type: 't', state: 'FAIL', failures: 1, tries: [], sequence})]]);
+      expect(run.work(now, local)).toMatchObject({launch: [], waitMs: 10_000});
+      expect(run.work(now - HOUR, local)).toMatchObject({launch: [], waitMs: 10_000});
+      expect(run.work(now - HOUR + 10_000, local)).toMatchObject({launch: ['a']});
+    });
+  });
+
+  test('a pause longer than time can tell is a long pause', () => {
+    const chain = aChain({a: []}, {sequences: {a: {retry: 1, retry_wait: '99999999999999h'}}});
+    const run = new ChainRun(chain, 1, 0, [['a', aJob({type: 't', state: 'FAIL', failures: 1, tries: []})]]);
+    expect(run.rolledBack('a', Date.now()).sequence?.retry_at).toMatch(/^2\d{3}-/);
+  });
+
+  test('a further attempt of a request has retries of its own, also for its sequences', () => {
+    const chain = aChain({a: ['b']}, {sequences: {a: {retry: 1}}});
+    const first = aJob({type: 't', state: 'COMPLETE', completed: 1, tries: [], sequence_try: 2, sequence: {rolled_back: 1, parent_try: 1, used: 1}});
+    const failed = aJob({type: 't', state: 'FAIL', failures: 1, tries: [], sequence_try: 2});
+    expect([
+      ...new ChainRun(chain, 1, 0, [
+        ['a', first],
+        ['b', failed],
+      ]).failedForGood(),
+    ]).toEqual(['b']);
+    const again = new ChainRun(chain, 2, 0, [
+      ['a', first],
+      ['b', {...failed, attempt: 2}],
+    ]);
+    expect(again.work(0, () => 1).rollBack).toEqual(['a']);
+    const rolledBack = again.rolledBack('a', 0);
+    expect(rolledBack.sequence).toEqual({rolled_back: 2, parent_try: 1, used: 1, attempt: 2});
+    again.update('a', rolledBack);
+    expect(again.usedRetriesOf('a')).toBe(1);
+    expect(new ChainRun(chain, 3, 0, [['a', rolledBack]]).usedRetriesOf('a')).toBe(0);
   });
 });

@@ -44,6 +44,12 @@ describe('declared job types', () => {
     expect(jobType('{http: {method: delete, url: "${address}"}}')?.run).toMatchObject({method: 'DELETE'});
   });
 
+  test('an HTTP call follows redirects when it is told to', () => {
+    expect(jobType('{http: {url: "http://host", follow: true}}')?.run).toMatchObject({follow: true});
+    expect(foundIn('{http: {url: "http://host", follow: true}}')).toEqual([]);
+    expect(foundIn('{http: {url: "http://host", follow: 3}}')).toEqual(['error type jobs.j.http.follow']);
+  });
+
   test('a class of the configured module', () => {
     expect(jobType('{class: true}')?.run).toEqual({kind: 'class'});
   });

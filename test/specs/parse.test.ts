@@ -152,6 +152,9 @@ describe('syntax', () => {
       expect(found(text).every((line) => line === 'error syntax')).toBe(true);
       expect(found(text)).not.toEqual([]);
     }
+    expect(specsOf('a: 1\n---\nb: 2\n').findings).toMatchObject([
+      {place: {line: 2}, message: expect.stringContaining('a second document begins here')},
+    ]);
   });
 
   test('a few lines that stand for millions of values are refused', () => {

@@ -16,8 +16,7 @@ export type Asked = 'run' | 'suspend' | 'stop';
 /** What happened to a request, in the order in which it was decided. Times are milliseconds since 1970. */
 export type ChainEvent = {readonly atMs: number} & (
   | {readonly kind: 'launched'; readonly job: string}
-  /** `asked` is what its owner knew to be asked for, where that was not the latest. */
-  | {readonly kind: 'ended'; readonly job: string; readonly how: Ending; readonly asked?: Asked}
+  | {readonly kind: 'ended'; readonly job: string; readonly how: Ending}
   | {readonly kind: 'asked'; readonly what: Asked}
   /** Its owner let go of it in this state: a terminal one, or SUSPENDED. */
   | {readonly kind: 'rested'; readonly state: ScanStateName}
@@ -94,7 +93,7 @@ export class ReferenceInterpreter {
         this.#launched(event.job, event.atMs);
         break;
       case 'ended':
-        this.#ended(event.job, event.how, event.asked ?? this.#asked, event.atMs);
+        this.#ended(event.job, event.how, event.atMs);
         break;
       case 'asked':
         if (!this.#isOver()) this.#asked = event.what;
@@ -142,14 +141,14 @@ export class ReferenceInterpreter {
     Object.assign(job, {state: 'RUNNING', tries: job.tries + 1});
   }
 
-  #ended(id: string, how: Ending, asked: Asked, nowMs: number): void {
+  #ended(id: string, how: Ending, nowMs: number): void {
     const job = this.#standing(id);
     if (job.state !== 'RUNNING') this.#object(`a try of ${id} ended while it was ${job.state}`);
     if (how === 'COMPLETE') job.state = 'COMPLETE';
     else if (how === 'killed') job.state = 'FAIL';
     else if (how === 'lost') job.state = 'PENDING';
     // A failure of which nobody knows any more whether the stop caused it.
-    else if (how === 'stopped' || asked !== 'run') job.state = 'PENDING';
+    else if (how === 'stopped' || this.#asked !== 'run') job.state = 'PENDING';
     else if (how === 'STOPPED') job.state = 'STOPPED';
     else this.#failed(id, how === 'UNKNOWN' ? 'UNKNOWN' : 'FAIL', nowMs);
   }

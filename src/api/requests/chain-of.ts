@@ -2,10 +2,10 @@ import {ControlPlaneError} from '../../lib/errors.ts';
 import {viewChain} from '../../model/chain-view.ts';
 import type {ChainView} from '../../model/chain-view.ts';
 import {isScan} from '../../model/manifest.ts';
-import {scanArgs} from '../../model/request-view.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
 import type {RequestArg} from '../../proto/types.ts';
 import type {Chain} from '../../schema/chain.ts';
+import {skymapArgs} from '../../specs/skymap-args.ts';
 import {readChain} from '../../store/chain-store.ts';
 import type {RouteDeps} from '../deps.ts';
 
@@ -28,7 +28,7 @@ export async function chainViewOf(deps: Pick<RouteDeps, 'blobs' | 'clock'>, reco
 
 /** The arguments of a request as they were resolved when it was made; of a sky scan, what it was asked with. */
 export function argsOf(record: RequestRecord, chain: Chain | undefined): readonly RequestArg[] {
-  return isScan(record) ? scanArgs(record.spec.value) : (chain?.request_args ?? []).map(inWireOrder);
+  return isScan(record) ? skymapArgs(record.spec.value.request) : (chain?.request_args ?? []).map(inWireOrder);
 }
 
 /** Stored values have their members in the order of their names. */

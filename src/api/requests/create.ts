@@ -1,5 +1,6 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
+import {checkEngines} from '../../model/chain-engines.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
 import type {ScanRecord} from '../../model/scan-record.ts';
 import {backlogOrder} from '../../schema/backlog.ts';
@@ -69,7 +70,11 @@ async function tryCreate(deps: RouteDeps, builder: RequestBuilder, asked: AskedR
   const spec: RequestSpec = {args, created_at: nowMs / 1000, type, ...(user === undefined ? {} : {user})};
   const specText = canonicalJson(spec);
   requireSmall(deps.store.limits, specText, args);
-  const chain = await building(() => builder.build(id, type, args));
+  const chain = await building(async () => {
+    const built = await builder.build(id, type, args);
+    checkEngines(built, (cluster) => deps.cache.clusters.get(cluster)?.value.engine);
+    return built;
+  });
   const staged = await stageChain(deps.blobs, id, chain);
   const entry: BacklogEntry = {next_attempt: 0, pending_timestamp: 0, priority: 0, timestamp: nowMs / 1000};
   const waiting: Op = isHeld

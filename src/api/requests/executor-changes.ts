@@ -1,6 +1,8 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {rfc3339} from '../../lib/clock.ts';
 import {storedLog} from '../../model/log-view.ts';
+import {isScan} from '../../model/manifest.ts';
+import {isRequest} from '../../model/request-view.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
 import {STATE_NAME} from '../../proto/state.ts';
 import type {FinishRequest, JobLog, RequestProgress, SuspendedJobChain} from '../../proto/types.ts';
@@ -37,7 +39,7 @@ export function startRequest(deps: RouteDeps, id: string): Promise<void> {
 }
 
 /**
- * Writes how a request ended, as an operator may: whoever leads it then ends what still runs of it.
+ * Writes how a request ended, as an operator may: whoever leads it then ends what still runs of it. The same words again change nothing.
  *
  * @throws ApiError `not_found`; `invalid`: no state to end in; `wrong_state`: it does not run
  */
@@ -46,6 +48,7 @@ export function finishRequest(deps: RouteDeps, id: string, finish: FinishRequest
   const name = SCAN_STATES.find((each) => each === STATE_NAME[finish.state]);
   if (name === undefined || !isTerminal(name)) throw refused(`state: a request does not end as ${STATE_NAME[finish.state]}`);
   return changeRecord(deps, id, findRequest, (record) => {
+    if (isFinishedSo(record, name, finish)) return NOTHING; // Said again by whoever did not hear our answer.
     const state = runningState(record, 'finish');
     requirePossible(state, finish.finishedJobs);
     const endedAt = finish.finishedAt === '' ? rfc3339(deps.clock.now()) : finish.finishedAt;
@@ -53,6 +56,12 @@ export function finishRequest(deps: RouteDeps, id: string, finish: FinishRequest
     const next: ScanState = {...rest, name, ended_at: endedAt, jobs_finished: finish.finishedJobs, reason: `an executor says ${name}`};
     return writeState(record, next);
   });
+}
+
+/** Whether a request ended with these very words. */
+function isFinishedSo(record: RequestRecord, name: ScanStateName, {finishedAt, finishedJobs}: FinishRequest): boolean {
+  const state = record.state?.value;
+  return state?.name === name && finishedAt !== '' && state.ended_at === finishedAt && state.jobs_finished === finishedJobs;
 }
 
 /**
@@ -71,13 +80,15 @@ export function suspendRunning(deps: RouteDeps, id: string, suspended: Suspended
 }
 
 /**
- * Writes how many jobs have completed; of a request that does not run, or is not there, nothing.
+ * Writes how many jobs have completed; of a request that does not run, or is not there for the caller, nothing.
  *
+ * @param seesScans whether sky scans are there for the caller
  * @throws ApiError `invalid`: it speaks of another request, or of more jobs than there are
  */
-export async function noteProgress(deps: RouteDeps, id: string, progress: RequestProgress): Promise<void> {
+export async function noteProgress(deps: RouteDeps, id: string, progress: RequestProgress, seesScans: boolean): Promise<void> {
   if (progress.requestId !== id) throw progress.requestId === '' ? refused('requestId: is missing') : otherRequest(progress.requestId, id);
-  if (deps.cache.scans.get(id)?.spec === undefined) return;
+  const found = deps.cache.scans.get(id);
+  if (!isRequest(found) || (isScan(found) && !seesScans)) return;
   await changeRecord(deps, id, findRequest, (record) => {
     const state = record.state?.value;
     if (state?.name !== 'RUNNING' || state.jobs_finished === progress.finishedJobs) return NOTHING;
@@ -87,10 +98,10 @@ export async function noteProgress(deps: RouteDeps, id: string, progress: Reques
 }
 
 /**
- * Stores how a try went. Tries are never written twice.
+ * Stores how a try went. Tries are never written twice; the same entry again is no error.
  *
  * @returns the entry with the request's id
- * @throws ApiError `not_found`; `invalid`; `already_exists`: of this try there is an entry; `too_large`
+ * @throws ApiError `not_found`; `invalid`; `already_exists`: of this try there is another entry; `too_large`
  */
 export async function storeLog(deps: RouteDeps, id: string, sent: JobLog): Promise<JobLog> {
   const log: JobLog = {...sent, requestId: id};
@@ -108,6 +119,7 @@ export async function storeLog(deps: RouteDeps, id: string, sent: JobLog): Promi
   const result = await deps.groupCommit.commit({compares, ops: [{put: key, value}]});
   if (result.ok) return log;
   if (result.found.get(scanKey(id)) === undefined) throw requestNotFound(id);
+  if (result.found.get(key)?.value.toString() === value) return log; // Sent again by whoever did not hear our answer.
   throw new ApiError('already_exists', `there is a log entry of request ${id}, job ${log.jobId}, try ${log.try} already`);
 }
 

@@ -17,31 +17,31 @@ export function executorRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute
       method: 'put',
       path: '/api/v1/requests/:id/start',
       who: 'executor',
-      handle: async ({ctx, requestId}) => {
-        await freshForWrite(deps, ctx);
-        await startRequest(deps, requestId);
-        return answerEmpty(ctx);
+      handle: async (call) => {
+        await freshForWrite(deps, call.ctx);
+        await startRequest(deps, visibleRequest(deps, gate, call).id);
+        return answerEmpty(call.ctx);
       },
     },
     {
       method: 'put',
       path: '/api/v1/requests/:id/finish',
       who: 'executor',
-      handle: async ({ctx, requestId}) => {
-        const {value} = await readRequestBody(ctx, SMALL_BODY_BYTES, decodeFinishRequest);
-        await freshForWrite(deps, ctx);
-        await finishRequest(deps, requestId, value);
-        return answerEmpty(ctx);
+      handle: async (call) => {
+        const {value} = await readRequestBody(call.ctx, SMALL_BODY_BYTES, decodeFinishRequest);
+        await freshForWrite(deps, call.ctx);
+        await finishRequest(deps, visibleRequest(deps, gate, call).id, value);
+        return answerEmpty(call.ctx);
       },
     },
     {
       method: 'put',
       path: '/api/v1/requests/:id/progress',
       who: 'executor',
-      handle: async ({ctx, requestId}) => {
+      handle: async ({ctx, principal, requestId}) => {
         const {value} = await readRequestBody(ctx, SMALL_BODY_BYTES, decodeRequestProgress);
         await freshForWrite(deps, ctx);
-        await noteProgress(deps, requestId, value);
+        await noteProgress(deps, requestId, value, gate.seesScans(principal));
         return null;
       },
     },
@@ -49,11 +49,11 @@ export function executorRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute
       method: 'post',
       path: '/api/v1/requests/:id/log',
       who: 'executor',
-      handle: async ({ctx, requestId}) => {
-        const {value} = await readRequestBody(ctx, SMALL_BODY_BYTES, decodeJobLog);
-        await freshForWrite(deps, ctx);
-        const stored = await storeLog(deps, requestId, value);
-        ctx.status = 201;
+      handle: async (call) => {
+        const {value} = await readRequestBody(call.ctx, SMALL_BODY_BYTES, decodeJobLog);
+        await freshForWrite(deps, call.ctx);
+        const stored = await storeLog(deps, visibleRequest(deps, gate, call).id, value);
+        call.ctx.status = 201;
         return stored;
       },
     },

@@ -1,5 +1,6 @@
 import {Readable} from 'node:stream';
 import type {Context} from 'koa';
+import {hasCode} from '../../lib/errors.ts';
 import {JobTable} from '../../model/job-table.ts';
 import {requestStateOf} from '../../model/request-view.ts';
 import {encodeJson} from '../../proto/json.ts';
@@ -12,7 +13,7 @@ import {ApiError} from '../api-error.ts';
 import type {RouteDeps} from '../deps.ts';
 import {chainViewOf} from './chain-of.ts';
 import {findRequest} from './find-request.ts';
-import {logsOf, storedLogs} from './logs.ts';
+import {logsOf, storedLogs, unseenLogs} from './logs.ts';
 
 /** Logs that are followed at once, in one process. */
 const MAX_FOLLOWERS = 256;
@@ -20,6 +21,10 @@ const MAX_FOLLOWERS = 256;
 const WIDTH = 16;
 /** How often something is sent, so that nobody on the way takes the connection for dead. */
 const HEARTBEAT_MS = 15_000;
+/** How often it is looked for what executors have stored, which changes no record that is watched. */
+const LOOK_MS = 1000;
+/** Where that takes long it is done less often. */
+const REST_FACTOR = 9;
 
 /** What a follower is sent. */
 type Piece = {readonly kind: 'entry'; readonly entry: JobLog} | {readonly kind: 'alive'} | {readonly kind: 'end'; readonly state: State};
@@ -62,9 +67,13 @@ export class LogFollowers {
     const format = ctx.accepts('application/x-ndjson', 'application/json', 'text/event-stream') === 'text/event-stream' ? EVENTS : LINES;
     const gone = new AbortController();
     this.#count++;
+    // Cut off, not ended: the request goes on, and another process can be asked.
+    const cut = (): void => void ctx.res.destroy();
+    this.#deps.stopping?.addEventListener('abort', cut, {once: true});
     ctx.res.once('close', () => {
       this.#count--;
       gone.abort();
+      this.#deps.stopping?.removeEventListener('abort', cut);
     });
     // The next piece is made when the connection has taken the last one: a slow client holds no more than that.
     ctx.body = Readable.from(textOf(followLog(this.#deps, id, gone.signal), format), {objectMode: false, highWaterMark: 65_536});
@@ -81,15 +90,17 @@ async function* textOf(pieces: AsyncIterable<Piece>, format: Format): AsyncGener
   }
 }
 
+const entryPiece = (entry: JobLog): Piece => ({kind: 'entry', entry});
+
 async function* followLog(deps: RouteDeps, id: string, signal: AbortSignal): AsyncGenerator<Piece> {
-  const {cache, log, store} = deps;
+  const {cache, clock, log, store} = deps;
   const seen = new Set<string>();
   const fresh = (entries: readonly JobLog[]): Piece[] =>
     entries.flatMap((entry): Piece[] => {
       const name = `${entry.jobId}/${entry.try}`;
       if (seen.has(name)) return [];
       seen.add(name);
-      return [{kind: 'entry', entry}];
+      return [entryPiece(entry)];
     });
   let wake = (): void => {};
   let isWoken = false;
@@ -101,6 +112,8 @@ async function* followLog(deps: RouteDeps, id: string, signal: AbortSignal): Asy
   cache.onChange(onChange, signal);
   for await (const page of storedLogs(store, id, log)) yield* fresh(page);
   let table = JobTable.EMPTY;
+  let lookAtMs = clock.monotonicMs() + LOOK_MS;
+  let aliveAtMs = clock.monotonicMs() + HEARTBEAT_MS;
   while (!signal.aborted) {
     isWoken = false;
     const record = cache.scans.get(id);
@@ -115,22 +128,33 @@ async function* followLog(deps: RouteDeps, id: string, signal: AbortSignal): Asy
     for (let at = 0; at < ended.length; at += WIDTH) yield* fresh(await logsOf(store, id, ended.slice(at, at + WIDTH), log));
     const state = requestStateOf(record);
     if (isTerminal(state)) {
-      // What executors have stored changes no record.
-      for await (const page of storedLogs(store, id, log)) yield* fresh(page);
+      for await (const page of unseenLogs(store, id, seen, log)) yield* page.map(entryPiece);
       yield* fresh([...(await chainViewOf(deps, findRequest(deps, id))).computedLogs()]);
       yield {kind: 'end', state: STATE_VALUE[state]};
       return;
     }
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= lookAtMs) {
+      try {
+        for await (const page of unseenLogs(store, id, seen, log)) yield* page.map(entryPiece);
+      } catch (err) {
+        if (!hasCode(err, 'unavailable')) throw err; // There will be another look.
+      }
+      lookAtMs = clock.monotonicMs() + Math.max(LOOK_MS, REST_FACTOR * (clock.monotonicMs() - nowMs));
+    }
+    if (nowMs >= aliveAtMs) {
+      yield {kind: 'alive'};
+      aliveAtMs = nowMs + HEARTBEAT_MS;
+    }
     if (isWoken || signal.aborted) continue;
-    const isChanged = await new Promise<boolean>((resolve) => {
-      const heartbeat = setTimeout(() => resolve(false), HEARTBEAT_MS);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.max(0, lookAtMs - clock.monotonicMs()));
       wake = () => {
-        clearTimeout(heartbeat);
-        resolve(true);
+        clearTimeout(timer);
+        resolve();
       };
       signal.addEventListener('abort', wake, {once: true});
     });
     signal.removeEventListener('abort', wake);
-    if (!isChanged) yield {kind: 'alive'};
   }
 }

@@ -12,6 +12,8 @@ import type {KeyValue, Store} from '../../store/store.ts';
 
 /** Entries read at once: each may hold tens of kilobytes of output. */
 const PAGE = 64;
+/** Entries read side by side. */
+const WIDTH = 16;
 
 /** Before the keys of all tries of all jobs of a request. */
 export const logPrefix = (id: string): string => `~log/${id}/`;
@@ -28,6 +30,24 @@ export async function* storedLogs(store: Pick<Store, 'range'>, id: string, log: 
   }
 }
 
+/**
+ * The stored entries of a request whose names (`<job>/<try>`) are not in `seen`, to which they are added: also those that do not parse. When their number
+ * is that of `seen`, nothing is read.
+ */
+export async function* unseenLogs(store: Store, id: string, seen: Set<string>, log: Log): AsyncGenerator<JobLog[]> {
+  const prefix = logPrefix(id);
+  const {count} = await store.range(prefix, {limit: 1, keysOnly: true});
+  if (count <= seen.size) return;
+  const {entries} = await store.range(prefix, {keysOnly: true});
+  const fresh = entries.map(({key}) => key).filter((key) => !seen.has(key.slice(prefix.length)));
+  for (let at = 0; at < fresh.length; at += WIDTH) {
+    const some = fresh.slice(at, at + WIDTH);
+    const found = await readLogs(store, id, some, log);
+    for (const key of some) seen.add(key.slice(prefix.length));
+    yield found;
+  }
+}
+
 /** The latest stored try of a job. */
 export async function latestLog(store: Store, id: string, job: string, log: Log): Promise<JobLog | undefined> {
   const {entries} = await store.range(`${logPrefix(id)}${job}/`, {keysOnly: true});
@@ -39,8 +59,17 @@ export async function latestLog(store: Store, id: string, job: string, log: Log)
 }
 
 /** The entries of one try each, of those that are stored. */
-export async function logsOf(store: Store, id: string, tries: readonly (readonly [string, number])[], log: Log): Promise<JobLog[]> {
-  const entries = await Promise.all(tries.map(([job, tryNumber]) => store.get(logKey(id, job, tryNumber))));
+export function logsOf(store: Store, id: string, tries: readonly (readonly [string, number])[], log: Log): Promise<JobLog[]> {
+  return readLogs(
+    store,
+    id,
+    tries.map(([job, tryNumber]) => logKey(id, job, tryNumber)),
+    log,
+  );
+}
+
+async function readLogs(store: Store, id: string, keys: readonly string[], log: Log): Promise<JobLog[]> {
+  const entries = await Promise.all(keys.map((key) => store.get(key)));
   return entries.flatMap((entry) => (entry === undefined ? [] : (logOf(id, entry, log) ?? [])));
 }
 

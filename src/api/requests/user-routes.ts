@@ -16,7 +16,7 @@ import {builderFor, createRequest} from './create.ts';
 import {jobNotFound, refused} from './errors.ts';
 import {suspendRunning} from './executor-changes.ts';
 import {answerFind} from './find.ts';
-import {findRequest, runnerAddress, visibleRequest} from './find-request.ts';
+import {runnerAddress, visibleRequest} from './find-request.ts';
 import {LogFollowers} from './follow.ts';
 import type {RequestGate} from './gate.ts';
 import {answerLogs, latestLog, storedLogs} from './logs.ts';
@@ -169,8 +169,7 @@ function wishRoutes(deps: RouteDeps, gate: RequestGate): RequestRoute[] {
         if (suspended === undefined) return want(call, 'suspend');
         gate.requireExecutor(call.principal);
         await freshForWrite(deps, call.ctx);
-        findRequest(deps, call.requestId);
-        await suspendRunning(deps, call.requestId, suspended);
+        await suspendRunning(deps, visibleRequest(deps, gate, call).id, suspended);
         return answerEmpty(call.ctx);
       },
     },

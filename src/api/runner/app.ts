@@ -31,7 +31,7 @@ const OPEN: Readonly<Record<string, OpenAnswer>> = {
 export function createRunnerApp(deps: RunnerDeps, gate: RequestGate): Koa {
   const {log} = deps;
   const router = new Router({strict: true, sensitive: true});
-  for (const route of runnerRoutes(deps)) addRequestRoute(router, route, deps, gate);
+  for (const route of runnerRoutes(deps, gate)) addRequestRoute(router, route, deps, gate);
 
   async function observe(ctx: Context, next: Next): Promise<void> {
     ctx.set(VERSION_HEADER, SPINCYCLE_VERSION);

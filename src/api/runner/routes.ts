@@ -1,6 +1,7 @@
 import {hasCode} from '../../lib/errors.ts';
 import {ownTurn} from '../../lib/turn.ts';
 import {runningJobs} from '../../model/chain-view.ts';
+import {isScan} from '../../model/manifest.ts';
 import {isRequest} from '../../model/request-view.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
 import {newChain, resumedChain} from '../../model/wire-chain.ts';
@@ -17,7 +18,8 @@ import {readRequestBody} from '../requests/body.ts';
 import {refused, requestNotFound} from '../requests/errors.ts';
 import {answerEmpty} from '../requests/route.ts';
 import type {RequestCall, RequestRoute} from '../requests/route.ts';
-import {findRequest} from '../requests/find-request.ts';
+import {visibleRequest} from '../requests/find-request.ts';
+import type {RequestGate} from '../requests/gate.ts';
 import {wantOf} from '../requests/wanted.ts';
 import {digestOf, takeChain} from './take-chain.ts';
 
@@ -41,7 +43,7 @@ const CHAIN_BYTES = 16 * 1024 * 1024;
 const REQUEST_ID = /^\w{1,128}$/;
 
 /** Every route of Spin Cycle's job runners but the version. */
-export function runnerRoutes(deps: RunnerDeps): RequestRoute[] {
+export function runnerRoutes(deps: RunnerDeps, gate: RequestGate): RequestRoute[] {
   const limitBytes = Math.min(deps.bodyLimitBytes, CHAIN_BYTES);
   return [
     {
@@ -68,20 +70,20 @@ export function runnerRoutes(deps: RunnerDeps): RequestRoute[] {
       method: 'put',
       path: '/api/v1/job-chains/:id/stop',
       who: 'executor',
-      handle: async ({ctx, requestId}) => {
-        await freshForWrite(deps, ctx);
-        await stopChain(deps, requestId);
-        return answerEmpty(ctx);
+      handle: async (call) => {
+        await freshForWrite(deps, call.ctx);
+        await stopChain(deps, visibleRequest(deps, gate, call));
+        return answerEmpty(call.ctx);
       },
     },
     {
       method: 'get',
       path: '/api/v1/status/running',
       who: 'executor',
-      handle: async ({ctx}) => {
+      handle: async ({ctx, principal}) => {
         const {requestId} = parseStatusQuery(ctx.querystring);
         await freshForRead(deps, ctx);
-        return running(deps, requestId);
+        return running(deps, requestId, gate.seesScans(principal));
       },
     },
   ];
@@ -119,16 +121,17 @@ async function take(
 }
 
 /** Wants a request stopped, begun or not; its owner does the rest. One that is over stays as it is. @throws ApiError `not_found` */
-async function stopChain(deps: RunnerDeps, id: string): Promise<void> {
-  if (!isOver(findRequest(deps, id))) await wantOf(deps, id, 'cancel');
+async function stopChain(deps: RunnerDeps, record: RequestRecord): Promise<void> {
+  if (!isOver(record)) await wantOf(deps, record.id, 'cancel');
 }
 
-/** Jobs of the requests that this replica leads. @throws ApiError `not_found`: it does not lead that one */
-function running({cache, replica}: RunnerDeps, requestId: string | undefined): JobStatus[] {
+/** Jobs of the requests that this replica leads, of sky scans if the caller sees those. @throws ApiError `not_found`: it does not lead that one */
+function running({cache, replica}: RunnerDeps, requestId: string | undefined, seesScans: boolean): JobStatus[] {
   const ids = requestId === undefined ? [...cache.scans.idsBy('owner', replica)] : [requestId];
   const records = ids
     .map((id) => cache.scans.get(id))
-    .filter((record): record is RequestRecord => isRequest(record) && record.owner?.value.replica === replica);
+    .filter((record): record is RequestRecord => isRequest(record) && record.owner?.value.replica === replica)
+    .filter((record) => seesScans || !isScan(record));
   if (requestId !== undefined && records.length === 0) throw requestNotFound(requestId);
   return records.flatMap((record) => [...runningJobs(record)]).sort(compareJobStatuses);
 }

@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto';
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {ControlPlaneError} from '../../lib/errors.ts';
+import {checkEngines} from '../../model/chain-engines.ts';
 import {isOver} from '../../model/scan-record.ts';
 import type {ScanRecord} from '../../model/scan-record.ts';
 import type {TakenChain} from '../../model/wire-chain.ts';
@@ -46,11 +47,12 @@ export function digestOf(kind: 'new' | 'resumed', body: unknown): string {
  * be resumed, goes on from what is stored: that is newer than what its bearer knows.
  *
  * @throws ControlPlaneError `already_exists`: another chain has this id. `too_large`: a job's data is larger than a value may be.
- *   `revision_conflict`: overtaken too often, or the former request of this id is still being ended
+ *   `invalid`: a cluster cannot run a job of it. `revision_conflict`: overtaken too often, or the former request of this id is still being ended
  */
 export async function takeChain(deps: TakeDeps, handed: HandedOver): Promise<void> {
   const {cache} = deps;
   const {requestId: id} = handed;
+  checkEngines(handed.chain, (cluster) => cache.clusters.get(cluster)?.value.engine);
   for (let round = 0; round < MAX_ROUNDS; round++) {
     await cache.catchUp();
     const record = cache.scans.get(id);

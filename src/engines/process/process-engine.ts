@@ -1,4 +1,4 @@
-import {existsSync, statSync, utimesSync, watch, writeFileSync} from 'node:fs';
+import {existsSync, statSync, utimesSync, watch} from 'node:fs';
 import {readdir, rename, rm} from 'node:fs/promises';
 import {hostname} from 'node:os';
 import {join} from 'node:path';
@@ -95,7 +95,7 @@ export class ProcessEngine implements Engine {
       if (place !== this.place) return;
       this.directory.makeTry(ref);
       // The mark first: a supervisor that does not see it yet has a claim that we see next.
-      writeFileSync(this.directory.file(ref, 'stop'), '', {flag: 'a', mode: 0o600});
+      this.directory.askToStop(ref);
       const claim = this.directory.claim(ref);
       if (claim?.kind === 'launch') signalProcess(claim.supervisor, 'SIGTERM');
     });

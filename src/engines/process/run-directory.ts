@@ -1,5 +1,6 @@
 import {
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   linkSync,
@@ -191,11 +192,21 @@ export class RunDirectory {
   }
 
   running(ref: JobRef): Running | undefined {
-    return readJson<Running>(this.file(ref, 'running'));
+    try {
+      return readJson<Running>(this.file(ref, 'running'));
+    } catch (err) {
+      if (err instanceof SyntaxError) return undefined; // Cut short when the power was.
+      throw err;
+    }
   }
 
   exit(ref: JobRef): ExitRecord | undefined {
     return readJson<ExitRecord>(this.file(ref, 'exit.json'));
+  }
+
+  /** Marks that a try is to end. */
+  askToStop(ref: JobRef): void {
+    closeSync(openSync(this.file(ref, 'stop'), constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK, 0o600));
   }
 
   /** Decides the try; `false` when it was decided already. */
@@ -353,7 +364,8 @@ function readJson<T>(path: string): T | undefined {
 /** The file's text; `undefined` when it, or a folder on the way to it, is not there. */
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    // Not waiting: a job may have put a pipe there.
+    return readFileSync(path, {encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NONBLOCK});
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw err;

@@ -21,6 +21,8 @@ export interface RangeResponse {
   readonly revision: Revision;
   readonly entries: readonly KeyValue[];
   readonly more: boolean;
+  /** Keys in the range, whatever the limit. */
+  readonly count: number;
 }
 
 export interface PutRequest {
@@ -133,8 +135,8 @@ export function writeKeys(writer: WireWriter, keys: {readonly key: Buffer; reado
 
 export function decodeRange(bytes: Buffer): RangeResponse {
   const reader = new WireReader(bytes);
-  const {revision, entries, more} = readRange(reader, reader.length);
-  return {revision: must(revision, 'etcd answers with a header'), entries, more};
+  const {revision, ...found} = readRange(reader, reader.length);
+  return {revision: must(revision, 'etcd answers with a header'), ...found};
 }
 
 export function decodeTxn(bytes: Buffer): TxnResponse {
@@ -185,18 +187,20 @@ export function readKeyValue(reader: WireReader): KeyValue {
   return {key, value, createRevision, modRevision, lease};
 }
 
-function readRange(reader: WireReader, end: number): {revision: Revision | undefined; entries: KeyValue[]; more: boolean} {
+function readRange(reader: WireReader, end: number): Omit<RangeResponse, 'revision'> & {readonly revision: Revision | undefined} {
   const entries: KeyValue[] = [];
   let revision: Revision | undefined;
   let more = false;
+  let count = 0;
   while (reader.isBefore(end)) {
     const tag = reader.tag();
     if (tag === delimited(1)) revision = readHeader(reader);
     else if (tag === delimited(2)) entries.push(readKeyValue(reader));
     else if (tag === varint(3)) more = reader.bool();
+    else if (tag === varint(4)) count = reader.int64();
     else reader.skip(tag);
   }
-  return {revision, entries, more};
+  return {revision, entries, more, count};
 }
 
 function readOpResponse(reader: WireReader, found: (readonly KeyValue[])[]): void {

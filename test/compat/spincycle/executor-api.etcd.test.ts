@@ -146,6 +146,7 @@ describe('4.2 RM API, what executors say', () => {
     const log = aLog({try: 2, state: 4, exit: 1n, error: 'no such field', startedAt: 0n, finishedAt: 0n});
     expect((await sendLog(id, log)).status).toBe(201);
     const before = await api.store.currentRevision();
+    expect(await sendLog(id, log)).toMatchObject({status: 201}); // The same again: its sender did not hear the answer.
     expect(await sendLog(id, {...log, state: 3})).toMatchObject({status: 409, body: {message: expect.stringContaining('already') as string}});
     expect(await api.store.currentRevision()).toBe(before);
     expect(await stored(keys.logKey(id, 'j1', 2))).toMatchObject({state: 'FAIL', exit: 1, error: 'no such field', started_at: '', ended_at: ''});
@@ -277,7 +278,8 @@ describe('4.23 executors', () => {
     const statuses: number[] = [];
     for (let n = 0; n < 4; n++) statuses.push((await away.ask('PUT', `/api/v1/requests/${id}/finish`, {body: finish})).status);
     expect(statuses).toEqual([503, 503, 503, 200]);
-    // Said once more it is told that it is over, and nothing changes.
+    // Said once more, as by whoever did not hear the answer, it is no error; said otherwise it is, and nothing changes.
+    expect((await away.ask('PUT', `/api/v1/requests/${id}/finish`, {body: finish})).status).toBe(200);
     expect((await away.ask('PUT', `/api/v1/requests/${id}/finish`, {body: {...finish, state: 4}})).status).toBe(409);
     await away.stop();
     expect(await stateOf(id)).toMatchObject({name: 'COMPLETE', ended_at: NOW});

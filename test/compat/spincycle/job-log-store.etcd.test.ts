@@ -187,13 +187,16 @@ describe('following a log', () => {
     await eventually(() => expect(entries()).toHaveLength(2));
     expect(entries()[1]).toMatchObject({jobId: load, try: 2});
 
-    // What an executor stores changes nothing that would tell of it: it comes at the end.
+    // What an executor stores changes no record, and what nobody can read keeps nothing else from coming.
+    await api.store.commit({compares: [], ops: [{put: `~log/${id}/odd/1`, value: 'no entry'}]});
     await api.putLog(id, 'outside', {try: 1});
+    await eventually(() => expect(entries()[2]).toMatchObject({jobId: 'outside', try: 1}));
+    await api.putLog(id, 'outside', {try: 2});
+    await eventually(() => expect(entries()[3]).toMatchObject({jobId: 'outside', try: 2}));
     await api.putState(id, {name: 'FAIL', ended_at: '2026-01-01T00:03:00.000Z'});
     await end;
     const names = entries().map((entry) => `${entry.jobId}/${entry.try}`);
     expect(new Set(names).size).toBe(names.length);
-    expect(names).toContain('outside/1');
     expect(names.filter((name) => name.startsWith(load))).toEqual([`${load}/1`, `${load}/2`]);
   });
 
@@ -206,6 +209,20 @@ describe('following a log', () => {
     expect(type).toBe('text/event-stream; charset=UTF-8');
     expect(lines.slice(0, 4)).toEqual([':', 'id: j1/1', 'event: log', expect.stringMatching(/^data: \{"requestId"/)]);
     expect(lines.slice(-2)).toEqual(['event: end', 'data: {"state":6}']);
+  });
+
+  test('a process that ends does not wait for who follows: they are cut off, and do not take it for the end of the request', async () => {
+    const stopping = new AbortController();
+    const other = await startRequestApi(etcd.endpoint, {stopping: stopping.signal});
+    const id = await other.newRequest();
+    const answer = await fetch(`${other.url}/api/v1/requests/${id}/log?follow=true`);
+    const text = answer.text().then(
+      () => 'ended',
+      () => 'cut off',
+    );
+    stopping.abort();
+    expect(await text).toBe('cut off');
+    await other.stop();
   });
 
   test('a request that is removed meanwhile ends it', async () => {

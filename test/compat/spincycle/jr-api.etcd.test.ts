@@ -7,10 +7,10 @@ import {JobRunnerClient} from '../../../src/proto/job-runner-client.ts';
 import type {JobChain, SuspendedJobChain} from '../../../src/proto/types.ts';
 import * as keys from '../../../src/schema/keys.ts';
 import {programVersion} from '../../../src/lib/version.ts';
-import {aJob, aTry} from '../../support/builders.ts';
+import {aJob, aSpec, aTry} from '../../support/builders.ts';
 import {startEtcd} from '../../support/etcd.ts';
 import type {TestEtcd} from '../../support/etcd.ts';
-import {aWireChain, aWireJob, byRoles, startRunner} from '../../support/runner.ts';
+import {GATE, aWireChain, aWireJob, byRoles, startRunner} from '../../support/runner.ts';
 import type {TestRunner} from '../../support/runner.ts';
 
 let etcd: TestEtcd;
@@ -272,6 +272,7 @@ describe('a chain from outside', () => {
       'more than one first job': (chain) => ({...chain, adjacencyList: {}}),
       'no such job': (chain) => ({...chain, adjacencyList: {a: ['b', 'c']}}),
       'in a circle': (chain) => ({...chain, adjacencyList: {a: ['b'], b: ['a']}}),
+      'job "b" has no type': (chain) => ({...chain, jobs: {...chain.jobs, b: aWireJob('b', {type: ''})}}),
       'unknown job type "no-such-type"': (chain) => ({...chain, jobs: {...chain.jobs, b: aWireJob('b', {type: 'no-such-type'})}}),
       '"b (COMPLETE)"': (chain) => ({...chain, jobs: {...chain.jobs, b: aWireJob('b', {state: 3})}}),
       'finishedJobs is 1': (chain) => ({...chain, finishedJobs: 1}),
@@ -324,7 +325,7 @@ describe('a chain from outside', () => {
 });
 
 test('every route of a runner is one that executors have', () => {
-  const rows = runnerRoutes({bodyLimitBytes: 1} as RunnerDeps).map(({method, path, who}) => [`${method.toUpperCase()} ${path}`, who]);
+  const rows = runnerRoutes({bodyLimitBytes: 1} as RunnerDeps, GATE).map(({method, path, who}) => [`${method.toUpperCase()} ${path}`, who]);
   expect(Object.fromEntries(rows)).toEqual({
     'POST /api/v1/job-chains': 'executor',
     'POST /api/v1/job-chains/resume': 'executor',
@@ -353,6 +354,20 @@ test('only executors and admins may speak to a runner; who it is and whether it 
   const id = newId();
   expect((await client.newJobChain(aWireChain(id, LINE))).pathname).toBe(`/api/v1/job-chains/${id}`);
   expect(await stored(keys.scanKey(id))).toMatchObject({user: 'executor'});
+
+  // The sky scans are SkyDriver's users', and the admins'.
+  const owner = canonicalJson({hostname: 'h', pid: 1, replica: 'r1'});
+  await etcd.etcdctl(['put', keys.scanKey('sky1'), canonicalJson(aSpec())]);
+  await etcd.etcdctl(['put', keys.ownerKey('sky1'), owner]);
+  await etcd.etcdctl(['put', keys.jobKey('sky1', 'server'), canonicalJson(aJob())]);
+  const ask = (role: string, method: string, path: string): Promise<Answer> =>
+    send(guarded.url, method, path, undefined, {authorization: `Bearer ${role}`});
+  await guarded.database.cache.catchUp();
+  expect((await ask('root', 'GET', '/api/v1/status/running')).text).toContain('"sky1"');
+  expect((await ask('executor', 'GET', '/api/v1/status/running')).text).not.toContain('"sky1"');
+  expect((await ask('executor', 'GET', '/api/v1/status/running?requestId=sky1')).status).toBe(404);
+  expect((await ask('executor', 'PUT', '/api/v1/job-chains/sky1/stop')).status).toBe(404);
+  expect((await ask('root', 'PUT', '/api/v1/job-chains/sky1/stop')).status).toBe(200);
   await guarded.stop();
   expect((await fetch(`${stopping.url}/readyz`)).status).toBe(503);
 });

@@ -1,5 +1,7 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {chainKey, scanKey} from '../../../src/schema/keys.ts';
+import {backlogKey, chainKey, scanKey} from '../../../src/schema/keys.ts';
+import {requestList} from '../../../src/api/requests/request-list.ts';
+import {skymapSpecs} from '../../../src/specs/skymap-chain.ts';
 import {startEtcd} from '../../support/etcd.ts';
 import type {TestEtcd} from '../../support/etcd.ts';
 import {startRequestApi} from '../../support/request-api.ts';
@@ -145,6 +147,7 @@ describe('4.4 Request manager: find', () => {
   });
   test('case 64: by user', async () => {
     expect(await find('user=finch')).toEqual(['B']);
+    expect(await find('user=%3F&limit=2')).toEqual(['i1', 'i2']); // Nobody said who called: as it is shown.
   });
   test('case 65: by type; what was made at the same time comes by its id', async () => {
     expect(await find('type=T')).toEqual(T);
@@ -249,24 +252,32 @@ describe('what users want of a request', () => {
 
 describe('sky scans as requests', () => {
   test('a sky scan is shown as a request, with its jobs, and other requests are none of SkyDriver’s', async () => {
-    const id = await api.newScan();
+    const id = await api.newScan({classifiers: {}});
     const {status, body} = await get(id);
     expect(status).toBe(200);
     expect(body).toMatchObject({id, type: 'skymap-scan', state: 1, totalJobs: 2, finishedJobs: 0});
     expect(Object.keys(body.JobChain.jobs as object)).toEqual(['server', 'workers-1']);
     expect(body.JobChain.adjacencyList).toEqual({});
-    expect(body.args).toContainEqual({
-      Pos: expect.any(Number) as unknown,
-      Name: 'reco_algo',
-      Desc: '',
-      Type: 'required',
-      Given: true,
-      Default: null,
-      Value: 'anything',
+    const args = body.args as {Name: string; Type: string; Desc: string; Pos: number}[];
+    const argOf = (name: string): unknown => args.find(({Name}) => Name === name);
+    expect(argOf('reco_algo')).toEqual({
+      ...{Pos: 1, Name: 'reco_algo', Desc: 'Reconstruction algorithm', Type: 'required', Given: true, Default: null, Value: 'anything'},
     });
+    expect(argOf('priority')).toMatchObject({Type: 'optional', Given: false, Default: '0', Value: '0'});
+    expect(argOf('classifiers')).toMatchObject({Type: 'optional', Given: false, Value: ''});
+    const declared = requestList(skymapSpecs()).flatMap((spec) => spec.Args.map(({Name, Type, Desc}) => [Name, Type, Desc]));
+    expect(args.map(({Name, Type, Desc}) => [Name, Type, Desc])).toEqual(declared);
     const found = (await api.ask('GET', '/api/v1/requests?type=skymap-scan')).body as {id: string}[];
     expect(found.map((each) => each.id)).toEqual([id]);
     expect(await put(`${id}/retry`)).toMatchObject({status: 409});
+
+    const urgent = await api.newScan({priority: 7, classifiers: {night: 1}});
+    expect((await get(urgent)).body.args).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({Name: 'priority', Given: true, Default: '0', Value: 7}),
+        expect.objectContaining({Name: 'classifiers', Given: true, Value: {night: 1}}),
+      ]),
+    );
 
     const other = await api.newRequest();
     for (const path of [
@@ -279,5 +290,50 @@ describe('sky scans as requests', () => {
       expect(await api.ask('GET', path), `${path}`).toMatchObject({status: 404});
     }
     expect(await api.ask('DELETE', `/scan/${other}`, {body: {}})).toMatchObject({status: 404});
+  });
+
+  test('a sky scan can be asked for in texts alone, as the command line does; what is no JSON is refused with its name', async () => {
+    const texts = {
+      ...{docker_tag: 'latest', reco_algo: 'anything', real_or_simulated_event: 'real', event_i3live_json: '{"a": 1}', max_pixel_reco_time: '60'},
+      ...{nsides: '{"64": 12, "8": 0}', request_clusters: '{"foobar": 2}', classifiers: '{"night": 1}', priority: '7'},
+    };
+    const ask = (args: object): ReturnType<RequestApi['ask']> => api.ask('POST', '/api/v1/requests', {body: {type: 'skymap-scan', args}});
+    const {status, body} = await ask(texts);
+    expect(status).toBe(201);
+    const {request} = JSON.parse((await api.store.get(scanKey(body.id as string)))?.value.toString() ?? '') as {request: unknown};
+    const nsides = [
+      ['64', 12],
+      ['8', 0],
+    ];
+    expect(request).toMatchObject({nsides, request_clusters: [['foobar', 2]], classifiers: {night: 1}, priority: 7, max_pixel_reco_time: 60});
+    for (const [name, text] of [
+      ['nsides', '8:0'],
+      ['nsides', '['.repeat(5000)],
+      ['priority', '1e999'],
+      ['classifiers', '{"__proto__": 1}'],
+      ['max_pixel_reco_time', '"60"'],
+    ] as const) {
+      const refusal = await ask({...texts, [name]: text});
+      expect([refusal.status, refusal.body.message], `${name}`).toEqual([400, expect.stringContaining(name)]);
+    }
+  });
+
+  test('a request that was put by hand without a time was made when it was first seen', async () => {
+    await api.putSpec('byhand1', {});
+    await api.putState('byhand1', {started_at: '2026-01-01T00:00:00.000Z'});
+    expect((await get('byhand1')).body).toMatchObject({createdAt: '2026-01-01T00:00:00Z'});
+    await api.store.commit({compares: [], ops: [{put: backlogKey('7fffffff-0', 'byhand1'), value: '{"timestamp": 1735689600.5}'}]});
+    await api.cache.catchUp();
+    expect((await get('byhand1')).body).toMatchObject({createdAt: '2025-01-01T00:00:00.5Z'});
+  });
+
+  test('a time of creation that nobody can write keeps no other request from being listed', async () => {
+    await api.putSpec('byhand2', {created_at: 1_767_225_600_000}); // Milliseconds, where seconds were meant.
+    await api.putSpec('byhand3', {created_at: 1e300});
+    const {status, body} = await api.ask('GET', '/api/v1/requests?type=other');
+    expect(status).toBe(200);
+    const made = new Map((body as {id: string; createdAt: string}[]).map(({id, createdAt}) => [id, createdAt]));
+    expect(made.get('byhand2')).toBe('0001-01-01T00:00:00Z');
+    expect(made.get('byhand3')).toBe('0001-01-01T00:00:00Z');
   });
 });

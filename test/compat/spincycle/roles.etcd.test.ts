@@ -142,6 +142,24 @@ describe('access lists', () => {
     expect((await ask('PUT /api/v1/requests/:id/stop', scan, 'astronomer')).status).toBe(409);
   });
 
+  test('an executor who may not see sky scans says nothing of them', async () => {
+    await api.putState(scan, {jobs_total: 2});
+    const before = await api.cache.catchUp();
+    const log = {jobId: 'j1', try: 1, state: 3};
+    const chain = {jobChain: {requestId: scan}};
+    for (const [method, path, body, status] of [
+      ['PUT', 'start', {}, 404],
+      ['PUT', 'finish', {state: 4}, 404],
+      ['PUT', 'suspend', chain, 404],
+      ['POST', 'log', log, 404],
+      ['PUT', 'progress', {requestId: scan, finishedJobs: 1}, 200], // As of any request that is not there.
+    ] as const) {
+      expect((await api.ask(method, `/api/v1/requests/${scan}/${path}`, {body, token: 'runner'})).status, `${path}`).toBe(status);
+    }
+    expect(await api.cache.catchUp()).toBe(before);
+    expect((await api.ask('POST', `/api/v1/requests/${scan}/log`, {body: log, token: 'root'})).status).toBe(201);
+  });
+
   test('to suspend with a chain is for executors', async () => {
     const body = {requestId: guarded, jobChain: {requestId: guarded}};
     expect((await api.ask('PUT', `/api/v1/requests/${guarded}/suspend`, {body, token: 'op'})).status).toBe(401);

@@ -36,9 +36,9 @@ export function readsAndWrites(test: BedTest): void {
         ['/scan/s1/a', 0],
         ['/scan/s1/b', 0],
       ]);
-      expect(page.more).toBe(true);
+      expect(page).toMatchObject({more: true, count: 3});
       const rest = await store.range('/scan/s1/', {from: '/scan/s1/b\0', revision: page.revision});
-      expect(rest).toMatchObject({entries: [{key: '/scan/s1/c'}], more: false, revision: page.revision});
+      expect(rest).toMatchObject({entries: [{key: '/scan/s1/c'}], more: false, count: 1, revision: page.revision});
     });
 
     test('a store without prefix reads everything', async (bed) => {

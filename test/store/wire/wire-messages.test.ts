@@ -219,15 +219,15 @@ describe.each([
     const dice = new Dice(4);
     for (let i = 0; i < ROUNDS; i += 1) {
       const kvs = dice.some(10, () => keyValue(dice));
-      const [revision, isMore] = [dice.revision(), dice.yes()];
+      const [revision, isMore, count] = [dice.revision(), dice.yes(), dice.revision()];
       const bytes = etcd.range.responseSerialize({
         header: header(revision),
         kvs: kvs.map(({theirs}) => theirs),
         more: isMore,
-        count: dice.lease(),
+        count,
         ...more,
       });
-      expect(decodeRange(bytes)).toEqual({revision, entries: kvs.map(({ours}) => ours), more: isMore});
+      expect(decodeRange(bytes)).toEqual({revision, entries: kvs.map(({ours}) => ours), more: isMore, count});
     }
   });
 

@@ -72,6 +72,7 @@ export class SimulatedEtcd {
       revision: this.keys.revision,
       entries: keysOnly === true ? entries.map((kv) => ({...kv, value: Buffer.alloc(0)})) : entries,
       more: entries.length < found.length,
+      count: found.length,
     };
   }
 

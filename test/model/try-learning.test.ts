@@ -1,0 +1,60 @@
+import {expect, test} from 'vitest';
+import {ChainRun} from '../../src/model/chain-run.ts';
+import {JobTable} from '../../src/model/job-table.ts';
+import type {ScanRecord} from '../../src/model/scan-record.ts';
+import {LEARNT_AT_ONCE, learn} from '../../src/model/try-learning.ts';
+import type {JobChanges, Observed} from '../../src/model/try-learning.ts';
+import type {Chain} from '../../src/schema/chain.ts';
+import type {Job, JobExit} from '../../src/schema/job.ts';
+import {aJob, entry} from '../support/builders.ts';
+import {POLICY, aChain} from '../support/chain-world.ts';
+
+const NOW = Date.parse('2026-01-01T10:00:00.000Z');
+
+/** What is learnt of a chain all of whose jobs run. */
+function learnOf(chain: Chain, observed: Readonly<Record<string, Observed>>): JobChanges {
+  const running = Object.keys(chain.jobs).map((id): [string, Job] => [id, aJob({type: 't', retry: 0})]);
+  const jobs = JobTable.of(running.map(([id, job]) => [id, entry(job)]));
+  const admission = entry({attempt: 1, slots: {local: 1000}, admitted_at: ''});
+  const record: ScanRecord = {id: 'r1', spec: entry({type: 'anything', args: {}}), chain: entry(chain), admission, jobs};
+  const run = new ChainRun(chain, 1, NOW, running);
+  return learn({record, observed: new Map(Object.entries(observed)), nowMs: NOW, ownedForMs: 0, policy: POLICY, run});
+}
+
+const exited = (exit: Partial<JobExit>): Observed => ({kind: 'exited', handle: 'h', exit: {code: 0, ended_at: '2026-01-01T09:00:00.000Z', ...exit}});
+
+test('jobs that are seen to be complete together count in the order in which they ended', () => {
+  const changes = learnOf(aChain({a: [], b: [], c: []}), {
+    a: exited({ended_at: '2026-01-01T09:00:03.000Z'}),
+    b: exited({ended_at: '2026-01-01T09:00:01Z'}),
+    c: exited({ended_at: '2026-01-01T09:00:02.000Z'}),
+  });
+  expect([...changes].map(([id, {completed}]) => [id, completed])).toEqual([
+    ['b', 1],
+    ['c', 2],
+    ['a', 3],
+  ]);
+});
+
+test('of hundreds that ended at once, as many are learnt of as one transaction can tell, the first ones first', () => {
+  const ids = Array.from({length: 300}, (_, n) => `j${n}`);
+  const ended = ids.map((id, n): [string, Observed] => [id, exited({ended_at: new Date(NOW - n * 1000).toISOString()})]);
+  const changes = learnOf(aChain(Object.fromEntries(ids.map((id) => [id, []]))), {
+    ...Object.fromEntries(ended),
+    j0: {kind: 'running', handle: 'h', startedAt: '2026-01-01T09:00:00.000Z'},
+  });
+  expect([...changes.keys()]).toEqual(ids.slice(-LEARNT_AT_ONCE).toReversed());
+});
+
+test('a job that no controller renewed, or that went down with its host, has used up nothing of its retries', () => {
+  const chain = aChain({a: []});
+  for (const reason of ['orphaned: no controller renewed it for 600 s', 'supervisor lost: the host was restarted', 'ended by a new start']) {
+    for (const code of [null, 0, 1]) {
+      expect(learnOf(chain, {a: exited({code, reason})}).get('a')).toMatchObject({state: 'PENDING', failures: 0});
+    }
+    expect(learnOf(chain, {a: exited({code: 0, reason, state: 'COMPLETE'})}).get('a')).toMatchObject({state: 'COMPLETE'});
+  }
+  for (const reason of ['supervisor lost', 'timed out after 5 s']) {
+    expect(learnOf(chain, {a: exited({code: null, reason})}).get('a')).toMatchObject({state: 'FAIL', failures: 1});
+  }
+});
