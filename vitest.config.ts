@@ -4,7 +4,8 @@ import {defineConfig} from 'vitest/config';
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than CI has cores: much of the time a test waits, for a lease to expire or a process to end.
+    maxWorkers: 3,
     // Test files that are told to share one etcd take turns.
     fileParallelism: !process.env['SCANPLANE_TEST_ETCD'],
     testTimeout: 30_000,
