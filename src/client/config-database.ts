@@ -14,6 +14,7 @@ import {KeyWatch} from './key-watch.ts';
 import type {KeyWatchOptions} from './key-watch.ts';
 import {createKey, deleteKey, listKeys, readKey, updateKey} from './keys.ts';
 import type {DeleteOptions, Reading} from './keys.ts';
+import {Claims} from './objects/block-ownership.ts';
 import {grantLease} from './lease.ts';
 import type {Lease} from './lease.ts';
 import {Watcher} from './watcher.ts';
@@ -35,6 +36,7 @@ export interface ConfigDatabaseDeps {
  */
 export class ConfigDatabase implements AsyncDisposable {
   readonly #deps: ConfigDatabaseDeps;
+  readonly #claims = new Claims();
   readonly #closed = new AbortController();
   readonly #leases = new Set<Lease>();
   readonly #watches = new Set<ChangeWatch>();
@@ -154,7 +156,7 @@ export class ConfigDatabase implements AsyncDisposable {
     const store = this.#open();
     let watch: ChangeWatch | undefined;
     try {
-      return await runAttempts(() => new ClientTransaction(store, options.signal), body, {
+      return await runAttempts(() => new ClientTransaction(store, this.#deps.clock, this.#claims, options.signal), body, {
         ...options,
         untilChanged: async (reads, timeoutMs) => {
           watch ??= this.#changeWatch();

@@ -114,7 +114,7 @@ describe('deletions', () => {
   });
 
   test('case 24: by prefix, siblings of the same level go, too; with all below, what is below them', async () => {
-    const {below, siblings} = await chain();
+    const {below} = await chain();
     expect(await on.db.delete(on.k, {prefix: true})).toEqual([on.k, `${on.k}x`]);
     expect(await left()).toEqual([...below, `${on.k}x/x`].sort());
     await on.db.delete(on.k, {prefix: true, recursive: true, mustExist: false});
