@@ -30,7 +30,7 @@ export class ClientTransaction extends Transaction {
     this.processingBlocks = new ProcessingBlocks(this, clock, new BlockOwnership(this, claims, clock));
     this.scripts = new Scripts(this);
     this.deployments = new Deployments(this);
-    this.subarrays = new Subarrays(this);
+    this.subarrays = new Subarrays(this, {clock, executionBlocks: this.executionBlocks, processingBlocks: this.processingBlocks});
     this.lmcController = new StoredObject(this, LMC_CONTROLLER_KEY, parseLmcController);
   }
 }

@@ -26,6 +26,8 @@ export interface ConfigDatabaseDeps {
   readonly log: Log;
   /** Of the client's own lease. */
   readonly ttlSeconds: number;
+  /** What owner keys say of this program. */
+  readonly command: readonly string[];
 }
 
 /**
@@ -36,7 +38,7 @@ export interface ConfigDatabaseDeps {
  */
 export class ConfigDatabase implements AsyncDisposable {
   readonly #deps: ConfigDatabaseDeps;
-  readonly #claims = new Claims();
+  readonly #claims: Claims;
   readonly #closed = new AbortController();
   readonly #leases = new Set<Lease>();
   readonly #watches = new Set<ChangeWatch>();
@@ -45,6 +47,7 @@ export class ConfigDatabase implements AsyncDisposable {
   /** @internal Use `connect`. */
   constructor(deps: ConfigDatabaseDeps) {
     this.#deps = deps;
+    this.#claims = new Claims(deps.command);
   }
 
   /** What a key holds now, or held at a revision. An absent key is no error. @throws ControlPlaneError `revision_conflict`: that revision was compacted */

@@ -18,8 +18,9 @@ const TTL_SECONDS = 10;
  */
 export function connect(options: ConnectOptions = {}, env: Environment = process.env): ConfigDatabase {
   const database = databaseOptions(options, env);
+  const {ttlSeconds = TTL_SECONDS, command = process.argv.slice(0, 2)} = options;
   const clock = systemClock;
   const members = new EtcdMembers(etcdEndpoints(database), process.pid);
   const store = new EtcdStore(members, {prefix: database.prefix, clock});
-  return new ConfigDatabase({store, clock, log: options.log ?? silentLog, ttlSeconds: options.ttlSeconds ?? TTL_SECONDS});
+  return new ConfigDatabase({store, clock, log: options.log ?? silentLog, ttlSeconds, command});
 }

@@ -6,6 +6,8 @@ import type {DatabaseOptions} from '../store/open.ts';
 export interface ConnectOptions extends Partial<Pick<DatabaseOptions, 'endpoints' | 'prefix' | 'user' | 'password' | 'cacert' | 'cert' | 'key'>> {
   /** Seconds that the client's own lease outlives its process at most. Default 10. */
   readonly ttlSeconds?: number;
+  /** What owner keys say of this program. Default: the program and its script, without arguments, since those may be secret. */
+  readonly command?: readonly string[];
   /** Told of broken connections and lost leases; the library is silent without one. */
   readonly log?: Log;
 }

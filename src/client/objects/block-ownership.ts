@@ -22,6 +22,11 @@ interface Claim {
 export class Claims {
   readonly id = randomHex(16);
   readonly byKey = new Map<string, Claim>();
+  readonly command: readonly string[];
+
+  constructor(command: readonly string[]) {
+    this.command = command;
+  }
 }
 
 /** Owner keys of processing blocks, within one transaction. */
@@ -41,7 +46,7 @@ export class BlockOwnership {
     if (!lease.isHeld) throw new ControlPlaneError('wrong_state', 'this lease is not held any more');
     const key = pbOwnerKey(id);
     const owner: Owner = {
-      command: process.argv,
+      command: this.#claims.command,
       hostname: hostname(),
       pid: process.pid,
       replica: this.#claims.id,

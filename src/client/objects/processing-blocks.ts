@@ -66,7 +66,8 @@ export class ProcessingBlocks extends Collection<ProcessingBlock> {
    * @throws ControlPlaneError `already_exists`: it has an owner, be it this one; `not_found`: there is no such block; `invalid`: no lease was given
    */
   async take(id: string, lease: Lease): Promise<void> {
-    if ((await this.tx.get(this.key(id))) === undefined) throw new ControlPlaneError('not_found', `cannot own ${this.key(id)}, as it does not exist`, {key: this.key(id)});
+    if ((await this.tx.get(this.key(id))) === undefined)
+      throw new ControlPlaneError('not_found', `cannot own ${this.key(id)}, as it does not exist`, {key: this.key(id)});
     await this.#ownership.take(id, lease);
   }
 
