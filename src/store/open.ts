@@ -50,7 +50,7 @@ export function openDatabase(
   options: DatabaseOptions,
   log: Log,
   clock: Clock = systemClock,
-  members = new EtcdMembers(endpointsOf(options), process.pid),
+  members = new EtcdMembers(etcdEndpoints(options), process.pid),
 ): Database {
   const space = new Space(members, {
     ...{log, clock, prefix: options.prefix, isEnabled: options.compaction ?? true},
@@ -87,7 +87,8 @@ export async function ensureMeta(store: Store): Promise<Meta> {
   return meta;
 }
 
-function endpointsOf(options: DatabaseOptions): EtcdEndpoints {
+/** Reads the certificates. @throws ControlPlaneError `invalid`: a file that cannot be read */
+export function etcdEndpoints(options: DatabaseOptions): EtcdEndpoints {
   return {
     endpoints: options.endpoints,
     ...(options.user === undefined ? {} : {user: options.user}),

@@ -1,21 +1,36 @@
-import {ControlPlaneError, hasCode} from '../lib/errors.ts';
+import {ControlPlaneError} from '../lib/errors.ts';
 import {toBytes} from './etcd-store.ts';
+import {checkKey, listing} from './paths.ts';
+import type {Levels} from './paths.ts';
+import {ReadSet} from './read-set.ts';
 import type {Compare, KeyValue, LeaseId, Op, Revision, Store} from './store.ts';
 
-export interface TransactOptions {
-  /** How often the body is run again after a conflict. Default 64. */
-  readonly maxRetries?: number;
-  readonly signal?: AbortSignal;
+export interface PutOptions {
+  /** The lease that the key is attached to, by its id or as an object that has one; `'0'` for none. */
+  readonly lease?: LeaseId | {readonly id: LeaseId};
 }
 
-export interface PutOptions {
-  /** The lease that the key is attached to; `'0'` for none. */
-  readonly lease?: LeaseId;
+export interface LoopOptions {
+  /** Whether to wait until something that was read changes. Default `false`. */
+  readonly wait?: boolean;
+  /** Waits no longer than this. */
+  readonly timeoutMs?: number;
+}
+
+/** Text of a value; numbers and booleans become theirs. */
+export type Text = string | number | boolean;
+
+/** A key as a transaction sees it, own writes included: of a key that it has written itself, the revisions are 0. */
+export interface SeenEntry {
+  readonly text: string;
+  readonly createRevision: Revision;
+  readonly modRevision: Revision;
+  readonly lease: LeaseId;
 }
 
 export interface ListOptions {
-  /** How many levels below the path's own are listed too. Default 0. */
-  readonly recurse?: number;
+  /** Levels below the path's own that are listed too, or a set of exactly those that are. Default 0. */
+  readonly recurse?: Levels;
   /**
    * Whether a listed key that is deleted meanwhile is a conflict. Default `true`; takes one compare for each listed key, of which etcd allows 128.
    * Keys that are added are always noticed, by one compare for the whole list.
@@ -26,10 +41,8 @@ export interface ListOptions {
 /** What this transaction will write to a key: the last operation counts. */
 type Write = {readonly kind: 'put'; readonly value: Buffer; readonly lease: LeaseId} | {readonly kind: 'delete'};
 
-const MAX_RETRIES = 64;
-
 /**
- * One attempt of {@link transact}: a snapshot of the database with own writes on top.
+ * One attempt of `transact`: a snapshot of the database with own writes on top.
  *
  * The first read fixes the revision at which all reads of the attempt are made. Writes are kept back until the commit; own reads and lists see them.
  * Values are text.
@@ -45,11 +58,15 @@ export class Transaction {
   readonly #seen = new Map<string, KeyValue | undefined>();
   readonly #listed = new Map<string, Revision>();
   readonly #mustExist = new Set<string>();
+  readonly #readSet = new ReadSet();
   readonly #writes = new Map<string, Write>();
   readonly #callbacks: ((revision: Revision) => void)[] = [];
   #isOver = false;
+  #committedAt: Revision | undefined;
+  #isDiscarded = false;
+  #again: LoopOptions | undefined;
 
-  /** @internal Use {@link transact}. */
+  /** @internal Use `transact`. */
   constructor(store: Store, signal?: AbortSignal) {
     this.#store = store;
     this.#signal = signal;
@@ -57,25 +74,35 @@ export class Transaction {
 
   /** The text stored under a key, or `undefined`. */
   async get(key: string): Promise<string | undefined> {
+    return (await this.find(key))?.text;
+  }
+
+  /** As {@link get}, with the key's lease and revisions. */
+  async find(key: string): Promise<SeenEntry | undefined> {
     this.#checkKey(key);
     const write = this.#writes.get(key);
-    if (write !== undefined) return write.kind === 'put' ? write.value.toString() : undefined;
-    return (await this.#read(key))?.value.toString();
+    if (write !== undefined) {
+      return write.kind === 'put' ? {text: write.value.toString(), createRevision: 0, modRevision: 0, lease: write.lease} : undefined;
+    }
+    const entry = await this.#read(key);
+    if (entry === undefined) return undefined;
+    const {value, createRevision, modRevision, lease} = entry;
+    return {text: value.toString(), createRevision, modRevision, lease};
   }
 
   /** @throws ControlPlaneError `already_exists` */
-  async create(key: string, value: string, options: PutOptions = {}): Promise<void> {
+  async create(key: string, value: Text, options: PutOptions = {}): Promise<void> {
     if ((await this.#present(key)) !== undefined) {
       throw new ControlPlaneError('already_exists', `cannot create ${key}, as it already exists`, {key});
     }
-    this.#put(key, value, options.lease ?? '0');
+    this.#put(key, value, leaseId(options.lease) ?? '0');
   }
 
   /** Keeps the key's lease, unless another is given. @throws ControlPlaneError `not_found` */
-  async update(key: string, value: string, options: PutOptions = {}): Promise<void> {
+  async update(key: string, value: Text, options: PutOptions = {}): Promise<void> {
     const present = await this.#present(key);
     if (present === undefined) throw new ControlPlaneError('not_found', `cannot update ${key}, as it does not exist`, {key});
-    this.#put(key, value, options.lease ?? present.lease);
+    this.#put(key, value, leaseId(options.lease) ?? present.lease);
   }
 
   /** With `mustExist: false` the key is not even read. @throws ControlPlaneError `not_found` */
@@ -94,27 +121,54 @@ export class Transaction {
    */
   async list(path: string, options: ListOptions = {}): Promise<string[]> {
     this.#checkOpen();
-    if (!/^[/~]/.test(path)) throw new ControlPlaneError('invalid', `a path must start with "/": ${path}`, {key: path});
-    const level = levelOf(path);
-    const isListed = (key: string): boolean => key.startsWith(path) && levelOf(key) - level <= (options.recurse ?? 0);
-    const stored = (await this.#range(path)).filter(isListed);
+    const wanted = listing(path, options.recurse);
+    const stored = (await this.#range(path)).filter(wanted.has);
+    this.#readSet.addList(wanted, this.#listed.get(path) as Revision);
     if (options.noticeDeletes !== false) for (const key of stored) this.#mustExist.add(key);
     const keys = new Set(stored);
     for (const [key, write] of this.#writes) {
-      if (!isListed(key)) continue;
+      if (!wanted.has(key)) continue;
       if (write.kind === 'put') keys.add(key);
       else keys.delete(key);
     }
     return [...keys].sort();
   }
 
-  /** Called once, with the commit's revision, after a commit that wrote something. Must not throw. Side effects belong here: bodies run several times. */
+  /** Called once, with the commit's revision, after a commit that wrote something. Side effects belong here: bodies run several times. */
   onCommit(callback: (revision: Revision) => void): void {
     this.#checkOpen();
     this.#callbacks.push(callback);
   }
 
-  /** @internal Whether it went through. Nothing to write: it did, without asking etcd. */
+  /** Has the body run again, as a new transaction, once this one has gone through; what it returns then counts. */
+  loop(options: LoopOptions = {}): void {
+    this.#checkOpen();
+    this.#again = options;
+  }
+
+  /** Writes nothing of this transaction: what the body returns is returned, and nothing else happens. */
+  discard(): void {
+    this.#checkOpen();
+    this.#isDiscarded = true;
+    this.#isOver = true;
+  }
+
+  /** @internal Whether {@link discard} was called. */
+  get isDiscarded(): boolean {
+    return this.#isDiscarded;
+  }
+
+  /** @internal What {@link loop} was called with, if it was. */
+  get again(): LoopOptions | undefined {
+    return this.#again;
+  }
+
+  /** @internal */
+  get reads(): ReadSet {
+    return this.#readSet;
+  }
+
+  /** @internal Whether it went through: then {@link announce} is due. Nothing to write: it did, without asking etcd. */
   async commit(): Promise<boolean> {
     this.#checkOpen();
     this.#isOver = true;
@@ -130,9 +184,14 @@ export class Transaction {
       throw new ControlPlaneError('too_many_operations', detail);
     }
     const result = await this.#store.commit({compares, ops});
-    if (!result.ok) return false;
-    for (const callback of this.#callbacks) callback(result.revision);
-    return true;
+    if (result.ok) this.#committedAt = result.revision;
+    return result.ok;
+  }
+
+  /** @internal Tells the callbacks of a commit that wrote something. */
+  announce(): void {
+    if (this.#committedAt === undefined) return;
+    for (const callback of this.#callbacks) callback(this.#committedAt);
   }
 
   /** @internal Further use is refused. */
@@ -142,8 +201,13 @@ export class Transaction {
 
   #compares(): Compare[] {
     const compares: Compare[] = [];
-    for (const [key, entry] of this.#seen) compares.push({key, modRevision: entry?.modRevision ?? 0});
-    for (const [prefix, createdUpTo] of this.#listed) compares.push({prefix, createdUpTo});
+    const listed = [...this.#listed.keys()];
+    const isInList = (key: string): boolean => listed.some((prefix) => key.startsWith(prefix));
+    // That nothing was created in a listed range says as much of each absent key in it.
+    for (const [key, entry] of this.#seen) if (entry !== undefined || !isInList(key)) compares.push({key, modRevision: entry?.modRevision ?? 0});
+    for (const [prefix, createdUpTo] of this.#listed) {
+      if (!listed.some((other) => other !== prefix && prefix.startsWith(other))) compares.push({prefix, createdUpTo});
+    }
     for (const key of this.#mustExist) if (!this.#seen.has(key)) compares.push({key, exists: true});
     return compares;
   }
@@ -156,9 +220,9 @@ export class Transaction {
     return this.#read(key);
   }
 
-  #put(key: string, value: string, lease: LeaseId): void {
+  #put(key: string, value: Text, lease: LeaseId): void {
     this.#checkOpen();
-    this.#writes.set(key, {kind: 'put', value: toBytes(value), lease});
+    this.#writes.set(key, {kind: 'put', value: toBytes(textOf(value, key)), lease});
   }
 
   #read(key: string): Promise<KeyValue | undefined> {
@@ -171,8 +235,9 @@ export class Transaction {
           return {result: entries[0]?.key === key ? entries[0] : undefined, revision};
         },
         (revision) => this.#store.get(key, {revision, ...this.#readOptions()}),
-      ).then((entry) => {
+      ).then(async (entry) => {
         this.#seen.set(key, entry);
+        this.#readSet.addKey(key, await (this.#snapshot as Promise<Revision>));
         return entry;
       });
       this.#reads.set(key, reading);
@@ -216,8 +281,7 @@ export class Transaction {
 
   #checkKey(key: string): void {
     this.#checkOpen();
-    if (!/^[/~]/.test(key)) throw new ControlPlaneError('invalid', `a path must start with "/": ${key}`, {key});
-    if (key.endsWith('/')) throw new ControlPlaneError('invalid', `a path must not have a trailing "/": ${key}`, {key});
+    checkKey(key);
   }
 
   #checkOpen(): void {
@@ -225,36 +289,17 @@ export class Transaction {
   }
 }
 
-/**
- * Runs `body` in an optimistic transaction and returns what it returned. On a conflict everything is discarded and the body runs again on a new
- * snapshot, at once.
- *
- * A body that throws writes nothing, and is not run again unless it threw `revision_conflict` (as a read does whose snapshot was compacted away).
- * A body that writes nothing succeeds without asking etcd to commit.
- *
- * @throws ControlPlaneError `revision_conflict`: conflicts in all attempts. `too_many_operations`: more than etcd takes in one transaction.
- *   `unknown_outcome`: the commit's reply was lost; it may have happened. `unavailable`. And what the body throws.
- */
-export async function transact<T>(store: Store, body: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
-  const maxRetries = options.maxRetries ?? MAX_RETRIES;
-  for (let attempt = 0; attempt <= maxRetries; attempt += 1) {
-    options.signal?.throwIfAborted();
-    const tx = new Transaction(store, options.signal);
-    try {
-      const result = await body(tx);
-      if (await tx.commit()) return result;
-    } catch (err) {
-      if (!hasCode(err, 'revision_conflict')) throw err;
-    } finally {
-      tx.close();
-    }
-  }
-  throw new ControlPlaneError('revision_conflict', `the transaction did not succeed after ${maxRetries} retries`);
+/** @throws ControlPlaneError `invalid`: neither text nor something that has one text */
+export function textOf(value: Text, key: string): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  throw new ControlPlaneError('invalid', `the value of ${key} must be text`, {key});
 }
 
-/** Slashes in a path. */
-function levelOf(path: string): number {
-  let level = 0;
-  for (const character of path) if (character === '/') level += 1;
-  return level;
+/** @throws ControlPlaneError `invalid`: no lease's id */
+export function leaseId(lease: PutOptions['lease']): LeaseId | undefined {
+  if (lease === undefined) return undefined;
+  const id = typeof lease === 'string' ? lease : lease.id;
+  if (!/^-?\d{1,19}$/.test(id)) throw new ControlPlaneError('invalid', 'a lease is named by its id, a decimal number');
+  return id;
 }

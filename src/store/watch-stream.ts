@@ -37,6 +37,8 @@ export interface PrefixWatchDeps {
   readonly log: Log;
   readonly random?: () => number;
   readonly timings?: Partial<WatchTimings>;
+  /** Whether what is called the prefix is one key, and no other that starts with it is watched. Default `false`. */
+  readonly isOneKey?: boolean;
 }
 
 const DEFAULT_TIMINGS: WatchTimings = {idleMs: 2000, answerMs: 3000, backoffMs: 100, maxBackoffMs: 2000};
@@ -205,7 +207,7 @@ class WatchConnection {
       stream.write({
         create: {
           key: store.keyBytes(this.#prefix, true),
-          rangeEnd: store.rangeEnd(this.#prefix),
+          rangeEnd: this.#deps.isOneKey === true ? store.keyBytes(`${this.#prefix}\0`) : store.rangeEnd(this.#prefix),
           startRevision: this.#start,
           progressNotify: true,
           fragment: true,

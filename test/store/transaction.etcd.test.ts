@@ -2,7 +2,7 @@ import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {within} from '../../src/store/etcd-member.ts';
 import {EtcdMembers} from '../../src/store/etcd-members.ts';
 import {EtcdStore} from '../../src/store/etcd-store.ts';
-import {transact} from '../../src/store/transaction.ts';
+import {transact} from '../../src/store/transact.ts';
 import type {Transaction} from '../../src/store/transaction.ts';
 import {startEtcd} from '../support/etcd.ts';
 import type {TestEtcd} from '../support/etcd.ts';
