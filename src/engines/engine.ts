@@ -95,6 +95,8 @@ export interface Engine {
   onChange(listener: (ref: JobRef) => void, signal: AbortSignal): void;
   /** Scans of which anything is kept. */
   known(): Promise<readonly string[]>;
+  /** Tries of a scan that were ever asked for in this engine's place, in no promised order; without those that another database than `clusterId` launched. */
+  tries(scanId: string, clusterId: string): Promise<readonly JobRef[]>;
   /** Removes what is kept of a scan's jobs, none of which runs any more. @throws ControlPlaneError `wrong_state`: something does. */
   forget(scanId: string): Promise<void>;
 }

@@ -447,6 +447,19 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       await untilExited(engine, job.ref);
     });
 
+    test('the tries of a scan are listed, but those that another database launched', async () => {
+      const scanId = nextScanId();
+      expect(await engine.tries(scanId, 'c1')).toEqual([]);
+      const ref = (job: string, number: number): JobRef => ({scanId, job, try: number});
+      await engine.ensure(aJob({ref: ref('a', 1)}));
+      await engine.close(ref('a', 2), engine.place, FENCE);
+      await engine.ensure(aJob({ref: ref('b', 1), clusterId: 'c2'}));
+      const listed = await sibling.tries(scanId, 'c1');
+      expect(listed.toSorted((x, y) => x.try - y.try)).toEqual([ref('a', 1), ref('a', 2)]);
+      await untilExited(engine, ref('a', 1));
+      await untilExited(engine, ref('b', 1));
+    });
+
     test('names that are no file names, and specs that cannot be run, are refused', async () => {
       for (const scanId of ['..', '.', 'a/b', '', 'x'.repeat(129)]) {
         const refused = await engine.ensure(aJob({ref: {scanId, job: 'j', try: 1}})).catch((err: unknown) => err);

@@ -2,6 +2,11 @@ import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../../src/e
 
 const nameOf = ({scanId, job, try: number}: JobRef): string => `${scanId}/${job}/${number}`;
 
+function refOf(name: string): JobRef {
+  const [scanId = '', job = '', number] = name.split('/');
+  return {scanId, job, try: Number(number)};
+}
+
 /** An engine whose jobs are entries of a map: for tests of those who use engines, with hundreds of jobs. It keeps the contract's promises. */
 export class FakeEngine implements Engine {
   readonly name = 'process';
@@ -68,6 +73,10 @@ export class FakeEngine implements Engine {
 
   known(): Promise<readonly string[]> {
     return Promise.resolve([...new Set([...this.jobs.keys()].map((name) => name.split('/')[0] ?? ''))]);
+  }
+
+  tries(scanId: string): Promise<readonly JobRef[]> {
+    return Promise.resolve([...this.jobs.keys()].map(refOf).filter((ref) => ref.scanId === scanId));
   }
 
   forget(scanId: string): Promise<void> {

@@ -163,6 +163,14 @@ export class ProcessEngine implements Engine {
     return atBorder(() => Promise.resolve(this.directory.scanIds()));
   }
 
+  tries(scanId: string, clusterId: string): Promise<readonly JobRef[]> {
+    return atBorder(async () => {
+      if (!isFileName(scanId)) throw new ControlPlaneError('invalid', `not fit to be a file name: ${JSON.stringify(scanId)}`);
+      const isOurs = (claim: Claim | undefined): boolean => claim?.kind !== 'launch' || claim.cluster_id === clusterId;
+      return this.directory.tries(scanId).filter((ref) => isOurs(this.directory.claim(ref)));
+    });
+  }
+
   forget(scanId: string): Promise<void> {
     return atBorder(() => this.forgetHere(scanId));
   }

@@ -125,6 +125,11 @@ export class SimulatedHost {
     return [...new Set([...this.#standing.keys()].map((name) => name.split('/')[0] as string))];
   }
 
+  /** @internal */
+  tries(scanId: string): readonly JobRef[] {
+    return [...this.#standing.keys()].map(refOf).filter((ref) => ref.scanId === scanId);
+  }
+
   /** @internal @throws ControlPlaneError `wrong_state` */
   forget(scanId: string): void {
     const names = [...this.#standing.keys()].filter((name) => name.startsWith(`${scanId}/`));
@@ -146,8 +151,8 @@ export class SimulatedHost {
 
   #set(name: string, observation: JobObservation, run: RunningTry | undefined): JobObservation {
     this.#standing.set(name, {observation, run});
-    const [scanId = '', job = '', number] = name.split('/');
-    for (const engine of this.#engines) engine.tell({scanId, job, try: Number(number)});
+    const ref = refOf(name);
+    for (const engine of this.#engines) engine.tell(ref);
     return observation;
   }
 }
@@ -207,6 +212,10 @@ class SimulatedEngine implements Engine {
     return this.#ask(() => this.#host.known());
   }
 
+  tries(scanId: string): Promise<readonly JobRef[]> {
+    return this.#ask(() => this.#host.tries(scanId));
+  }
+
   forget(scanId: string): Promise<void> {
     return this.#ask(() => this.#host.forget(scanId));
   }
@@ -240,4 +249,9 @@ class SimulatedEngine implements Engine {
   #ms({least, more}: {readonly least: number; readonly more: number}): number {
     return least + this.#random() * more;
   }
+}
+
+function refOf(name: string): JobRef {
+  const [scanId = '', job = '', number] = name.split('/');
+  return {scanId, job, try: Number(number)};
 }
