@@ -11,11 +11,14 @@ import {v2Main} from './texts/v2-main.ts';
 export class ApiError extends ControlPlaneError {
   /** Whether its reason is in the log already: of what turns away many requests, not each is worth a line. */
   readonly isLogged: boolean;
+  /** The HTTP status, where it is not its code's own. */
+  readonly status: number | undefined;
 
-  constructor(code: ErrorCode, detail: string, options: {readonly cause?: unknown; readonly isLogged?: true} = {}) {
+  constructor(code: ErrorCode, detail: string, options: {readonly cause?: unknown; readonly isLogged?: true; readonly status?: number} = {}) {
     super(code, detail, options);
     this.name = 'ApiError';
     this.isLogged = options.isLogged ?? false;
+    this.status = options.status;
   }
 }
 
@@ -43,4 +46,6 @@ export const authenticationFailed = (): ApiError => new ApiError('forbidden', 'a
 export const authorizationFailed = (): ApiError => new ApiError('forbidden', 'authorization failed');
 /** Well asked, but the scan is not in a state for it. */
 export const wrongState = (reason: string): ApiError => new ApiError('wrong_state', reason);
+/** Well asked, but what is stored, or who owns it, stands against it: 409. */
+export const conflict = (reason: string): ApiError => new ApiError('wrong_state', reason, {status: 409});
 export const tooLarge = (reason = 'Request Entity Too Large'): ApiError => new ApiError('too_large', reason);

@@ -4,6 +4,8 @@ import Koa from 'koa';
 import type {Context, Middleware, Next} from 'koa';
 import {unreachable} from '../lib/assert.ts';
 import type {ApiDeps, RouteDeps} from './deps.ts';
+import {RecentChanges} from './blocks/recent-changes.ts';
+import {blockRoutes} from './blocks/routes.ts';
 import {ewmsRoutes} from './ewms/routes.ts';
 import {generationOf, withoutPrefix} from './generation.ts';
 import type {Generation} from './generation.ts';
@@ -42,6 +44,7 @@ export function v2Routes(deps: RouteDeps): DescribedRoute[] {
     ...resultRoutes(deps),
     ...ewmsRoutes(deps),
     ...k8sJobRoutes(deps),
+    ...blockRoutes(deps),
   ];
   return [...routes, ...openApiRoutes(deps, routes)];
 }
@@ -76,7 +79,8 @@ export function createApp(deps: ApiDeps): Koa {
   );
   const idempotency = new Idempotency(deps);
   const texts = textsByGeneration(deps.config.texts);
-  const routeDeps: RouteDeps = {...deps, metrics, idempotency, texts, isCacheReady: () => isCacheReady};
+  const recentChanges = new RecentChanges(cache, deps.stopping ?? new AbortController().signal);
+  const routeDeps: RouteDeps = {...deps, metrics, idempotency, texts, recentChanges, isCacheReady: () => isCacheReady};
 
   const tables: Readonly<Record<Generation, Router>> = {
     v2: routerOf('v2', routeDeps),

@@ -9,6 +9,7 @@ import type {Cache} from '../store/cache.ts';
 import type {GroupCommit} from '../store/contracts.ts';
 import type {Store} from '../store/store.ts';
 import type {Authenticator} from './auth/authenticator.ts';
+import type {RecentChanges} from './blocks/recent-changes.ts';
 import type {Generation} from './generation.ts';
 import type {Idempotency} from './idempotency/idempotency.ts';
 import type {ApiMetrics} from './metrics.ts';
@@ -71,6 +72,8 @@ export interface RouteDeps extends ApiDeps {
   readonly metrics: ApiMetrics;
   readonly idempotency: Idempotency;
   readonly texts: Readonly<Record<Generation, TextSet>>;
+  /** What changed lately among blocks, scripts and deployments. */
+  readonly recentChanges: RecentChanges;
   /** Whether the cache has been filled once. */
   isCacheReady(): boolean;
 }

@@ -16,6 +16,8 @@ export interface Call {
   readonly principal: Principal;
   /** The scan in the path; `''` where there is none. */
   readonly scanId: string;
+  /** What stands in the path for its parameters, decoded. */
+  readonly params: Readonly<Record<string, string>>;
 }
 
 /** One row of the route table. What `handle` returns is the answer: JSON bytes, or a value to be written as JSON. */
@@ -26,6 +28,8 @@ export interface Route {
   readonly redirect?: true;
   /** Who may call. The first is the role of a caller who need not say who it is. Empty: anybody, unasked. */
   readonly roles: readonly Role[];
+  /** Whether the token of a deployment may call, too: what it may do there the handler finds out. */
+  readonly deployments?: true;
   handle(call: Call): Promise<unknown>;
 }
 
@@ -37,10 +41,11 @@ const RESERVED = new Set(['manifest', 'result']);
 export function addRoute(router: Router, route: Route, deps: RouteDeps, base = ''): void {
   router.register(route.path, [route.method], async (ctx: Context) => {
     ctx.state['route'] = base + route.path;
-    const scanId = (ctx['params'] as {id?: string}).id;
+    const params = ctx['params'] as Readonly<Record<string, string>>;
+    const scanId = params['id'];
     if (scanId !== undefined && (!SCAN_ID.test(scanId) || RESERVED.has(scanId))) throw notFound();
-    const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps, ctx, route.roles, scanId);
-    const call: Call = {ctx, principal, scanId: scanId ?? ''};
+    const principal = route.roles.length === 0 ? NOBODY : await authenticate(deps, ctx, route.roles, scanId, route.deployments);
+    const call: Call = {ctx, principal, scanId: scanId ?? '', params};
     if (route.redirect === true && principal.role === 'user' && (await redirected(deps, call))) return;
     const answer = await route.handle(call);
     if (answer === undefined) return; // The handler has answered.

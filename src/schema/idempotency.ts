@@ -1,6 +1,6 @@
 import {parserFor} from './validate.ts';
 
-/** `~idempotency/[digest]`: the scan that a request made, and the SHA-256 (hex) of that request's body. Leased: it goes away by itself. */
+/** `~idempotency/[digest]`: the id of the scan (or block, script, deployment) that a request made, and the SHA-256 (hex) of that request's body. Leased: it goes away by itself. */
 export interface IdempotencyRecord {
   readonly scan_id: string;
   readonly body_digest: string;

@@ -21,6 +21,7 @@ import type {
   StoreLimits,
 } from './store.ts';
 import {within} from './etcd-member.ts';
+import {renewOnce} from './renew-lease.ts';
 import {encodeRange, encodeTxn} from './wire/kv-messages.ts';
 import type {CompareRequest, DeleteRequest, RangeRequest, TxnRequest} from './wire/kv-messages.ts';
 
@@ -126,6 +127,11 @@ export class EtcdStore implements Store {
     // Where the reply is lost the lease stands unused until it ends: harmless.
     const {ID} = await this.#write((member) => member.lease.leaseGrant({TTL: ttlSeconds, ID: 0}, within(this.#writeTimeoutMs)));
     return ID;
+  }
+
+  renewLease(lease: LeaseId): Promise<number> {
+    // As a read: it may be done again on another member, and only makes it live longer.
+    return this.#read((member, ms) => renewOnce(member, lease, ms), undefined, undefined);
   }
 
   currentRevision(): Promise<Revision> {

@@ -90,6 +90,8 @@ export interface Store {
    * @see LeaseKeeper for a lease that says that a process is alive
    */
   grantLease(ttlSeconds: number): Promise<LeaseId>;
+  /** Lets a lease live on for its TTL from now, once. @returns that TTL in seconds; 0: the lease is gone */
+  renewLease(lease: LeaseId): Promise<number>;
   /** A linearizable revision. Calls that overlap share one that was sent after all of them began. */
   currentRevision(): Promise<Revision>;
   /** Whether the last exchange with etcd worked; `false` lets a caller answer 503 at once instead of after a deadline. */

@@ -33,6 +33,12 @@ export interface Repeater {
   readonly by?: number | undefined;
 }
 
+/** What a request makes: how it is called, and where it is found by its id. */
+export interface Made<T> {
+  readonly noun: string;
+  find(id: string): T | undefined;
+}
+
 /** For a request without a key. */
 const FORGET: Remember = {compares: [], ops: () => [], refused: () => {}};
 
@@ -68,13 +74,29 @@ export class Idempotency {
     body: Buffer | undefined,
     create: (remember: Remember) => Promise<T>,
   ): Promise<T> {
+    const {scans} = this.#deps.cache;
+    const find = (id: string): T | undefined => {
+      const record = scans.get(id);
+      return isThere(record) ? record : undefined;
+    };
+    return this.onceFor({noun: 'scan', find}, ctx, principal, body, create);
+  }
+
+  /** As {@link once}, of anything that has an id. */
+  async onceFor<T>(
+    made: Made<T>,
+    ctx: Context,
+    principal: Repeater,
+    body: Buffer | undefined,
+    create: (remember: Remember) => Promise<T>,
+  ): Promise<T> {
     const digest = requestDigest(ctx, principal);
     if (digest === undefined) return create(FORGET);
     const key = idempotencyKey(digest);
     const bodyDigest = sha256(body ?? '');
     for (let round = 1; ; round++) {
       const known = await this.#deps.store.get(key);
-      if (known !== undefined) return this.#first(isThere, parseIdempotencyRecord(known.value.toString(), key), bodyDigest);
+      if (known !== undefined) return this.#first(made, parseIdempotencyRecord(known.value.toString(), key), bodyDigest);
       const lease = await this.#leases.take();
       try {
         return await create(rememberer(key, bodyDigest, lease));
@@ -91,17 +113,12 @@ export class Idempotency {
     return digest !== undefined && (await this.#deps.store.get(idempotencyKey(digest))) !== undefined;
   }
 
-  async #first<T extends ScanRecord>(
-    isThere: (record: ScanRecord | undefined) => record is T,
-    record: IdempotencyRecord,
-    bodyDigest: string,
-  ): Promise<T> {
+  async #first<T>(made: Made<T>, record: IdempotencyRecord, bodyDigest: string): Promise<T> {
     if (record.body_digest !== bodyDigest) throw otherBody();
-    const {cache} = this.#deps;
-    await cache.catchUp();
-    const scan = cache.scans.get(record.scan_id);
-    if (!isThere(scan)) throw notFound('the scan that this Idempotency-Key created has been removed');
-    return scan;
+    await this.#deps.cache.catchUp();
+    const first = made.find(record.scan_id);
+    if (first === undefined) throw notFound(`the ${made.noun} that this Idempotency-Key created has been removed`);
+    return first;
   }
 }
 

@@ -98,6 +98,8 @@ export interface ListOptions {
   readonly limitBytes: number;
   /** Called after each item; may let other requests run. What it throws ends the writing. */
   readonly pause: () => Promise<void> | undefined;
+  /** Members that stand after the list. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 export interface EncodedList {
@@ -108,8 +110,8 @@ export interface EncodedList {
   readonly isWhole: boolean;
 }
 
-/** `{"<name>": [items]}` as JSON bytes, as many items as the limit allows. */
-export async function encodeList(name: string, items: Iterable<unknown>, {limitBytes, pause}: ListOptions): Promise<EncodedList> {
+/** `{"<name>": [items], …more}` as JSON bytes, as many items as the limit allows. */
+export async function encodeList(name: string, items: Iterable<unknown>, {limitBytes, pause, more = {}}: ListOptions): Promise<EncodedList> {
   const parts: Buffer[] = [];
   let bytes = 0;
   let count = 0;
@@ -133,7 +135,9 @@ export async function encodeList(name: string, items: Iterable<unknown>, {limitB
     if (text.length > CHUNK_CHARS) flush();
     await pause();
   }
-  text += ']}';
+  text += ']';
+  for (const [member, value] of Object.entries(more)) text += `,${JSON.stringify(member)}:${looseJson(value)}`;
+  text += '}';
   flush();
   return {parts, bytes, count, isWhole};
 }

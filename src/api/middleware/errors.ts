@@ -62,7 +62,7 @@ export function answerError(ctx: Context, status: number, reason: string): void 
 export function answerThrown(ctx: Context, thrown: unknown, log: Log): void {
   const error = ControlPlaneError.from(thrown);
   const isForCaller = error instanceof ApiError;
-  const status = isForCaller ? STATUS[error.code] : INNER_STATUS[error.code];
+  const status = isForCaller ? (error.status ?? STATUS[error.code]) : INNER_STATUS[error.code];
   if (status === 503) ctx.set('Retry-After', RETRY_AFTER_SECONDS);
   if (status === 413) ctx.set('Connection', 'close'); // The rest of the body is not read.
   const fields = {method: ctx.method, path: ctx.path, code: error.code, key: error.key};

@@ -13,6 +13,8 @@ export interface Parameter {
 interface Description {
   /** One sentence: what a caller gets or what happens. */
   readonly summary: string;
+  /** What programs call it, where method and path would give two routes one name. */
+  readonly name?: string;
   /** Arguments in the query. `no_redirect` is added to the routes that redirect. */
   readonly query?: readonly Parameter[];
   readonly headers?: readonly Parameter[];

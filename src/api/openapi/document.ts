@@ -1,3 +1,5 @@
+import {must} from '../../lib/assert.ts';
+import {BLOCK_ID, DEPLOYMENT_ID} from '../../schema/block-ids.ts';
 import type {JsonSchema} from '../../schema/validate.ts';
 import {errorSchema} from './common.ts';
 import type {DescribedRoute, Parameter} from './described-route.ts';
@@ -73,11 +75,26 @@ const PATH_PARAMETER = /:(\w+)/g;
 /** `/scan/:id/result` → `/scan/{id}/result` */
 const templateOf = (path: string): string => path.replace(PATH_PARAMETER, '{$1}');
 
-/** Whom a route is for: those who scan, or those who run the service. */
-const tagOf = (path: string): string => (path.startsWith('/scan') ? 'scans' : 'service');
+/** Whom a route is for: those who scan, those who process, or those who run the service. */
+function tagOf(path: string): string {
+  if (BLOCK_PATH.test(path)) return 'blocks';
+  return path.startsWith('/scan') ? 'scans' : 'service';
+}
+
+const BLOCK_PATH = /^\/(eb|pb|script|deploy)(\/|$)/;
+
+/** What may stand in a path. */
+const PATH_PARAMETERS: Readonly<Record<string, Pick<Parameter, 'description' | 'schema'>>> = {
+  id: {description: 'The scan’s id.', schema: {type: 'string', pattern: '^\\w{1,128}$'}},
+  eb: {description: 'The execution block’s id.', schema: {type: 'string', pattern: BLOCK_ID.source}},
+  pb: {description: 'The processing block’s id.', schema: {type: 'string', pattern: BLOCK_ID.source}},
+  script: {description: 'The script’s `kind:name:version`.', schema: {type: 'string'}},
+  deploy: {description: 'The deployment’s id.', schema: {type: 'string', pattern: DEPLOYMENT_ID.source}},
+};
 
 /** `get`, `/scan/:id/ewms/workflow-id` → `getScanEwmsWorkflowId` */
-function operationIdOf({method, path}: DescribedRoute): string {
+function operationIdOf({method, path, name}: DescribedRoute): string {
+  if (name !== undefined) return name;
   const words = path.replace(PATH_PARAMETER, '').split(/\W+/).filter(Boolean);
   return method + (words.length === 0 ? ['root'] : words).map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }
@@ -104,8 +121,7 @@ function parametersOf(route: DescribedRoute, dialect: Dialect): DocumentParamete
       name,
       in: 'path',
       required: true,
-      description: 'The scan’s id.',
-      schema: {type: 'string', pattern: '^\\w{1,128}$'},
+      ...must(PATH_PARAMETERS[name], 'every parameter of a path is described'),
     })),
     ...query.map((each): DocumentParameter => ({...shown(each), in: 'query'})),
     ...(route.headers ?? []).map((each): DocumentParameter => ({...shown(each), in: 'header'})),
@@ -130,8 +146,11 @@ function answersOf(route: DescribedRoute, dialect: Dialect): Record<string, Docu
     answers[status] = {description: 'The scan was replaced by another.', headers};
   }
   if (route.body !== undefined || route.query !== undefined) answers[400] = refusal('Arguments that cannot be taken; the reason names them.');
-  if (route.roles.length > 0) answers[403] = refusal('`authentication failed`: nobody knows who calls; `authorization failed`: they may not.');
-  if (hasId) answers[404] = refusal('There is no such scan.');
+  if (route.roles.length > 0) {
+    const more = route.deployments === true ? ' The token of a deployment may call, too, and write what belongs to its own processing block.' : '';
+    answers[403] = refusal(`\`authentication failed\`: nobody knows who calls; \`authorization failed\`: they may not.${more}`);
+  }
+  if (hasId) answers[404] = refusal(BLOCK_PATH.test(route.path) ? 'There is no such object.' : 'There is no such scan.');
   if (route.body !== undefined) answers[413] = refusal('The body is too large.');
   for (const [status, {description, schema}] of Object.entries(route.otherAnswers ?? {})) {
     answers[status] = schema === undefined ? refusal(description) : {description, content: json(dialect.use(schema))};

@@ -20,8 +20,11 @@ export interface BodySchema extends JsonSchema {
   readonly properties: Readonly<Record<string, JsonSchema>>;
 }
 
+/** How violations are told where no version of SkyDriver has words for them. */
+export type TellViolations = (violations: readonly Violation[]) => Error;
+
 /** Compiles the check of one kind of body; `more` checks what no schema can say. Done once, when the module is loaded. */
-export function bodyCheck<T>(schema: BodySchema, more?: (body: T) => void): SchemaCheck<T> {
+export function bodyCheck<T>(schema: BodySchema, more?: (body: T) => void, tell?: TellViolations): SchemaCheck<T> {
   const validate: ValidateFunction = ajv.compile(schema);
   const members = Object.keys(schema.properties);
   const check = (body: unknown): T => {
@@ -30,7 +33,7 @@ export function bodyCheck<T>(schema: BodySchema, more?: (body: T) => void): Sche
       return body as T;
     }
     const violations = violationsOf(schema, validate.errors ?? []);
-    throw new WordedError('invalid', (texts) => texts.body(violations, members));
+    throw tell?.(violations) ?? new WordedError('invalid', (texts) => texts.body(violations, members));
   };
   return Object.assign(check, {schema});
 }

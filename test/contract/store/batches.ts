@@ -26,6 +26,7 @@ function counted(bed: TestBed): Counted {
     range: (prefix, options) => store.range(prefix, options),
     currentRevision: () => store.currentRevision(),
     grantLease: (ttlSeconds) => store.grantLease(ttlSeconds),
+    renewLease: (lease) => store.renewLease(lease),
     isReachable: () => store.isReachable(),
     commit: (commit) => {
       sent.push(commit.ops.flatMap((op) => ('put' in op ? [op.put] : [])));
