@@ -106,6 +106,8 @@ export interface ControllersConfig {
   /** How often scans are looked for whose server was killed from outside; 0: never. */
   readonly watchdogSeconds: number;
   readonly janitorSeconds: number;
+  /** How long what is wrong with a processing block, and may mend itself, is waited for: a dependency that does not exist, a script that does not end. */
+  readonly blockGraceSeconds: number;
   /** How long something must have looked forgotten before the janitor removes it: longer than any creation takes. */
   readonly janitorGraceSeconds: number;
   /** How long the run directory of a scan that has ended is kept. */
@@ -199,6 +201,7 @@ const schema = {
       asapStartSeconds: amount(0, 0),
       startSeconds: amount(0, 0),
       watchdogSeconds: amount(60, 0),
+      blockGraceSeconds: amount(60, 0),
       janitorSeconds: amount(30, 0.1),
       janitorGraceSeconds: amount(300, 0),
       keepJobsSeconds: amount(86_400, 0),
@@ -287,6 +290,7 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_WATCHDOG_SECONDS: ['controllers', 'watchdogSeconds'],
   SCANPLANE_KEEP_JOBS_SECONDS: ['controllers', 'keepJobsSeconds'],
   SCANPLANE_JANITOR_GRACE_SECONDS: ['controllers', 'janitorGraceSeconds'],
+  SCANPLANE_BLOCK_GRACE_SECONDS: ['controllers', 'blockGraceSeconds'],
   SCANPLANE_JANITOR_SECONDS: ['controllers', 'janitorSeconds'],
   SCANPLANE_SCANNER_ADDRESS: ['controllers', 'scannerAddress'],
   SCANPLANE_RUN_DIRECTORY: ['controllers', 'runDirectory'],

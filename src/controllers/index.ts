@@ -23,6 +23,7 @@ import {Janitor} from './janitor.ts';
 import {Launcher} from './launcher.ts';
 import {runLone} from './lone.ts';
 import {runController} from './loop.ts';
+import {ProcessingController} from './processing-controller.ts';
 import {runRebalance} from './rebalance.ts';
 import {ScanController} from './scan-controller.ts';
 import {Scheduler} from './scheduler.ts';
@@ -36,6 +37,7 @@ import type {EndsWorkflows} from './workflow-ender.ts';
  *
  * - scan: leads each scan, one owner at a time (`/scan/[id]/owner`); writes state, chain, jobs and job logs
  * - scheduler: alone (`/leader/scheduler`); writes admissions and the backlog
+ * - processing: alone (`/leader/processing`); starts, releases and ends processing blocks, until the script of each goes on
  * - janitor: alone (`/leader/janitor`); removes what nobody else will, has old revisions compacted
  * - watchdog: alone (`/leader/watchdog`); replaces scans whose server was killed from outside by rescans
  */
@@ -51,6 +53,8 @@ export interface ControllersDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly config: ControllersConfig;
+  /** Where scripts of processing blocks run that name no cluster. */
+  readonly defaultCluster: string;
   /** The address that scanners report to. */
   readonly scannerAddress: string;
   /** The outside workload manager, where one is configured. */
@@ -115,6 +119,9 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     ...{cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)},
     pace: {asapEveryMs: config.asapStartSeconds * 1000, otherEveryMs: config.startSeconds * 1000},
   });
+  const processing = new ProcessingController({
+    ...{cache, clock, log, concurrency: 64, graceMs: config.blockGraceSeconds * 1000, defaultCluster: deps.defaultCluster},
+  });
   const janitor = new Janitor({
     ...{store: deps.store, cache, blobs: deps.blobs, clock, log},
     ...{intervalMs: config.janitorSeconds * 1000, graceMs: config.janitorGraceSeconds * 1000, compact: () => deps.compact()},
@@ -133,6 +140,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   await Promise.all([
     runController(scans, {cache, ownership, queue, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs}, signal),
     runLone(scheduler, lone, signal),
+    runLone(processing, lone, signal),
     runLone(janitor, lone, signal),
     ...(config.watchdogSeconds > 0 ? [runLone(watchdog, lone, signal)] : []),
     runRenewals(scans, deps, signal),
