@@ -53,7 +53,7 @@ export class ProcessingBlocks extends Collection<ProcessingBlock> {
    */
   async newId(generator: string): Promise<string> {
     const prefix = blockIdPrefix('pb', generator, this.#clock.now());
-    const keys = await this.tx.list(pbKey(prefix), {noticeDeletes: false});
+    const keys = await this.tx.list(pbKey(prefix), {noticeDeletes: false, noticeCreates: false});
     return firstFreeId(
       prefix,
       keys.map((key) => key.slice(KIND.root.length)),
