@@ -8,6 +8,7 @@ export type {ConnectOptions, Environment} from './options.ts';
 export type {ConfigDatabase} from './config-database.ts';
 export type {ClientTransaction} from './client-transaction.ts';
 export type {Found} from './objects/collection.ts';
+export type {PbInput} from './objects/processing-blocks.ts';
 export type {ScriptName} from './objects/scripts.ts';
 export type {Input, StoredObject} from './objects/stored-object.ts';
 export {SUBARRAY_COMMANDS} from '../model/subarray-commands.ts';

@@ -33,9 +33,13 @@ export interface ListOptions {
   readonly recurse?: Levels;
   /**
    * Whether a listed key that is deleted meanwhile is a conflict. Default `true`; takes one compare for each listed key, of which etcd allows 128.
-   * Keys that are added are always noticed, by one compare for the whole list.
    */
   readonly noticeDeletes?: boolean;
+  /**
+   * Whether a key that comes into the list meanwhile is one, and with it any that comes below: one compare for the whole list. Default `true`. What is
+   * created itself is compared in any case.
+   */
+  readonly noticeCreates?: boolean;
 }
 
 /** What this transaction will write to a key: the last operation counts. */
@@ -123,7 +127,8 @@ export class Transaction {
     this.#checkOpen();
     const wanted = listing(path, options.recurse);
     const stored = (await this.#range(path)).filter(wanted.has);
-    this.#readSet.addList(wanted, this.#listed.get(path) as Revision);
+    this.#readSet.addList(wanted, await (this.#snapshot as Promise<Revision>));
+    if (options.noticeCreates !== false) this.#listed.set(path, await (this.#snapshot as Promise<Revision>));
     if (options.noticeDeletes !== false) for (const key of stored) this.#mustExist.add(key);
     const keys = new Set(stored);
     for (const [key, write] of this.#writes) {
@@ -256,10 +261,7 @@ export class Transaction {
           return {result, revision: result.revision};
         },
         (revision) => read(revision),
-      ).then(({entries, revision}) => {
-        this.#listed.set(prefix, revision);
-        return entries.map((entry) => entry.key);
-      });
+      ).then(({entries}) => entries.map((entry) => entry.key));
       this.#lists.set(prefix, listing);
     }
     return listing;

@@ -63,7 +63,7 @@ export class ExecutionBlocks extends Collection<ExecutionBlock> {
   /** As that of processing blocks: `eb-[generator]-[YYYYMMDD]-[NNNNN]`. */
   async newId(generator: string): Promise<string> {
     const prefix = blockIdPrefix('eb', generator, this.#clock.now());
-    const keys = await this.tx.list(ebKey(prefix), {noticeDeletes: false});
+    const keys = await this.tx.list(ebKey(prefix), {noticeDeletes: false, noticeCreates: false});
     return firstFreeId(
       prefix,
       keys.map((key) => key.slice(KIND.root.length)),

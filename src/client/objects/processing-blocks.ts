@@ -2,18 +2,29 @@ import {ControlPlaneError} from '../../lib/errors.ts';
 import type {Clock} from '../../lib/clock.ts';
 import {blockIdPrefix, firstFreeId} from '../../model/block-numbers.ts';
 import {BLOCK_ID, scriptId} from '../../schema/block-ids.ts';
+import type {ScriptId} from '../../schema/block-ids.ts';
 import {pbKey, pbStateKey} from '../../schema/keys.ts';
 import {parsePbState, parseProcessingBlock} from '../../schema/processing-block.ts';
-import type {PbState, ProcessingBlock} from '../../schema/processing-block.ts';
+import type {Dependency, PbState, ProcessingBlock} from '../../schema/processing-block.ts';
 import type {Owner} from '../../schema/owner.ts';
 import type {Transaction} from '../../store/transaction.ts';
 import type {Lease} from '../lease.ts';
 import type {BlockOwnership} from './block-ownership.ts';
 import {Collection} from './collection.ts';
 import {StoredObject, checked, storedText} from './stored-object.ts';
-import type {Input} from './stored-object.ts';
 
 const KIND = {what: 'processing block', root: pbKey(''), isId: (text: string) => BLOCK_ID.test(text), parse: parseProcessingBlock};
+
+/** A processing block on its way in: what it is not told of is `null` or empty, other members are kept. */
+export interface PbInput {
+  readonly pb_id: string;
+  readonly script: ScriptId;
+  readonly eb_id?: string | null;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly dependencies?: readonly (Pick<Dependency, 'pb_id'> & Partial<Dependency>)[];
+  readonly priority?: number;
+  readonly [field: string]: unknown;
+}
 
 /** `/pb/[id]`, with state and owner. */
 export class ProcessingBlocks extends Collection<ProcessingBlock> {
@@ -28,13 +39,13 @@ export class ProcessingBlocks extends Collection<ProcessingBlock> {
   }
 
   /** @throws ControlPlaneError `invalid`, with the field; `already_exists` */
-  async create(block: Input<ProcessingBlock, 'pb_id' | 'script'>): Promise<void> {
+  async create(block: PbInput): Promise<void> {
     const {key, text} = this.#text(block);
     await this.tx.create(key, text);
   }
 
   /** For repairs: nobody expects a block to change. @throws ControlPlaneError `invalid`; `not_found` */
-  async update(block: Input<ProcessingBlock, 'pb_id' | 'script'>): Promise<void> {
+  async update(block: PbInput): Promise<void> {
     const {key, text} = this.#text(block);
     await this.tx.update(key, text);
   }
@@ -53,7 +64,7 @@ export class ProcessingBlocks extends Collection<ProcessingBlock> {
    */
   async newId(generator: string): Promise<string> {
     const prefix = blockIdPrefix('pb', generator, this.#clock.now());
-    const keys = await this.tx.list(pbKey(prefix), {noticeDeletes: false});
+    const keys = await this.tx.list(pbKey(prefix), {noticeDeletes: false, noticeCreates: false});
     return firstFreeId(
       prefix,
       keys.map((key) => key.slice(KIND.root.length)),
@@ -91,7 +102,7 @@ export class ProcessingBlocks extends Collection<ProcessingBlock> {
     return this.#ownership.get(id);
   }
 
-  #text(block: Input<ProcessingBlock, 'pb_id' | 'script'>): {readonly key: string; readonly text: string} {
+  #text(block: PbInput): {readonly key: string; readonly text: string} {
     const key = this.key((block as {readonly pb_id?: unknown} | null)?.pb_id);
     scriptId(checked(parseProcessingBlock, key, block).script);
     return {key, text: storedText(parseProcessingBlock, key, block)};

@@ -179,7 +179,12 @@ describe('snapshots and conflicts', () => {
   });
 
   test('case 37: an absent key that was read and comes meanwhile is a conflict', async () => {
-    expect(await interrupted((tx) => tx.get(on.k), () => put(on.k, 'x'))).toEqual(twice);
+    expect(
+      await interrupted(
+        (tx) => tx.get(on.k),
+        () => put(on.k, 'x'),
+      ),
+    ).toEqual(twice);
   });
 
   test('case 38: two who create the same key: the second run of one says that it exists', async () => {
@@ -201,16 +206,31 @@ describe('snapshots and conflicts', () => {
 
   test('case 40: a listed key that is deleted meanwhile is a conflict', async () => {
     await put(`${on.k}/a`, 'x');
-    expect(await interrupted((tx) => tx.list(`${on.k}/`), () => on.db.delete(`${on.k}/a`))).toEqual(twice);
+    expect(
+      await interrupted(
+        (tx) => tx.list(`${on.k}/`),
+        () => on.db.delete(`${on.k}/a`),
+      ),
+    ).toEqual(twice);
   });
 
   test('case 41: a key that comes meanwhile into what was listed is a conflict', async () => {
-    expect(await interrupted((tx) => tx.list(`${on.k}/`), () => put(`${on.k}/a`, 'x'))).toEqual(twice);
+    expect(
+      await interrupted(
+        (tx) => tx.list(`${on.k}/`),
+        () => put(`${on.k}/a`, 'x'),
+      ),
+    ).toEqual(twice);
   });
 
   test('case 42: another value of a listed key is none', async () => {
     await put(`${on.k}/a`, 'x');
-    expect(await interrupted((tx) => tx.list(`${on.k}/`), () => put(`${on.k}/a`, 'y'))).toEqual(once);
+    expect(
+      await interrupted(
+        (tx) => tx.list(`${on.k}/`),
+        () => put(`${on.k}/a`, 'y'),
+      ),
+    ).toEqual(once);
   });
 
   test('case 43: a listed key that is deleted and created again meanwhile is one', async () => {
@@ -237,7 +257,12 @@ describe('snapshots and conflicts', () => {
   test('case 56: the same text written again is a change, and a conflict for who has read it', async () => {
     await put(on.k, 'same');
     const before = await on.db.get(on.k);
-    expect(await interrupted((tx) => tx.get(on.k), () => on.db.update(on.k, 'same'))).toEqual(twice);
+    expect(
+      await interrupted(
+        (tx) => tx.get(on.k),
+        () => on.db.update(on.k, 'same'),
+      ),
+    ).toEqual(twice);
     expect((await on.db.get(on.k)).modRevision).toBeGreaterThan(before.modRevision as number);
   });
 
