@@ -7,6 +7,8 @@ import type {Revision} from '../store/store.ts';
 /** Why a wait ended. `gap`: what happened meanwhile cannot be told, so look. `stopped`: the signal aborted, or the watch was closed. */
 export type Woken = 'change' | 'trigger' | 'timeout' | 'gap' | 'stopped';
 
+/** From so many single keys on, those that share their first level are watched together. */
+const MANY_KEYS = 32;
 /** The longest that a timer of Node's can run. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -155,15 +157,28 @@ export class ChangeWatch {
   }
 }
 
+type Wanted = Map<string, {readonly path: string; readonly isList: boolean}>;
+
 /** The watches that reads take: one for each list, and for each key that is in none of the lists. */
-function watchesFor(reads: ReadSet): Map<string, {readonly path: string; readonly isList: boolean}> {
-  const wanted = new Map<string, {readonly path: string; readonly isList: boolean}>();
+function watchesFor(reads: ReadSet): Wanted {
+  const wanted: Wanted = new Map();
   const lists = [...new Set([...reads.lists.values()].map(({listing}) => listing.path))];
-  for (const path of lists) {
-    if (!lists.some((other) => other !== path && path.startsWith(other))) wanted.set(`list ${path}`, {path, isList: true});
-  }
-  for (const path of reads.keys.keys()) if (!lists.some((list) => path.startsWith(list))) wanted.set(`key ${path}`, {path, isList: false});
+  const keys = [...reads.keys.keys()].filter((key) => !lists.some((list) => key.startsWith(list)));
+  const ranges = keys.length > MANY_KEYS ? rangesOver(keys) : [];
+  const all = [...lists, ...ranges];
+  for (const path of all) if (!all.some((other) => other !== path && path.startsWith(other))) wanted.set(`list ${path}`, {path, isList: true});
+  for (const path of keys) if (!ranges.some((range) => path.startsWith(range))) wanted.set(`key ${path}`, {path, isList: false});
   return wanted;
+}
+
+/** The first levels that many of the keys share: one watch of all that is there costs less than one for each. */
+function rangesOver(keys: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const key of keys) {
+    const range = key.slice(0, key.indexOf('/', 1) + 1);
+    if (range !== '') counts.set(range, (counts.get(range) ?? 0) + 1);
+  }
+  return [...counts].filter(([, count]) => count > MANY_KEYS).map(([range]) => range);
 }
 
 function isNews(key: string, {changedAt, movedAt}: Seen, reads: ReadSet): boolean {

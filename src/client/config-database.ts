@@ -12,8 +12,8 @@ import {ChangeWatch} from './change-watch.ts';
 import {ClientTransaction} from './client-transaction.ts';
 import {KeyWatch} from './key-watch.ts';
 import type {KeyWatchOptions} from './key-watch.ts';
-import {createKey, deleteKey, listKeys, readKey, updateKey} from './keys.ts';
-import type {DeleteOptions, Reading} from './keys.ts';
+import {createKey, deleteKey, listKeys, listValues, readKey, updateKey} from './keys.ts';
+import type {DeleteOptions, KeyText, Reading} from './keys.ts';
 import {Claims} from './objects/block-ownership.ts';
 import {grantLease} from './lease.ts';
 import type {Lease} from './lease.ts';
@@ -83,6 +83,14 @@ export class ConfigDatabase implements AsyncDisposable {
     options: {readonly recurse?: Levels; readonly revision?: Revision} = {},
   ): Promise<{readonly keys: readonly string[]; readonly revision: Revision}> {
     return listKeys(this.#open(), path, options);
+  }
+
+  /** As {@link list}, with the text of each key, all of one revision. */
+  values(
+    path: string,
+    options: {readonly recurse?: Levels; readonly revision?: Revision} = {},
+  ): Promise<{readonly entries: readonly KeyText[]; readonly revision: Revision}> {
+    return listValues(this.#open(), path, options);
   }
 
   /**

@@ -13,7 +13,7 @@ export type {ScriptName} from './objects/scripts.ts';
 export type {Input, StoredObject} from './objects/stored-object.ts';
 export {SUBARRAY_COMMANDS} from '../model/subarray-commands.ts';
 export type {SubarrayCommand} from '../model/subarray-commands.ts';
-export type {DeleteOptions, Reading} from './keys.ts';
+export type {DeleteOptions, KeyText, Reading} from './keys.ts';
 export type {KeyChange, KeyWatch, KeyWatchOptions} from './key-watch.ts';
 export type {Lease} from './lease.ts';
 export type {Watcher, WatcherOptions} from './watcher.ts';

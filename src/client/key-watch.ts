@@ -1,7 +1,7 @@
 import {ControlPlaneError} from '../lib/errors.ts';
 import {checkKey, listing} from '../store/paths.ts';
 import type {Levels} from '../store/paths.ts';
-import type {Revision} from '../store/store.ts';
+import type {Revision, Store} from '../store/store.ts';
 import {PrefixWatch} from '../store/watch-stream.ts';
 import type {PrefixWatchDeps} from '../store/watch-stream.ts';
 import type {WatchEvent} from '../store/wire/watch-messages.ts';
@@ -51,13 +51,15 @@ export class KeyWatch implements AsyncIterableIterator<KeyChange, void, undefine
     const wanted = isPrefix ? listing(path, options.recurse) : {has: (key: string) => key === path};
     const signal = options.signal === undefined ? this.#stop.signal : AbortSignal.any([this.#stop.signal, options.signal]);
     const watch = new PrefixWatch(path, {...deps, isOneKey: !isPrefix});
+    let known = from - 1;
     const handlers = {
       onRevision: (revision: Revision, events: readonly WatchEvent[]): void => {
+        known = revision;
         const ours = events.filter(({kv}) => wanted.has(kv.key));
         if (ours.length > 0) this.#add(revision, ours);
       },
       onProgress: (): void => {},
-      onBehind: (): void => {},
+      onBehind: (): void => void this.#onBehind(known, deps.store),
     };
     watch.follow(from, handlers, signal).then(
       (end) =>
@@ -117,6 +119,14 @@ export class KeyWatch implements AsyncIterableIterator<KeyChange, void, undefine
       this.#finish(new ControlPlaneError('too_large', `more than ${MAX_WAITING} changes wait to be read`));
     }
     this.#wakeReaders();
+  }
+
+  /** A member says that it is older than what was told. Most likely it lags; a restored backup has lost changes, and will count their revisions again. */
+  async #onBehind(known: Revision, store: Store): Promise<void> {
+    const now = await store.currentRevision().catch(() => undefined);
+    if (now === undefined || now >= known) return;
+    this.#stop.abort();
+    this.#finish(new ControlPlaneError('revision_conflict', 'the database is older than what it said before; read again'));
   }
 
   #finish(error: ControlPlaneError | undefined): void {

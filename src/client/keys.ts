@@ -130,6 +130,37 @@ export async function listKeys(
   return {keys: keys.sort(), revision};
 }
 
+/** One key of many that were read together. */
+export interface KeyText {
+  readonly path: string;
+  readonly text: string;
+  readonly modRevision: Revision;
+}
+
+/** Keys read in one request: their values may be large. */
+const PAGE = 200;
+
+/** As {@link listKeys}, with what the keys hold, at the same revision. @throws ControlPlaneError `revision_conflict`: it was compacted away meanwhile */
+export async function listValues(
+  store: Store,
+  path: string,
+  options: {readonly recurse?: Levels; readonly revision?: Revision} = {},
+): Promise<{readonly entries: readonly KeyText[]; readonly revision: Revision}> {
+  const wanted = listing(path, options.recurse);
+  const entries: KeyText[] = [];
+  let {revision} = options;
+  for (let from = path; ;) {
+    const page = await store.range(path, {from, limit: PAGE, ...(revision === undefined ? {} : {revision})});
+    revision = page.revision;
+    for (const {key, value, modRevision} of page.entries) if (wanted.has(key)) entries.push({path: key, text: value.toString(), modRevision});
+    const last = page.entries.at(-1);
+    if (!page.more || last === undefined) break;
+    from = `${last.key}\0`;
+  }
+  // etcd sorts by bytes, lists by what JavaScript compares.
+  return {entries: entries.sort((a, b) => (a.path < b.path ? -1 : 1)), revision};
+}
+
 function put(path: string, value: Text, lease: LeaseId | undefined): Op {
   return {put: path, value: textOf(value, path), ...(lease === undefined ? {} : {lease})};
 }
