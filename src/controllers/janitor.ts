@@ -155,9 +155,9 @@ export class Janitor implements LoneController {
       const id = key.split('/')[1];
       if (id === undefined || id === last) continue;
       last = id;
-      const {key, exists} = this.#loggedBy(id);
-      if (exists || !this.#isRipe(`~log/${id}/`, seen)) continue;
-      if (await this.#remove(writer, [{key, modRevision: 0}], [{deletePrefix: `~log/${id}/`}])) {
+      const of = this.#loggedBy(id);
+      if (of.exists || !this.#isRipe(`~log/${id}/`, seen)) continue;
+      if (await this.#remove(writer, [{key: of.key, modRevision: 0}], [{deletePrefix: `~log/${id}/`}])) {
         log.info({scanId: id}, 'removed the job log of a scan or deployment that does not exist');
       }
     }
