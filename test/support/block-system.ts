@@ -38,7 +38,6 @@ export class BlockSystem {
   readonly #stop = new AbortController();
   readonly #watching: Promise<void>;
   readonly #replicas: {stop(): Promise<void>}[] = [];
-  #marks = 0;
 
   private constructor(options: BlockSystemOptions) {
     this.#options = options;
@@ -166,7 +165,7 @@ export class BlockSystem {
   /** Resolves when whatever was written before has been looked at: the blocks put here were, which came after it. */
   async lookedAt(): Promise<void> {
     for (let round = 0; round < 2; round++) {
-      const id = `mark-${++this.#marks}`;
+      const id = `mark-${randomHex(8)}`;
       await this.putPb(id);
       await this.untilState(id, {status: 'STARTING'});
       await this.say(id, {status: 'CANCELLED'});
