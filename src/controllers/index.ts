@@ -116,7 +116,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     },
   });
   const scheduler = new Scheduler({
-    ...{cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id) => queue.add(id)},
+    ...{cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id: string) => queue.add(id), defaultCluster: deps.defaultCluster},
     pace: {asapEveryMs: config.asapStartSeconds * 1000, otherEveryMs: config.startSeconds * 1000},
   });
   const processing = new ProcessingController({

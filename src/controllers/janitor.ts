@@ -38,7 +38,7 @@ const PAGE = 2000;
  */
 export class Janitor implements LoneController {
   readonly name = 'janitor';
-  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'owner', 'backlog', 'event', 'result', 'chain'];
+  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'owner', 'pb-owner', 'deploy', 'deploy-owner', 'backlog', 'event', 'result', 'chain'];
   readonly outputs = ['nothing of its own: it only removes'];
   readonly #deps: JanitorDeps;
   /** Since when (monotonic) something has looked forgotten. */
@@ -84,10 +84,13 @@ export class Janitor implements LoneController {
   async #ownersWithoutLease(writer: FencedWriter): Promise<void> {
     const {cache, log} = this.#deps;
     const stray: {key: string; modRevision: number}[] = [];
-    for (const record of cache.scans.values()) {
+    const look = (record: Pick<ScanRecord, 'id' | 'owner' | 'bad'>, keyOf: (id: string) => string): void => {
       const entry = record.owner ?? record.bad?.get('owner');
-      if (entry !== undefined && entry.lease === '0') stray.push({key: keys.ownerKey(record.id), modRevision: entry.modRevision});
-    }
+      if (entry !== undefined && entry.lease === '0') stray.push({key: keyOf(record.id), modRevision: entry.modRevision});
+    };
+    for (const record of cache.scans.values()) look(record, keys.ownerKey);
+    for (const record of cache.pbs) look(record, keys.pbOwnerKey);
+    for (const record of cache.deployments) look(record, keys.deployOwnerKey);
     for (const {key, modRevision} of stray) {
       if (await this.#remove(writer, [{key, modRevision}], [{delete: key}])) log.warn({key}, 'removed an owner key without a lease');
     }
@@ -152,11 +155,20 @@ export class Janitor implements LoneController {
       const id = key.split('/')[1];
       if (id === undefined || id === last) continue;
       last = id;
-      if (this.#deps.cache.scans.get(id) !== undefined || !this.#isRipe(`~log/${id}/`, seen)) continue;
-      if (await this.#remove(writer, [{key: keys.scanKey(id), modRevision: 0}], [{deletePrefix: `~log/${id}/`}])) {
-        log.info({scanId: id}, 'removed the job log of a scan that does not exist');
+      const of = this.#loggedBy(id);
+      if (of.exists || !this.#isRipe(`~log/${id}/`, seen)) continue;
+      if (await this.#remove(writer, [{key: of.key, modRevision: 0}], [{deletePrefix: `~log/${id}/`}])) {
+        log.info({scanId: id}, 'removed the job log of a scan or deployment that does not exist');
       }
     }
+  }
+
+  /** Whose log entries are under a name: a scan's, or a deployment's, which jobs know as `deploy.[id]`. */
+  #loggedBy(id: string): {readonly key: string; readonly exists: boolean} {
+    const {cache} = this.#deps;
+    if (!id.startsWith('deploy.')) return {key: keys.scanKey(id), exists: cache.scans.get(id) !== undefined};
+    const deployment = id.slice('deploy.'.length);
+    return {key: keys.deployKey(deployment), exists: cache.deployments.get(deployment) !== undefined};
   }
 
   /** The header that may refer to a blob: its key, its revision (0: absent) and the digest it names. `undefined` for kinds not known here. */

@@ -1,4 +1,3 @@
-import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {hasCode} from '../lib/errors.ts';
@@ -11,16 +10,15 @@ import type {ScanRecord} from '../model/scan-record.ts';
 import {StartPace} from '../model/start-pace.ts';
 import type {PacePolicy} from '../model/start-pace.ts';
 import type {Admission} from '../schema/admission.ts';
-import {backlogOrder} from '../schema/backlog.ts';
-import type {BacklogEntry} from '../schema/backlog.ts';
-import {timeOfScanId} from '../schema/ids.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
 import type {Cache, Change} from '../store/cache.ts';
 import type {FencedWriter, Ownership} from '../store/contracts.ts';
-import type {Compare, Op, Revision} from '../store/store.ts';
+import type {Commit, Compare, Op, Revision} from '../store/store.ts';
+import {BlockScheduling, blockName, blockOfName} from './block-scheduling.ts';
 import type {LoneController} from './controller.ts';
 import type {ScanController} from './scan-controller.ts';
+import {enlisting, moving, put, striking, unchanged} from './scan-backlog.ts';
 import {SlotLedger} from './slot-ledger.ts';
 
 export interface SchedulerDeps {
@@ -32,6 +30,8 @@ export interface SchedulerDeps {
   /** Transactions in flight at once. */
   readonly concurrency: number;
   readonly pace: PacePolicy;
+  /** Where scripts of processing blocks run that name no cluster. */
+  readonly defaultCluster: string;
   /** Called for a scan that this replica leads from now on. */
   enqueue(id: string): void;
   /** How many replicas are to try a scan before this one. */
@@ -44,15 +44,15 @@ const RESYNC_MS = 30_000;
 const FAILED_PAUSE_MS = 1000;
 
 /**
- * Decides which waiting scan may run: by priority, then age; capacity per cluster is what the stored admissions leave.
+ * Decides which waiting scan, or processing block, may run: by priority, then age; capacity per cluster is what the stored admissions leave.
  *
  * It is the only writer of admissions, fenced by its leader key, so what it has written and seen is never more than what is used.
  * A scan that does not fit holds back the younger ones on the same clusters, so that nothing starves.
  */
 export class Scheduler implements LoneController {
   readonly name = 'scheduler';
-  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'control', 'admission', 'state', 'backlog', 'cluster'];
-  readonly outputs = ['/scan/[id]/admission', '/backlog/[order]/scan/[id]'];
+  readonly inputs: readonly KeyRef['kind'][] = ['scan', 'control', 'admission', 'state', 'pb', 'pb-admission', 'pb-state', 'backlog', 'cluster'];
+  readonly outputs = ['/scan/[id]/admission', '/backlog/[order]/scan/[id]', '/pb/[id]/admission', '/backlog/[order]/pb/[id]'];
   readonly #deps: SchedulerDeps;
 
   constructor(deps: SchedulerDeps) {
@@ -76,7 +76,8 @@ class Round {
   #turnMs = Number.POSITIVE_INFINITY;
   /** Scans that run with fewer slots than they asked for. */
   readonly #short = new Set<string>();
-  /** Scans whose backlog entry may have to be made, moved or removed. */
+  readonly #blocks: BlockScheduling;
+  /** Scans, and names of blocks, whose backlog entry may have to be made, moved or removed. */
   readonly #dirty = new Set<string>();
   readonly #inFlight = new Map<string, Promise<void>>();
   #isWoken = true;
@@ -88,6 +89,10 @@ class Round {
     this.#writer = writer;
     this.#signal = signal;
     this.#pace = new StartPace(deps.pace);
+    this.#blocks = new BlockScheduling(
+      {...deps, slots: this.#slots, write: (commit) => this.#write(commit), seen: (revision) => this.#seen(revision)},
+      (name) => this.#dirty.add(name),
+    );
   }
 
   async untilStopped(): Promise<void> {
@@ -123,7 +128,7 @@ class Round {
   #note(changes: readonly Change[]): void {
     for (const change of changes) {
       if (change.kind === 'relist') this.#takeAll();
-      else {
+      else if (!this.#blocks.take(change.ref)) {
         switch (change.ref.kind) {
           case 'scan':
           case 'control':
@@ -155,6 +160,7 @@ class Round {
     this.#slots.clearGranted();
     this.#short.clear();
     for (const record of this.#deps.cache.scans.values()) this.#takeOne(record.id);
+    this.#blocks.takeAll();
     this.#isWoken = true;
   }
 
@@ -187,19 +193,26 @@ class Round {
 
   /** Backlog entries for scans put by hand or resumed; removal of those whose scan does not wait any more; a move when the priority was changed. */
   #tidyBacklog(): void {
-    const {cache} = this.#deps;
-    for (const id of this.#dirty) {
-      if (this.#inFlight.has(id)) continue;
+    for (const name of this.#dirty) {
+      if (this.#inFlight.has(name)) continue;
       if (this.#inFlight.size >= this.#deps.concurrency) return; // The rest when one of them is done.
-      this.#dirty.delete(id);
-      const record = cache.scans.get(id);
-      if (record === undefined) continue;
-      const waits = waitsForAdmission(record);
-      const {backlog} = record;
-      if (waits && backlog === undefined) this.#start(id, () => this.#enlist(record));
-      else if (!waits && backlog !== undefined && this.#mayStrike(record)) this.#start(id, () => this.#strike(record, backlog));
-      else if (waits && backlog !== undefined && priorityOf(record) !== backlog.value.priority) this.#start(id, () => this.#move(record, backlog));
+      this.#dirty.delete(name);
+      const block = blockOfName(name);
+      const work = block === undefined ? this.#tidying(name) : this.#blocks.tidying(block);
+      if (work !== undefined) this.#start(name, work);
     }
+  }
+
+  #tidying(id: string): (() => Promise<void>) | undefined {
+    const record = this.#deps.cache.scans.get(id);
+    if (record === undefined) return undefined;
+    const waits = waitsForAdmission(record);
+    const {backlog} = record;
+    if (waits && backlog === undefined) return () => this.#enlist(record);
+    if (!waits && backlog !== undefined && this.#mayStrike(record)) return async () => void (await this.#write(striking(record, backlog)));
+    if (waits && backlog !== undefined && priorityOf(record) !== backlog.value.priority)
+      return async () => void (await this.#write(moving(record, backlog)));
+    return undefined;
   }
 
   /** A creation writes the backlog entry together with the scan; an entry without a scan is the janitor's, which waits before it removes. */
@@ -208,29 +221,8 @@ class Round {
   }
 
   async #enlist(record: ScanRecord): Promise<void> {
-    const {id} = record;
-    const createdMs = record.spec?.value.created_at === undefined ? timeOfScanId(id) : record.spec.value.created_at * 1000;
-    const timestampMs = createdMs ?? this.#deps.clock.now();
-    const priority = priorityOf(record);
-    const entry: BacklogEntry = {timestamp: timestampMs / 1000, priority, pending_timestamp: 0, next_attempt: 0};
-    const key = keys.backlogKey(backlogOrder(priority, timestampMs), id);
-    // A damaged entry of the same name is written anew; any other stays, and shows as what it is.
-    const standing = [...(record.bad?.values() ?? [])].find((bad) => bad.key === key);
-    await this.#write([{key, modRevision: standing?.modRevision ?? 0}, ...unchanged(record)], [put(key, entry)]);
-    this.#deps.log.info({scanId: id, priority}, 'put on the backlog');
-  }
-
-  async #strike(record: ScanRecord, backlog: NonNullable<ScanRecord['backlog']>): Promise<void> {
-    const key = keys.backlogKey(backlog.order, record.id);
-    await this.#write([{key, modRevision: backlog.modRevision}, ...unchanged(record)], [{delete: key}]);
-  }
-
-  async #move(record: ScanRecord, backlog: NonNullable<ScanRecord['backlog']>): Promise<void> {
-    const priority = priorityOf(record);
-    const from = keys.backlogKey(backlog.order, record.id);
-    const to = keys.backlogKey(backlogOrder(priority, backlog.value.timestamp * 1000), record.id);
-    const entry = put(to, {...backlog.value, priority});
-    await this.#write([{key: from, modRevision: backlog.modRevision}, ...unchanged(record)], from === to ? [entry] : [{delete: from}, entry]);
+    await this.#write(enlisting(record, this.#deps.clock.now()));
+    this.#deps.log.info({scanId: record.id, priority: priorityOf(record)}, 'put on the backlog');
   }
 
   #admit(): void {
@@ -240,8 +232,12 @@ class Round {
     const isOpen = (): boolean => [...free.values()].some((slots) => slots > 0);
     this.#turnMs = Number.POSITIVE_INFINITY;
     for (const {of, id} of cache.backlog()) {
-      if (of !== 'scan') continue;
       if (this.#inFlight.size >= this.#deps.concurrency) return;
+      if (of === 'pb') {
+        this.#admitBlock(id, free, clusters);
+        if (!isOpen()) return;
+        continue;
+      }
       const record = cache.scans.get(id);
       if (record === undefined || this.#inFlight.has(id) || this.#slots.isReserved(id) || !waitsForAdmission(record)) continue;
       const nowMs = this.#deps.clock.now();
@@ -258,11 +254,25 @@ class Round {
         if (!isOpen()) return;
         continue;
       }
-      for (const [cluster, count] of Object.entries(grant.slots)) free.set(cluster, (free.get(cluster) ?? 0) - count);
-      this.#slots.reserve(id, grant.slots);
+      this.#reserve(id, grant, free);
       if (!isChained(record)) this.#pace.note(priorityOf(record), nowMs, nowMs);
       this.#start(id, () => this.#admitOne(record, grant));
     }
+  }
+
+  #admitBlock(id: string, free: FreeSlots, clusters: ReadonlyMap<string, ClusterFacts>): void {
+    const name = blockName(id);
+    if (this.#inFlight.has(name) || this.#slots.isReserved(name)) return;
+    const record = this.#blocks.waiting(id);
+    const grant = record && this.#blocks.grant(record, free, clusters);
+    if (record === undefined || grant === undefined) return;
+    this.#reserve(name, grant, free);
+    this.#start(name, () => this.#blocks.admit(record, grant));
+  }
+
+  #reserve(name: string, {slots}: Grant, free: FreeSlots): void {
+    for (const [cluster, count] of Object.entries(slots)) free.set(cluster, (free.get(cluster) ?? 0) - count);
+    this.#slots.reserve(name, slots);
   }
 
   async #admitOne(record: ScanRecord, grant: Grant): Promise<void> {
@@ -291,7 +301,7 @@ class Round {
     const isOurs = this.#deps.rank(record) === 0 && record.owner === undefined && Object.keys(grant.slots).length > 0;
     const prepared = isOurs ? await scans.prepareLaunch(record, admission) : undefined;
     if (prepared === undefined) {
-      const revision = await this.#write(compares, ops);
+      const revision = await this.#write({compares, ops});
       log.info({scanId: id, slots: grant.slots}, 'admitted');
       await this.#seen(revision);
       return;
@@ -319,11 +329,15 @@ class Round {
     const clusters = this.#clusters();
     const free = this.#free();
     for (const {of, id} of cache.backlog()) {
-      if (of !== 'scan') continue;
       // Whoever waits for a cluster goes before whoever wants more of it.
-      const record = cache.scans.get(id);
-      if (record === undefined || !waitsForAdmission(record)) continue;
-      holdBack(record, free, clusters);
+      if (of === 'pb') {
+        const block = this.#blocks.waiting(id);
+        if (block !== undefined) this.#blocks.holdBack(block, free, clusters);
+      } else {
+        const record = cache.scans.get(id);
+        if (record === undefined || !waitsForAdmission(record)) continue;
+        holdBack(record, free, clusters);
+      }
       if (![...free.values()].some((slots) => slots > 0)) return;
     }
     for (const id of this.#short) {
@@ -343,7 +357,7 @@ class Round {
       this.#slots.reserve(id, more);
       const next: Admission = {...record.admission.value, slots};
       const compares = [...unchanged(record), {key: keys.admissionKey(id), modRevision: record.admission.modRevision}];
-      this.#start(id, async () => this.#seen(await this.#write(compares, [put(keys.admissionKey(id), next)])));
+      this.#start(id, async () => this.#seen(await this.#write({compares, ops: [put(keys.admissionKey(id), next)]})));
     }
   }
 
@@ -368,13 +382,14 @@ class Round {
     }
   }
 
+  /** @param id a scan's, or the name of a block */
   #start(id: string, work: () => Promise<void>): void {
     const done = work()
       .catch(async (err: unknown) => {
         if (this.#signal.aborted || hasCode(err, 'not_owner')) return;
         this.#dirty.add(id);
         if (hasCode(err, 'revision_conflict')) return this.#settled(0);
-        this.#deps.log.error({err, scanId: id}, 'scheduling failed');
+        this.#deps.log.error({err, id}, 'scheduling failed');
         // It may have happened, or be about to happen.
         await this.#settled(FAILED_PAUSE_MS);
       })
@@ -386,7 +401,7 @@ class Round {
     this.#inFlight.set(id, done);
   }
 
-  #write(compares: readonly Compare[], ops: readonly Op[]): Promise<Revision> {
+  #write({compares, ops}: Commit): Promise<Revision> {
     return this.#writer.commit(compares, ops);
   }
 }
@@ -407,18 +422,3 @@ function workersOf(record: ScanRecord): Readonly<Record<string, number>> {
 
 /** Free slots without end: to ask whether a scan would take more at all. */
 const EVERYTHING: FreeSlots = {get: () => Number.MAX_SAFE_INTEGER} as unknown as FreeSlots;
-
-/** What an admission rests on. A terminal state, a stop or a deletion that comes meanwhile refuses it. A running scan's state may move on freely. */
-function unchanged(record: ScanRecord): Compare[] {
-  const {id} = record;
-  const compares: Compare[] = [
-    {key: keys.scanKey(id), modRevision: modRevisionOf(record, 'spec')},
-    {key: keys.controlKey(id), modRevision: modRevisionOf(record, 'control')},
-  ];
-  if (record.admission === undefined) compares.push({key: keys.stateKey(id), modRevision: modRevisionOf(record, 'state')});
-  return compares;
-}
-
-function put(key: string, value: unknown): Op {
-  return {put: key, value: canonicalJson(value)};
-}

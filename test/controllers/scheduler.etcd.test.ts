@@ -84,7 +84,7 @@ test('while the cache does not show what was granted, nothing more of it is gran
     if (claim.kind !== 'elected') throw new Error('not elected');
     const deps = {cache, ownership: node.ownership, scans: {} as ScanController, clock: systemClock, log: silentLog};
     const pace = {asapEveryMs: 0, otherEveryMs: 0};
-    const scheduler = new Scheduler({...deps, pace, concurrency: 8, enqueue: () => {}, rank: () => 1});
+    const scheduler = new Scheduler({...deps, pace, concurrency: 8, defaultCluster: 'local', enqueue: () => {}, rank: () => 1});
     const running = scheduler.run(claim.writer, stop.signal);
     const isAdmitted = async (id: string): Promise<boolean> => (await node.store.get(keys.admissionKey(id))) !== undefined;
     await eventually(async () => expect(await isAdmitted('s1')).toBe(true));
