@@ -27,7 +27,7 @@ export interface ReplicaOptions {
   readonly jobsModule?: string;
   /** Where this process serves the job runner's API. */
   readonly address?: string;
-  readonly config: Pick<Config, 'controllers' | 'etcd'>;
+  readonly config: Pick<Config, 'controllers' | 'etcd' | 'requests'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -51,7 +51,11 @@ export async function runReplica(options: ReplicaOptions, signal: AbortSignal): 
     const {scannerAddress, ewms, buildChain, jobsModule} = options;
     const requests = {...(buildChain === undefined ? {} : {buildChain}), ...(jobsModule === undefined ? {} : {jobsModule})};
     const deps = {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact};
-    await runControllers({...deps, ...(ewms === undefined ? {} : {ewms}), ...requests}, signal);
+    const scripts = {
+      defaultCluster: config.requests.defaultCluster,
+      etcd: {etcdEndpoints: config.etcd.endpoints, etcdPrefix: config.etcd.prefix},
+    };
+    await runControllers({...deps, ...scripts, ...(ewms === undefined ? {} : {ewms}), ...requests}, signal);
   } finally {
     last.abort();
     await kept;
