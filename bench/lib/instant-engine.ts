@@ -12,6 +12,10 @@ export class InstantEngine implements Engine {
     return Promise.resolve([]);
   }
 
+  tries(): Promise<readonly JobRef[]> {
+    return Promise.resolve([]);
+  }
+
   forget(): Promise<void> {
     return Promise.resolve();
   }

@@ -14,6 +14,10 @@ export class NullEngine implements Engine {
     return Promise.resolve([]);
   }
 
+  tries(): Promise<readonly JobRef[]> {
+    return Promise.resolve([]);
+  }
+
   forget(): Promise<void> {
     return Promise.resolve();
   }

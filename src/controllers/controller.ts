@@ -1,3 +1,4 @@
+import type {JobRef} from '../engines/engine.ts';
 import type {KeyRef} from '../schema/keys.ts';
 import type {FencedWriter} from '../store/contracts.ts';
 
@@ -33,6 +34,18 @@ export interface ObjectController extends ControllerInfo {
   fail(id: string, writer: FencedWriter, reason: string): Promise<void>;
   /** The object is not ours any more. */
   released(id: string): void;
+}
+
+/** A controller of objects whose jobs run on engines. */
+export interface JobController extends ObjectController {
+  /** The object whose jobs engines know under this name (a job reference's `scanId`); `undefined`: none of this controller's. */
+  objectOf(jobsOf: string): string | undefined;
+  /** Tries that run under our ownership, by the place they run in: what engines are to be told about from time to time. */
+  runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}>;
+  /** Whether what engines keep of its jobs may go: it is gone, or ended before `beforeMs` (milliseconds since 1970). */
+  mayForget(id: string, beforeMs: number): boolean;
+  /** Whether it has not ended, and could be handed over now. */
+  isSettled(id: string): boolean;
 }
 
 /** A controller of which one process runs at a time. `run` ends when `signal` aborts: that is when the leadership is lost, or the process stops. */

@@ -1,16 +1,13 @@
 import {canonicalJson} from '../lib/canonical-json.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
-import {sleep} from '../lib/sleep.ts';
-import type {Engine, JobRef} from '../engines/engine.ts';
+import type {Engine} from '../engines/engine.ts';
 import {JOB_HOST} from '../jobs/programs.ts';
 import {Placement} from '../model/placement.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
-import {openTry} from '../model/job-table.ts';
 import {rendezvousOrder} from '../model/rendezvous.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import * as keys from '../schema/keys.ts';
-import {isTerminal} from '../schema/state.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {LeaseKeeper, Ownership} from '../store/contracts.ts';
@@ -19,6 +16,8 @@ import type {Store} from '../store/store.ts';
 import type {ControllersConfig} from '../config.ts';
 import {ChainSource, noRequestTypes} from './chain-source.ts';
 import type {BuildChain} from './chain-source.ts';
+import {DeploymentController} from './deployment-controller.ts';
+import type {ScriptConfig} from './deployment-document.ts';
 import {Janitor} from './janitor.ts';
 import {Launcher} from './launcher.ts';
 import {runLone} from './lone.ts';
@@ -27,6 +26,8 @@ import {ProcessingController} from './processing-controller.ts';
 import {runRebalance} from './rebalance.ts';
 import {ScanController} from './scan-controller.ts';
 import {Scheduler} from './scheduler.ts';
+import {listenToEngines, misplacedKeys, runForgetting, runRenewals, runResync} from './upkeep.ts';
+import type {Led} from './upkeep.ts';
 import {Watchdog} from './watchdog.ts';
 import {WorkQueue} from './work-queue.ts';
 import {WorkflowEnder} from './workflow-ender.ts';
@@ -36,6 +37,7 @@ import type {EndsWorkflows} from './workflow-ender.ts';
  * The controllers, with what they read and what they alone write:
  *
  * - scan: leads each scan, one owner at a time (`/scan/[id]/owner`); writes state, chain, jobs and job logs
+ * - deployment: runs each deployment, one owner at a time (`/deploy/[id]/owner`); writes its state and the logs of its tries
  * - scheduler: alone (`/leader/scheduler`); writes admissions and the backlog
  * - processing: alone (`/leader/processing`); starts, releases and ends processing blocks, until the script of each goes on
  * - janitor: alone (`/leader/janitor`); removes what nobody else will, has old revisions compacted
@@ -64,26 +66,28 @@ export interface ControllersDeps {
   readonly buildChain?: BuildChain;
   /** The module of job classes, an absolute path; absent: there is none. */
   readonly jobsModule?: string;
+  /** Where deployments run that name no cluster. */
+  readonly defaultCluster: string;
+  /** Where processes of deployments find the database. */
+  readonly etcd: Pick<ScriptConfig, 'etcdEndpoints' | 'etcdPrefix'>;
 }
 
 /** Objects looked at side by side: most of the time is spent waiting for etcd, and claims travel in batches. */
 const CONCURRENCY = 512;
 /** How long each replica that comes earlier in an object's order gets to try it first. */
 const STAGGER_MS = 300;
-/** How often a scan whose jobs run is looked at although nothing called for it, at the most often; with many scans, so many per second. */
-const RESYNC_MS = 2000;
-const RESYNC_PER_SECOND = 500;
-const FORGET_EVERY_MS = 600_000;
 
 /** Runs all controllers of one replica until `signal` aborts; then launches in flight finish, jobs run on; what we own goes when the caller revokes the lease. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
   const {cache, clock, config, engines, log, membership, ownership} = deps;
   const ttlMs = config.ttlSeconds * 1000;
   const queue = new WorkQueue();
+  const deploymentQueue = new WorkQueue();
   const launcher = new Launcher(cache, engines, {
     scannerAddress: deps.scannerAddress,
     reportAddress: deps.scannerAddress,
     jobs: {host: JOB_HOST, ...(deps.jobsModule === undefined ? {} : {module: deps.jobsModule})},
+    scripts: {...deps.etcd, apiAddress: deps.scannerAddress},
     outputLimitBytes: config.outputLimitBytes,
     stopGraceMs: config.stopGraceSeconds * 1000,
     orphanAfterMs: config.orphanAfterSeconds * 1000,
@@ -103,17 +107,20 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     return at === -1 ? 1 : at;
   };
 
+  const times = {
+    retryBaseMs: config.retryBaseSeconds * 1000,
+    orphanAfterMs: config.orphanAfterSeconds * 1000,
+    stopGraceMs: config.stopGraceSeconds * 1000,
+  };
   const workflows = deps.ewms === undefined ? undefined : new WorkflowEnder({ewms: deps.ewms, clock, log, signal, onAnswer: (id) => queue.add(id)});
   const scans = new ScanController({
     ...{cache, launcher, clock, log, rank, replica: membership.self, chains: new ChainSource(deps.blobs, deps.buildChain ?? noRequestTypes)},
     ...(workflows === undefined ? {} : {workflows}),
-    policy: {
-      teardownMs: config.teardownSeconds * 1000,
-      retry: config.jobRetries,
-      retryBaseMs: config.retryBaseSeconds * 1000,
-      orphanAfterMs: config.orphanAfterSeconds * 1000,
-      stopGraceMs: config.stopGraceSeconds * 1000,
-    },
+    policy: {...times, teardownMs: config.teardownSeconds * 1000, retry: config.jobRetries},
+  });
+  const deployments = new DeploymentController({
+    ...{cache, launcher, clock, log, replica: membership.self, policy: times, defaultCluster: deps.defaultCluster},
+    rank: (id, need) => placement.rankFor(id, need, membership.self),
   });
   const scheduler = new Scheduler({
     ...{cache, ownership, scans, clock, log, rank, concurrency: 64, enqueue: (id: string) => queue.add(id), defaultCluster: deps.defaultCluster},
@@ -135,107 +142,35 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     if (signal.aborted) leave();
     else signal.addEventListener('abort', leave, {once: true});
   });
-  for (const engine of engines.values()) engine.onChange((ref) => queue.add(ref.scanId), signal);
+  const led: readonly Led[] = [
+    {controller: scans, queue},
+    {controller: deployments, queue: deploymentQueue},
+  ];
+  listenToEngines(engines.values(), led, signal);
+  const upkeep = {engines, lease: deps.lease, clock, log, orphanAfterMs: times.orphanAfterMs, keepJobsMs: config.keepJobsSeconds * 1000};
+  const loop = {cache, ownership, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs};
   const lone = {store: deps.store, cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
   await Promise.all([
-    runController(scans, {cache, ownership, queue, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs}, signal),
+    ...led.map((each) => runController(each.controller, {...loop, queue: each.queue}, signal)),
     runLone(scheduler, lone, signal),
     runLone(processing, lone, signal),
     runLone(janitor, lone, signal),
     ...(config.watchdogSeconds > 0 ? [runLone(watchdog, lone, signal)] : []),
-    runRenewals(scans, deps, signal),
-    runForgetting(deps, signal),
-    runResync(scans, queue, signal),
+    runRenewals(led, upkeep, signal),
+    runForgetting(led, upkeep, signal),
+    ...led.map((each) => runResync(each, signal)),
     runRebalance(
       {
         ...{log, intervalMs: ttlMs, stableForMs: 2 * ttlMs, atMost: 16},
         stableSinceMs: () => membership.stableForMs(),
-        misplaced: () => misplaced(deps, rank),
-        resign: (ids) => ownership.resignMany(ids.map(keys.ownerKey)),
+        misplaced: () => (membership.live().length > 1 ? misplacedKeys(ownership.ownedKeys, led) : []),
+        resign: (ownerKeys) => ownership.resignMany(ownerKeys),
       },
       signal,
     ),
   ]);
   // Nothing is in work any more. The lease is revoked next, and all our keys go with it at once: whoever is next in each scan's order takes over.
   await leaving;
-}
-
-/** A job's supervisor may die without a word: so every scan with jobs is looked at from time to time, in small portions. */
-async function runResync(scans: ScanController, queue: WorkQueue, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    const ids = new Set<string>();
-    for (const {ref} of scans.runningTries()) ids.add(ref.scanId);
-    const pauseMs = 100;
-    const rounds = Math.max(RESYNC_MS / pauseMs, Math.ceil((ids.size * 1000) / (RESYNC_PER_SECOND * pauseMs)));
-    const portion = Math.ceil(ids.size / rounds);
-    let n = 0;
-    for (const id of ids) {
-      if (n++ % portion === 0) await sleep(pauseMs, signal);
-      if (signal.aborted) return;
-      queue.add(id);
-    }
-    if (ids.size < rounds) await sleep(RESYNC_MS - ids.size * pauseMs, signal);
-  }
-}
-
-/** Tells the engines which jobs still have an owner, well before they would count as orphans. */
-async function runRenewals(scans: ScanController, deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const {config, engines, lease, log} = deps;
-  const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
-  while (!signal.aborted) {
-    await sleep((config.orphanAfterSeconds * 1000) / 6, signal);
-    if (signal.aborted) return; // Whoever is next renews in time.
-    if (lease.current() === undefined) continue; // Not ours to speak for any more.
-    const byEngine = new Map<Engine, JobRef[]>();
-    for (const {ref, place} of scans.runningTries()) {
-      const engine = byPlace.get(place);
-      if (engine === undefined) continue;
-      const refs = byEngine.get(engine);
-      if (refs === undefined) byEngine.set(engine, [ref]);
-      else refs.push(ref);
-    }
-    for (const [engine, refs] of byEngine) {
-      await engine.renew(refs).catch((err: unknown) => log.warn({err, engine: engine.name}, 'could not renew jobs; trying again'));
-    }
-  }
-}
-
-/** Removes what the engines keep of scans that ended long ago or are gone. Every replica does so for the places it shares; twice does no harm. */
-async function runForgetting(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const {cache, clock, config, engines, log} = deps;
-  while (!signal.aborted) {
-    await sleep(FORGET_EVERY_MS * (0.5 + Math.random()), signal);
-    if (signal.aborted) return;
-    const before = clock.now() - config.keepJobsSeconds * 1000;
-    for (const engine of engines.values()) {
-      const known = await engine.known().catch((err: unknown) => {
-        log.warn({err, engine: engine.name}, 'could not list what is kept of old jobs; trying again');
-        return [];
-      });
-      for (const id of known) {
-        try {
-          const record = cache.scans.get(id);
-          const state = record?.state?.value;
-          const isOver = record === undefined || (state !== undefined && isTerminal(state.name) && !(Date.parse(state.ended_at ?? '') >= before)); // By hand: no time.
-          if (isOver && record?.owner === undefined) await engine.forget(id);
-        } catch (err) {
-          log.warn({err, engine: engine.name, scanId: id}, 'could not remove what is kept of old jobs; trying again');
-        }
-      }
-    }
-  }
-}
-
-function* misplaced(deps: ControllersDeps, rank: (record: ScanRecord) => number): Iterable<string> {
-  const {cache, membership, ownership} = deps;
-  for (const key of ownership.ownedKeys) {
-    const ref = keys.parseKey(key);
-    const record = ref?.kind === 'owner' ? cache.scans.get(ref.id) : undefined;
-    if (record === undefined || (record.state !== undefined && isTerminal(record.state.value.name)) || rank(record) === 0) continue;
-    // While a launch is being carried out its token exists here alone: not now.
-    if ([...(record.jobs?.open.values() ?? [])].some(({value}) => openTry(value)?.handle === undefined)) continue;
-    if (membership.live().length > 1) yield record.id;
-  }
 }
 
 /** Writes the configured clusters where no such key exists; an operator's key stands. */

@@ -16,7 +16,7 @@ function exitOf(exit: JobExit | undefined): number | null {
 }
 
 /** How a try ended. A job that is to be tried again is PENDING itself. */
-function endState(job: Job, exit: JobExit): StateName {
+function endState(job: Pick<Job, 'state'>, exit: JobExit): StateName {
   if (job.state === 'COMPLETE' || job.state === 'UNKNOWN' || job.state === 'STOPPED') return job.state;
   if (exit.state !== undefined && exit.state !== 'COMPLETE') return exit.state;
   if (wasStopped(exit) && !wasKilled(exit)) return 'STOPPED';
@@ -26,7 +26,7 @@ function endState(job: Job, exit: JobExit): StateName {
 /** The log entry of an ended try, with the end of its output. */
 export async function logEntry(
   ref: JobRef,
-  job: Job,
+  job: Pick<Job, 'name' | 'type' | 'count' | 'state'>,
   ended: JobTry,
   output: (index: number, stream: 'stdout' | 'stderr') => Promise<string>,
 ): Promise<JobLogEntry> {

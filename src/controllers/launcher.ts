@@ -1,4 +1,6 @@
 import {ControlPlaneError, isRetryable} from '../lib/errors.ts';
+import {deploymentLaunch} from './deployment-document.ts';
+import type {ScriptConfig} from './deployment-document.ts';
 import {jobLaunch} from './job-document.ts';
 import type {JobHostConfig} from './job-document.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
@@ -9,6 +11,7 @@ import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import type {JobFacts, PlannedJob} from '../schema/chain.ts';
+import type {Deployment} from '../schema/deployment.ts';
 import type {JobType} from '../schema/job-type.ts';
 import type {FenceToken, JobTry} from '../schema/job.ts';
 import type {SkymapSpec} from '../schema/scan.ts';
@@ -21,14 +24,17 @@ export interface LauncherConfig {
   readonly reportAddress: string;
   /** How jobs are run that are no commands. */
   readonly jobs: JobHostConfig;
+  /** What processes of deployments are told. */
+  readonly scripts: ScriptConfig;
   readonly outputLimitBytes: number;
   readonly stopGraceMs: number;
   readonly orphanAfterMs: number;
 }
 
-/** What a launch takes besides the job itself: a sky scan's request, or what its chain says of the job. */
+/** What a launch takes besides the job itself: a sky scan's request, a deployment, or what its chain says of the job. */
 export type LaunchContext =
   | {readonly kind: 'skymap'; readonly spec: SkymapSpec}
+  | {readonly kind: 'deployment'; readonly deployment: Deployment}
   | {
       readonly kind: 'chain';
       readonly requestType: string;
@@ -76,6 +82,11 @@ export class Launcher {
     }
   }
 
+  /** The engines of this replica. */
+  get engines(): Iterable<Engine> {
+    return this.#engines.values();
+  }
+
   /** The engine that a try was asked of, known by its place: the cluster's key may be gone. Where none of ours has that place, one that says `foreign`. */
   engineAt(place: string): Engine {
     const engines = [...this.#engines.values()];
@@ -116,7 +127,7 @@ export class Launcher {
     return observed;
   }
 
-  /** Forgets the tokens of a scan. */
+  /** Forgets the tokens of a scan, or of what engines know by that name. */
   forget(scanId: string): void {
     for (const name of this.#tokens.keys()) if (name.startsWith(`${scanId}/`)) this.#tokens.delete(name);
   }
@@ -131,6 +142,7 @@ export class Launcher {
 
   #jobSpec(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken, token: string): JobSpec {
     if (context.kind === 'chain') return this.#chainJobSpec(ref, planned, context, fence, token);
+    if (context.kind === 'deployment') return this.#deploymentJobSpec(ref, planned, context.deployment, fence, token);
     const {spec} = context;
     const {settings} = this.#clusterOf(planned.cluster);
     const isServer = planned.type === 'scanner-server';
@@ -140,6 +152,12 @@ export class Launcher {
     const env: [string, string][] = (settings.env ?? []).map(([name, value]) => [name, value]);
     env.push(...(isServer ? scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token) : olderEnvironment(spec.request)));
     return {...this.#base(ref, planned, fence), command: [...base, ...own], env};
+  }
+
+  #deploymentJobSpec(ref: JobRef, facts: JobFacts, deployment: Deployment, fence: FenceToken, token: string): JobSpec {
+    const launch = deploymentLaunch(deployment, ref.try, token, this.#config.scripts);
+    const own = this.#clusterOf(facts.cluster).settings.env ?? [];
+    return {...launch, ...this.#base(ref, facts, fence), env: [...own, ...launch.env]};
   }
 
   #chainJobSpec(ref: JobRef, facts: JobFacts, context: LaunchContext & {readonly kind: 'chain'}, fence: FenceToken, token: string): JobSpec {

@@ -9,9 +9,9 @@ export interface RebalanceDeps {
   /** At most this many per interval: a few, so that no controller is flooded. */
   readonly atMost: number;
   stableSinceMs(): number;
-  /** Ids we own whose first choice is another live replica, and which nothing is being done for right now. */
+  /** Owner keys that we hold object has another live replica for its first choice, and for which nothing is being done right now. */
   misplaced(): Iterable<string>;
-  resign(ids: readonly string[]): Promise<void>;
+  resign(ownerKeys: readonly string[]): Promise<void>;
 }
 
 /** Hands objects to the replica that is their first choice, a few at a time, once membership has been stable for a while. */
@@ -19,17 +19,17 @@ export async function runRebalance(deps: RebalanceDeps, signal: AbortSignal): Pr
   while (!signal.aborted) {
     await sleep(deps.intervalMs, signal);
     if (signal.aborted || deps.stableSinceMs() < deps.stableForMs) continue;
-    const ids: string[] = [];
-    for (const id of deps.misplaced()) {
-      ids.push(id);
-      if (ids.length >= deps.atMost) break;
+    const ownerKeys: string[] = [];
+    for (const key of deps.misplaced()) {
+      ownerKeys.push(key);
+      if (ownerKeys.length >= deps.atMost) break;
     }
-    if (ids.length === 0) continue;
+    if (ownerKeys.length === 0) continue;
     try {
-      await deps.resign(ids);
-      deps.log.info({count: ids.length}, 'handed scans to their first choice');
+      await deps.resign(ownerKeys);
+      deps.log.info({count: ownerKeys.length}, 'handed objects to their first choice');
     } catch (err) {
-      deps.log.warn({err}, 'could not hand scans over; trying again later');
+      deps.log.warn({err}, 'could not hand objects over; trying again later');
     }
   }
 }

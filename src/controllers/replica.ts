@@ -51,8 +51,11 @@ export async function runReplica(options: ReplicaOptions, signal: AbortSignal): 
     const {scannerAddress, ewms, buildChain, jobsModule} = options;
     const requests = {...(buildChain === undefined ? {} : {buildChain}), ...(jobsModule === undefined ? {} : {jobsModule})};
     const deps = {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact};
-    const {defaultCluster} = config.requests;
-    await runControllers({...deps, defaultCluster, ...(ewms === undefined ? {} : {ewms}), ...requests}, signal);
+    const scripts = {
+      defaultCluster: config.requests.defaultCluster,
+      etcd: {etcdEndpoints: config.etcd.endpoints, etcdPrefix: config.etcd.prefix},
+    };
+    await runControllers({...deps, ...scripts, ...(ewms === undefined ? {} : {ewms}), ...requests}, signal);
   } finally {
     last.abort();
     await kept;

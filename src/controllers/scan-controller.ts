@@ -16,17 +16,18 @@ import type {Observed} from '../model/try-learning.ts';
 import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {JobFacts} from '../schema/chain.ts';
+import {deploymentOfJobs} from '../schema/deployment.ts';
 import type {FenceToken, Job} from '../schema/job.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
-import {mayBecome} from '../schema/state.ts';
+import {isTerminal, mayBecome} from '../schema/state.ts';
 import type {ScanState, Writer} from '../schema/state.ts';
 import type {Cache} from '../store/cache.ts';
 import type {ClaimExtra, FencedWriter} from '../store/contracts.ts';
 import type {Compare, Op, Revision} from '../store/store.ts';
 import {withReport, withSaid} from './job-said.ts';
 import {AGAIN, SETTLED} from './controller.ts';
-import type {ObjectController, Result} from './controller.ts';
+import type {JobController, Result} from './controller.ts';
 import {ChainFollower} from './chain-follower.ts';
 import {NO_WRITES, jobWrites, putJob} from './job-writes.ts';
 import type {JobWrites} from './job-writes.ts';
@@ -73,7 +74,7 @@ const LAUNCH_BYTES_PER_WRITE = 256 * 1024;
 const LEARNT_BYTES_BESIDE_LAUNCH = 256 * 1024;
 
 /** Leads requests, sky scans and others: launches their jobs, watches them, ends them, writes their state. The decisions are in {@link planScan}; here are the effects. */
-export class ScanController implements ObjectController {
+export class ScanController implements JobController {
   readonly name = 'scan';
   readonly inputs: readonly KeyRef['kind'][] = [
     'scan',
@@ -140,7 +141,24 @@ export class ScanController implements ObjectController {
     this.#deps.workflows?.forget(id);
   }
 
-  /** Tries that run under our ownership, by the place they run in: what engines are to be told about from time to time. */
+  objectOf(jobsOf: string): string | undefined {
+    return deploymentOfJobs(jobsOf) === undefined ? jobsOf : undefined;
+  }
+
+  mayForget(id: string, beforeMs: number): boolean {
+    const record = this.#deps.cache.scans.get(id);
+    const state = record?.state?.value;
+    const isOver = record === undefined || (state !== undefined && isTerminal(state.name) && !(Date.parse(state.ended_at ?? '') >= beforeMs)); // By hand: no time.
+    return isOver && record?.owner === undefined;
+  }
+
+  isSettled(id: string): boolean {
+    const record = this.#deps.cache.scans.get(id);
+    if (record === undefined || (record.state !== undefined && isTerminal(record.state.value.name))) return false;
+    // While a launch is being carried out its token exists here alone: not now.
+    return [...(record.jobs?.open.values() ?? [])].every(({value}) => openTry(value)?.handle !== undefined);
+  }
+
   *runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}> {
     for (const id of this.#held.keys()) {
       for (const [name, entry] of this.#deps.cache.scans.get(id)?.jobs?.open ?? []) {

@@ -9,6 +9,12 @@ export interface LiveReplica {
   readonly replica: Replica;
 }
 
+/** Where something runs, and on which clusters it is to run. */
+export interface Need {
+  readonly places: readonly string[];
+  readonly clusters: readonly string[];
+}
+
 /** How many ranks whoever can do nothing for a scan's jobs stays behind those who can: they may be slow under load, and it would have to hand over. */
 const OUTSIDER = 10;
 
@@ -34,14 +40,19 @@ export class Placement {
    */
   rank(record: ScanRecord, self: string): number {
     if (this.#all.length === 1 && this.#all[0] === self) return 0;
-    const candidates = this.#candidates(record);
-    const rank = rendezvousOrder(candidates, record.id).indexOf(self);
+    return this.rankFor(record.id, needOf(record), self);
+  }
+
+  /** The same for anything that needs these places and clusters. */
+  rankFor(id: string, need: Need, self: string): number {
+    const candidates = this.#candidates(need);
+    const rank = rendezvousOrder(candidates, id).indexOf(self);
     return rank === -1 ? candidates.length + OUTSIDER : rank;
   }
 
-  #candidates(record: ScanRecord): readonly string[] {
-    const need = needOf(record);
-    let found = this.#byNeed.get(need.name);
+  #candidates(need: Need): readonly string[] {
+    const name = `${need.places.join(',')}|${need.clusters.join(',')}`;
+    let found = this.#byNeed.get(name);
     if (found === undefined) {
       const sharing = this.#live.filter(
         ({replica}) => need.places.length > 0 && need.places.every((place) => Object.values(replica.places).includes(place)),
@@ -49,7 +60,7 @@ export class Placement {
       const serving = this.#live.filter(({replica}) => need.clusters.every((cluster) => this.#serves(replica, cluster)));
       const chosen = sharing.length > 0 ? sharing : serving;
       found = chosen.length > 0 ? chosen.map(({id}) => id) : this.#all;
-      this.#byNeed.set(need.name, found);
+      this.#byNeed.set(name, found);
     }
     return found;
   }
@@ -60,12 +71,11 @@ export class Placement {
   }
 }
 
-function needOf(record: ScanRecord): {readonly name: string; readonly places: readonly string[]; readonly clusters: readonly string[]} {
+function needOf(record: ScanRecord): Need {
   const places: string[] = [];
   for (const {value} of record.jobs?.open.values() ?? []) {
     const place = openTry(value)?.place;
     if (place !== undefined && !places.includes(place)) places.push(place);
   }
-  const clusters = [...clustersOf(record)];
-  return {name: `${places.join(',')}|${clusters.join(',')}`, places, clusters};
+  return {places, clusters: [...clustersOf(record)]};
 }

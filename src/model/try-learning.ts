@@ -61,16 +61,15 @@ function endsFirst(observed: PlanInput['observed']): (readonly [string, Observed
 }
 
 function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInput, close: CloseTry): Job {
-  const nowText = rfc3339(input.nowMs);
   switch (observed.kind) {
     case 'absent':
       return job;
     case 'foreign':
       // Another host's run directory. Its supervisor ends the job by itself when no owner has renewed it for `orphanAfterMs`; nobody but us may have, since we lead.
       if (foreignLeftMs(input) > 0) return job;
-      return close(job, current, {code: null, reason: 'its host does not answer for it any more', ended_at: nowText});
+      return close(job, current, lostExit('foreign', input.nowMs));
     case 'closed':
-      return close(job, current, {code: null, reason: 'never began', ended_at: nowText});
+      return close(job, current, lostExit('closed', input.nowMs));
     case 'running': {
       const isNews = observed.status !== undefined && observed.status !== job.status;
       if (current.handle !== undefined && !isNews) return job;
@@ -87,9 +86,14 @@ function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInpu
 }
 
 /** How long another host's job may still run: until its supervisor has noticed that nobody renews it, and has ended it; with something to spare. */
-export function foreignLeftMs(input: PlanInput): number {
-  const {orphanAfterMs, stopGraceMs} = input.policy;
-  return orphanAfterMs * 1.5 + stopGraceMs + 1000 - input.ownedForMs;
+export function foreignLeftMs({
+  policy,
+  ownedForMs,
+}: {
+  readonly policy: Pick<PlanInput['policy'], 'orphanAfterMs' | 'stopGraceMs'>;
+  readonly ownedForMs: number;
+}): number {
+  return policy.orphanAfterMs * 1.5 + policy.stopGraceMs + 1000 - ownedForMs;
 }
 
 /** Whether somebody wants that nothing of it runs. */
@@ -114,10 +118,19 @@ function closeTry(job: Job, current: JobTry, exit: JobExit, isFailure: boolean):
 
 // A chain
 
-/** How a try ends that was none: it uses up nothing. */
-const NO_TRY: ReadonlySet<string | undefined> = new Set(['its host does not answer for it any more', 'never began']);
+const HOST_IS_SILENT = 'its host does not answer for it any more';
+const NEVER_BEGAN = 'never began';
 
-function isLost(exit: JobExit): boolean {
+/** The end of a try of which nothing can be known any more, or which never began. */
+export function lostExit(kind: 'foreign' | 'closed', nowMs: number): JobExit {
+  return {code: null, reason: kind === 'foreign' ? HOST_IS_SILENT : NEVER_BEGAN, ended_at: rfc3339(nowMs)};
+}
+
+/** How a try ends that was none: it uses up nothing. */
+const NO_TRY: ReadonlySet<string | undefined> = new Set([HOST_IS_SILENT, NEVER_BEGAN]);
+
+/** Whether it was none. */
+export function isLost(exit: JobExit): boolean {
   return exit.code === null && NO_TRY.has(exit.reason);
 }
 
@@ -125,7 +138,7 @@ function isLost(exit: JobExit): boolean {
 const TAKEN_DOWN: ReadonlySet<string | undefined> = new Set(['supervisor lost: the host was restarted', 'ended by a new start']);
 
 /** Whether nothing of its own ended it, nor anybody who meant it: there was no controller for a while, or it went down with its host. That uses up nothing either. */
-function wasAbandoned({reason}: JobExit): boolean {
+export function wasAbandoned({reason}: JobExit): boolean {
   return reason?.startsWith('orphaned') === true || TAKEN_DOWN.has(reason);
 }
 

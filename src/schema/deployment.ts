@@ -125,3 +125,13 @@ export function blocksOfDeployment(id: string): string[] {
   for (let n = 1; n < parts.length; n++) blocks.push(parts.slice(0, n).join('-'));
   return blocks.filter((block) => block !== '');
 }
+
+const JOBS_OF = 'deploy.';
+
+/** What engines, tokens and logs call a deployment's jobs by, where those of scans have the scan's id: no scan id has a dot. */
+export const deploymentJobs = (id: string): string => `${JOBS_OF}${id}`;
+
+/** The deployment that {@link deploymentJobs} was made of; `undefined`: none. */
+export function deploymentOfJobs(name: string): string | undefined {
+  return name.startsWith(JOBS_OF) ? name.slice(JOBS_OF.length) : undefined;
+}

@@ -20,6 +20,7 @@ test('each try of a scanner is given a token of its own, which names its scan an
     scannerAddress: 'http://api.example',
     reportAddress: '',
     jobs: {host: []},
+    scripts: {apiAddress: '', etcdEndpoints: [], etcdPrefix: ''},
     outputLimitBytes: 1024,
     stopGraceMs: 0,
     orphanAfterMs: 0,

@@ -27,6 +27,7 @@ async function environmentOf(spec: SkymapSpec, type: PlannedJob['type']): Promis
     scannerAddress: 'http://api.example',
     reportAddress: '',
     jobs: {host: []},
+    scripts: {apiAddress: '', etcdEndpoints: [], etcdPrefix: ''},
     outputLimitBytes: 1024,
     stopGraceMs: 0,
     orphanAfterMs: 0,
@@ -64,7 +65,15 @@ test('an HTTP call or a class is refused on a cluster of another engine, with th
   Object.assign(engine, {name: 'other'});
   const clusters = new Map([['remote', entry({engine: 'other', capacity: 8, settings: {}})]]);
   const cache = {clusters, meta: undefined, bad: new Map()} as unknown as Cache;
-  const config = {scannerAddress: '', reportAddress: '', jobs: {host: ['host']}, outputLimitBytes: 1024, stopGraceMs: 0, orphanAfterMs: 0};
+  const config = {
+    scannerAddress: '',
+    reportAddress: '',
+    jobs: {host: ['host']},
+    scripts: {apiAddress: '', etcdEndpoints: [], etcdPrefix: ''},
+    outputLimitBytes: 1024,
+    stopGraceMs: 0,
+    orphanAfterMs: 0,
+  };
   const launcher = new Launcher(cache, new Map([['other', engine]]), config);
   const types = {
     call: {run: {kind: 'http', method: 'GET', url: 'http://api.example', expect: [200]}},

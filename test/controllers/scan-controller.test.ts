@@ -25,7 +25,15 @@ test('a scan that is lost while its write is under way is not looked after any m
   const scans = new Map<string, ScanRecord>([['s1', aScan({state, jobs})]]);
   const cache = {scans, meta: undefined, clusters: new Map(), bad: new Map(), waitFor: () => Promise.resolve()} as unknown as Cache;
   const launcher = new Launcher(cache, new Map([['process', engine]]), {
-    ...{scannerAddress: '', reportAddress: '', jobs: {host: []}, outputLimitBytes: 1024, stopGraceMs: 0, orphanAfterMs: 0},
+    ...{
+      scannerAddress: '',
+      reportAddress: '',
+      jobs: {host: []},
+      scripts: {apiAddress: '', etcdEndpoints: [], etcdPrefix: ''},
+      outputLimitBytes: 1024,
+      stopGraceMs: 0,
+      orphanAfterMs: 0,
+    },
   });
   const chains = new ChainSource({} as Blobs, noRequestTypes);
   const controller = new ScanController({

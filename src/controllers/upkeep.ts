@@ -1,0 +1,123 @@
+import type {Engine, JobRef} from '../engines/engine.ts';
+import type {Clock} from '../lib/clock.ts';
+import type {Log} from '../lib/log.ts';
+import {sleep} from '../lib/sleep.ts';
+import {parseKey} from '../schema/keys.ts';
+import type {LeaseKeeper} from '../store/contracts.ts';
+import type {JobController} from './controller.ts';
+import type {WorkQueue} from './work-queue.ts';
+
+/** A controller of what runs on engines, and its queue. */
+export interface Led {
+  readonly controller: JobController;
+  readonly queue: WorkQueue;
+}
+
+export interface UpkeepDeps {
+  readonly engines: ReadonlyMap<string, Engine>;
+  readonly lease: LeaseKeeper;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly orphanAfterMs: number;
+  /** How long engines keep what has ended. */
+  readonly keepJobsMs: number;
+}
+
+/** How often an object whose jobs run is looked at although nothing called for it, at the most often; with many objects, so many per second. */
+const RESYNC_MS = 2000;
+const RESYNC_PER_SECOND = 500;
+const FORGET_EVERY_MS = 600_000;
+
+/** Hands the engines' hints to whoever leads what they are about. */
+export function listenToEngines(engines: Iterable<Engine>, led: readonly Led[], signal: AbortSignal): void {
+  for (const engine of engines) {
+    engine.onChange(({scanId}) => {
+      const owner = leaderOf(scanId, led);
+      owner?.queue.add(owner.id);
+    }, signal);
+  }
+}
+
+/** A job's supervisor may die without a word: so every object with jobs is looked at from time to time, in small portions. */
+export async function runResync({controller, queue}: Led, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const ids = new Set<string>();
+    for (const {ref} of controller.runningTries()) ids.add(controller.objectOf(ref.scanId) ?? ref.scanId);
+    const pauseMs = 100;
+    const rounds = Math.max(RESYNC_MS / pauseMs, Math.ceil((ids.size * 1000) / (RESYNC_PER_SECOND * pauseMs)));
+    const portion = Math.ceil(ids.size / rounds);
+    let n = 0;
+    for (const id of ids) {
+      if (n++ % portion === 0) await sleep(pauseMs, signal);
+      if (signal.aborted) return;
+      queue.add(id);
+    }
+    if (ids.size < rounds) await sleep(RESYNC_MS - ids.size * pauseMs, signal);
+  }
+}
+
+/** Tells the engines which jobs still have an owner, well before they would count as orphans. */
+export async function runRenewals(led: readonly Led[], {engines, lease, log, orphanAfterMs}: UpkeepDeps, signal: AbortSignal): Promise<void> {
+  const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
+  while (!signal.aborted) {
+    await sleep(orphanAfterMs / 6, signal);
+    if (signal.aborted) return; // Whoever is next renews in time.
+    if (lease.current() === undefined) continue; // Not ours to speak for any more.
+    const byEngine = new Map<Engine, JobRef[]>();
+    for (const {controller} of led) {
+      for (const {ref, place} of controller.runningTries()) {
+        const engine = byPlace.get(place);
+        if (engine === undefined) continue;
+        const refs = byEngine.get(engine);
+        if (refs === undefined) byEngine.set(engine, [ref]);
+        else refs.push(ref);
+      }
+    }
+    for (const [engine, refs] of byEngine) {
+      await engine.renew(refs).catch((err: unknown) => log.warn({err, engine: engine.name}, 'could not renew jobs; trying again'));
+    }
+  }
+}
+
+/** Removes what the engines keep of objects that ended long ago or are gone. Every replica does so for the places it shares; twice does no harm. */
+export async function runForgetting(led: readonly Led[], {engines, clock, log, keepJobsMs}: UpkeepDeps, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(FORGET_EVERY_MS * (0.5 + Math.random()), signal);
+    if (signal.aborted) return;
+    const before = clock.now() - keepJobsMs;
+    for (const engine of engines.values()) {
+      const known = await engine.known().catch((err: unknown) => {
+        log.warn({err, engine: engine.name}, 'could not list what is kept of old jobs; trying again');
+        return [];
+      });
+      for (const jobsOf of known) {
+        try {
+          const leader = leaderOf(jobsOf, led);
+          if (leader?.controller.mayForget(leader.id, before)) await engine.forget(jobsOf);
+        } catch (err) {
+          log.warn({err, engine: engine.name, scanId: jobsOf}, 'could not remove what is kept of old jobs; trying again');
+        }
+      }
+    }
+  }
+}
+
+/** Owner keys that we hold although another live replica is the first choice, and which nothing is being done for right now. */
+export function* misplacedKeys(ownedKeys: Iterable<string>, led: readonly Led[]): Iterable<string> {
+  for (const key of ownedKeys) {
+    const ref = parseKey(key);
+    if (ref === undefined) continue;
+    for (const {controller} of led) {
+      const id = controller.idOf(ref);
+      if (id !== undefined && controller.isSettled(id) && controller.rank(id) > 0) yield key;
+    }
+  }
+}
+
+function leaderOf(jobsOf: string, led: readonly Led[]): (Led & {readonly id: string}) | undefined {
+  for (const each of led) {
+    const id = each.controller.objectOf(jobsOf);
+    if (id !== undefined) return {...each, id};
+  }
+  return undefined;
+}
