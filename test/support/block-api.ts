@@ -77,7 +77,8 @@ export function blockApi(replaced: Partial<ApiDeps> = {}): BlockApi {
       return {'owner-revision': String(answer.body.owner_revision)};
     },
     putDeployment: async (id, tokens, more = {}) => {
-      const of = await put(deployKey(id), {id, type: 'job', args: {command: ['true']}, ...more});
+      await put(deployKey(id), {id, type: 'job', args: {command: ['true']}, ...more});
+      const of = (await api.store.get(deployKey(id)))?.createRevision;
       const tries = tokens.map((token, i) => aTry({try: i + 1, token_digest: tokenDigest(token)}));
       await put(deployStateKey(id), {status: 'RUNNING', of, tries_total: tries.length, failures: 0, tries});
     },
