@@ -1,5 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import {ebKey, ebStateKey, pbKey} from '../../../src/schema/keys.ts';
+import {SCAN_BODY} from '../harness.ts';
 import {REALTIME, SCRIPT, blockApi} from '../../support/block-api.ts';
 
 const {ask, get, put, newPb, refused} = blockApi();
@@ -208,4 +209,26 @@ test('DELETE /eb/ID removes it and its state; its processing blocks stay', async
   expect(await get(ebStateKey(id))).toBeUndefined();
   expect(await get(pbKey(body.spec.pb_batch[0]))).toBeDefined();
   expect(await refused('DELETE', `/eb/${id}`)).toBe(`404 there is no execution block ${id}`);
+});
+
+describe('a sky scan of an execution block', () => {
+  test('names it in its request, not in the manifest, whose fields are SkyDriver’s; its rescans belong to it, too', async () => {
+    const eb_id = await newEb();
+    const scan = await ask('POST', '/scan', {body: {...SCAN_BODY, eb_id}});
+    expect(scan.status).toBe(200);
+    const id = scan.body.scan_id as string;
+    expect(scan.body).not.toHaveProperty('eb_id');
+    const {scan_id: _, rescan_ids: __, ...request} = (await ask('GET', `/scan-request/${id}`)).body;
+    expect(request.eb_id).toBe(eb_id);
+    expect((await get(`/scan/${id}`)).request.eb_id).toBe(eb_id);
+    expect((await ask('POST', '/scan', {body: request})).status).toBe(200);
+    const rescan = await ask('POST', `/scan/${id}/actions/rescan`);
+    expect((await get(`/scan/${rescan.body.scan_id}`)).request.eb_id).toBe(eb_id);
+    const other = (await ask('POST', '/scan', {body: {...SCAN_BODY, eb_id: ''}})).body.scan_id as string;
+    expect((await ask('GET', `/scan-request/${other}`)).body).not.toHaveProperty('eb_id');
+  });
+
+  test('is refused when there is none of that id', async () => {
+    expect(await refused('POST', '/scan', {body: {...SCAN_BODY, eb_id: 'eb-none'}})).toBe('400 execution block not found');
+  });
 });
