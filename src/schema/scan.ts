@@ -33,6 +33,8 @@ export interface SkymapRequest {
   readonly classifiers: Readonly<Record<string, Scalar>>;
   readonly scanner_server_env_from_user: Pairs<Scalar>;
   readonly priority: number;
+  /** The execution block that it belongs to. */
+  readonly eb_id?: string;
   readonly older?: OlderArguments;
 }
 
@@ -137,6 +139,7 @@ export const skymapRequestSchema = {
       default: [],
     },
     priority: {type: 'integer', default: 0},
+    eb_id: {type: 'string', minLength: 1},
     older: olderSchema,
   },
 } as const;

@@ -172,6 +172,9 @@ export const ODD_HEADERS: readonly (readonly [string, readonly string[]])[] = [
   ['x-forwarded-host', ['evil.example', '']],
   ['expect', ['x']],
   ['if-none-match', ['*']],
+  ['owner-revision', ['x', '0', '1', '-1', '1e3', '9'.repeat(30)]],
+  ['if-match', ['*', 'x', '"1"', '""']],
+  ['last-event-id', ['x', '1']],
   ['range', ['bytes=0-1']],
 ];
 

@@ -15,7 +15,7 @@ import {plainText} from './kinds.ts';
 import type {AnyRecord, Kind} from './kinds.ts';
 
 /** How often a creation that somebody else overtook is decided again. */
-const MAX_ROUNDS = 10;
+const MAX_ROUNDS = 64;
 /** How long the cache may take to show what overtook us. */
 const CATCH_UP_MS = 2000;
 
@@ -36,14 +36,22 @@ async function createOnce<T>(
   {cache, groupCommit}: Pick<RouteDeps, 'cache' | 'groupCommit'>,
   remember: Remember,
   plan: () => Creation<T>,
+  ids: FreeIds | undefined,
 ): Promise<T> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const {id, commit, made} = plan();
-    const {compares, ops} = commit;
-    const result = await groupCommit.commit({compares: [...compares, ...remember.compares], ops: [...ops, ...remember.ops(id)]});
-    if (result.ok) return made(result.revision);
-    remember.refused(result);
-    await cache.waitFor(result.revision, CATCH_UP_MS);
+    let seenFrom: Revision = 0;
+    try {
+      const {id, commit, made} = plan();
+      const {compares, ops} = commit;
+      const result = await groupCommit.commit({compares: [...compares, ...remember.compares], ops: [...ops, ...remember.ops(id)]});
+      seenFrom = result.revision;
+      if (result.ok) return made(result.revision);
+      remember.refused(result);
+    } finally {
+      // Others may be given these ids, or see that they are taken, once the cache shows what became of them.
+      ids?.releaseAfter(cache.waitFor(seenFrom, CATCH_UP_MS));
+    }
+    await cache.waitFor(seenFrom, CATCH_UP_MS);
   }
   throw new ControlPlaneError('revision_conflict', 'too many writers at once');
 }
@@ -67,6 +75,7 @@ export async function answerCreated<R extends AnyRecord>(
   kind: Kind<R>,
   {ctx, principal, bytes}: CreateCall,
   plan: () => Creation<R>,
+  ids?: FreeIds,
 ): Promise<object> {
   let isNew = false;
   const find = (id: string): R | undefined => {
@@ -74,7 +83,7 @@ export async function answerCreated<R extends AnyRecord>(
     return record?.spec === undefined ? undefined : record;
   };
   const record = await deps.idempotency.onceFor({noun: kind.noun, find}, ctx, principal, bytes, async (remember) => {
-    const created = await createOnce(deps, remember, plan);
+    const created = await createOnce(deps, remember, plan, ids);
     isNew = true;
     return created;
   });
@@ -115,24 +124,38 @@ export const GENERATED_BY: Parameter = {
   schema: {type: 'string', pattern: GENERATOR.source, default: 'api'},
 };
 
-/** Gives out free ids, each once. */
+/** Gives out free ids for one creation. */
 export class FreeIds {
   readonly #generator: string;
   readonly #nowMs: number;
-  readonly #given = new Set<string>();
+  readonly #reserved: Set<string>;
+  #given: string[] = [];
 
-  /** @throws ApiError `invalid`: the generator that the query names */
-  constructor(args: Arguments, nowMs: number) {
+  /**
+   * @param reserved ids that requests of this process are about to take: those that come together need not get in each other's way
+   * @throws ApiError `invalid`: the generator that the query names
+   */
+  constructor(args: Arguments, nowMs: number, reserved: Set<string>) {
     this.#generator = args.text('generator') ?? 'api';
     this.#nowMs = nowMs;
+    this.#reserved = reserved;
     if (!GENERATOR.test(this.#generator)) throw badRequest("'generator': must be 1 to 32 letters and digits");
   }
 
   /** @throws ApiError 409: no number is left */
   next(kind: 'eb' | 'pb', isTaken: (id: string) => boolean): string {
-    const id = freeBlockId(kind, this.#generator, this.#nowMs, (each) => this.#given.has(each) || isTaken(each));
+    const id = freeBlockId(kind, this.#generator, this.#nowMs, (each) => this.#reserved.has(each) || isTaken(each));
     if (id === undefined) throw conflict(`all numbers of generator ${this.#generator} are taken today`);
-    this.#given.add(id);
+    this.#reserved.add(id);
+    this.#given.push(id);
     return id;
+  }
+
+  /** Keeps what was given out reserved until then. */
+  releaseAfter(moment: Promise<unknown>): void {
+    const given = this.#given;
+    this.#given = [];
+    const release = (): void => given.forEach((id) => this.#reserved.delete(id));
+    moment.then(release, release);
   }
 }

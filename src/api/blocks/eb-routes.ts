@@ -25,7 +25,7 @@ import {checkCreateEb, checkPatchEb, ebAnswer} from './schema.ts';
 import type {NewExecutionBlock, PatchEbBody} from './schema.ts';
 
 /** Making and changing execution blocks. */
-export function ebRoutes(deps: RouteDeps): DescribedRoute[] {
+export function ebRoutes(deps: RouteDeps, reserved: Set<string>): DescribedRoute[] {
   return [
     {
       method: 'post',
@@ -39,9 +39,9 @@ export function ebRoutes(deps: RouteDeps): DescribedRoute[] {
       otherAnswers: createdAnswers(ebAnswer),
       handle: async ({ctx, principal}) => {
         const {body, bytes} = await readBlockBody(ctx, checkCreateEb);
-        const args = new Arguments(ctx.querystring);
+        const ids = new FreeIds(new Arguments(ctx.querystring), deps.clock.now(), reserved);
         await freshForWrite(deps, ctx);
-        return answerCreated(deps, EB, {ctx, principal, bytes}, () => planEb(deps, body, args));
+        return answerCreated(deps, EB, {ctx, principal, bytes}, () => planEb(deps, body, ids), ids);
       },
     },
     {
@@ -66,10 +66,9 @@ export function ebRoutes(deps: RouteDeps): DescribedRoute[] {
 }
 
 /** @throws ApiError `invalid`; 409: an id is taken */
-function planEb(deps: RouteDeps, {processing_blocks = [], ...wanted}: NewExecutionBlock, args: Arguments): Creation<EbRecord> {
+function planEb(deps: RouteDeps, {processing_blocks = [], ...wanted}: NewExecutionBlock, ids: FreeIds): Creation<EbRecord> {
   const {cache, clock} = deps;
   const nowMs = clock.now();
-  const ids = new FreeIds(args, nowMs);
   requireScanTypes(wanted);
   const id = wanted.eb_id ?? ids.next('eb', (each) => cache.ebs.get(each) !== undefined);
   const present = cache.ebs.get(id);

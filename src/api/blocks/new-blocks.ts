@@ -97,4 +97,4 @@ function waitsFor(cache: Cache, id: string): readonly Dependency[] {
 }
 
 /** 409: an id is taken already. */
-export const taken = (noun: string, id: string): ApiError => new ApiError('already_exists', plainText(`there is a ${noun} ${id} already`));
+export const taken = (noun: string, id: string): ApiError => new ApiError('already_exists', plainText(`${noun} ${id} exists already`));

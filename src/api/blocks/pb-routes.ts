@@ -21,7 +21,7 @@ import {checkCreatePb, pbAnswer} from './schema.ts';
 import type {NewProcessingBlock} from './schema.ts';
 
 /** Making and removing processing blocks. They do not change. */
-export function pbRoutes(deps: RouteDeps): DescribedRoute[] {
+export function pbRoutes(deps: RouteDeps, reserved: Set<string>): DescribedRoute[] {
   return [
     {
       method: 'post',
@@ -35,9 +35,9 @@ export function pbRoutes(deps: RouteDeps): DescribedRoute[] {
       otherAnswers: createdAnswers(pbAnswer),
       handle: async ({ctx, principal}) => {
         const {body, bytes} = await readBlockBody(ctx, checkCreatePb);
-        const args = new Arguments(ctx.querystring);
+        const ids = new FreeIds(new Arguments(ctx.querystring), deps.clock.now(), reserved);
         await freshForWrite(deps, ctx);
-        return answerCreated(deps, PB, {ctx, principal, bytes}, () => planPb(deps, body, args));
+        return answerCreated(deps, PB, {ctx, principal, bytes}, () => planPb(deps, body, ids), ids);
       },
     },
     deleteRoute(
@@ -51,10 +51,10 @@ export function pbRoutes(deps: RouteDeps): DescribedRoute[] {
 }
 
 /** @throws ApiError `invalid`, with the place; 409: its id is taken, or its execution block has ended */
-function planPb(deps: RouteDeps, body: NewProcessingBlock, args: Arguments): Creation<PbRecord> {
+function planPb(deps: RouteDeps, body: NewProcessingBlock, ids: FreeIds): Creation<PbRecord> {
   const nowMs = deps.clock.now();
   const ebId = body.eb_id ?? null;
-  const {blocks, compares, ops} = planBlocks(deps, [{block: body, place: ''}], ebId, new FreeIds(args, nowMs));
+  const {blocks, compares, ops} = planBlocks(deps, [{block: body, place: ''}], ebId, ids);
   const block = blocks[0] as ProcessingBlock;
   const listing = ebId === null ? {compares: [], ops: []} : listIn(deps, ebId, block, nowMs);
   return {

@@ -14,11 +14,12 @@ import {Watchers} from './watch.ts';
 /** Execution blocks, processing blocks, scripts and deployments. */
 export function blockRoutes(deps: RouteDeps): DescribedRoute[] {
   const watchers = new Watchers(deps);
+  const reserved = new Set<string>();
   return [
     ...readRoutes(deps, EB, ebAnswer, watchers),
-    ...ebRoutes(deps),
+    ...ebRoutes(deps, reserved),
     ...readRoutes(deps, PB, pbAnswer, watchers),
-    ...pbRoutes(deps),
+    ...pbRoutes(deps, reserved),
     ...pbStateRoutes(deps),
     ...pbOwnerRoutes(deps),
     ...readRoutes(deps, SCRIPT, scriptAnswer, watchers),

@@ -5,7 +5,7 @@ import {backlogOrder} from '../../schema/backlog.ts';
 import type {BacklogEntry} from '../../schema/backlog.ts';
 import type {EventHeader} from '../../schema/blob.ts';
 import {newEventId, newScanId} from '../../schema/ids.ts';
-import {backlogKey, eventKey, scanKey} from '../../schema/keys.ts';
+import {backlogKey, ebKey, eventKey, scanKey} from '../../schema/keys.ts';
 import type {OlderArguments, OlderGeneration, SkymapSpec, SkymapRequest} from '../../schema/scan.ts';
 import type {Compare, Op} from '../../store/store.ts';
 import {badArgument} from '../api-error.ts';
@@ -20,7 +20,7 @@ import type {DockerTags} from './docker-tag.ts';
 import {normaliseRequest} from './request.ts';
 import type {CreateScanBody} from './schema.ts';
 
-/** How often a creation is begun again when its event's chunks went away in between. */
+/** How often a creation is begun again when its event's chunks, or its execution block, went away in between. */
 const MAX_ROUNDS = 3;
 
 /** An event that came with the request, or the id of a stored one. */
@@ -83,6 +83,7 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
 
   // Nothing waits under an id that is new.
   const compares: Compare[] = [{key: scanKey(id), createRevision: 0}, ...remember.compares];
+  if (request.eb_id !== undefined) compares.push({key: ebKey(request.eb_id), exists: true});
   const ops: Op[] = [{put: scanKey(id), value: specText}, {put: waiting, value: canonicalJson(entry)}, ...remember.ops(id)];
   if ('id' in event) compares.push({key: eventKey(eventId), exists: true});
   else {

@@ -42,11 +42,14 @@ export async function normaliseRequest(deps: RouteDeps, tags: DockerTags, body: 
   await requireKnownClusters(deps, clusterField, names);
   const mixture = mixtureOf(names, (name) => deps.cache.clusters.get(name)?.value.engine);
   if (mixture !== undefined) throw badArgument(clusterField, `'${clusterField}': ${mixture}`);
+  const ebId = body.eb_id ?? '';
+  if (ebId !== '') await requireEb(deps, ebId);
   // Members in the order of their names, in which they are stored.
   return {
     classifiers,
     debug_mode: typeof body.debug_mode === 'string' ? [body.debug_mode] : (body.debug_mode ?? []),
     docker_tag,
+    ...(ebId === '' ? {} : {eb_id: ebId}),
     i3_event_id: '',
     max_pixel_reco_time: body.max_pixel_reco_time,
     nsides: orderedEntries(body.nsides, 'nsides', bytes),
@@ -73,6 +76,13 @@ function refuseTwoNames(deps: RouteDeps, body: CreateScanBody): void {
 function sizeOf(body: CreateScanBody, alias: 'scanner_server_memory' | 'worker_disk' | 'worker_memory', fallback: number): number {
   const given = body[`${alias}_bytes`] ?? body[alias];
   return (given === undefined ? 0 : parseDataSize(given, alias)) || fallback;
+}
+
+/** @throws ApiError `invalid`: there is no such execution block */
+async function requireEb({cache}: RouteDeps, ebId: string): Promise<void> {
+  if (cache.ebs.get(ebId)?.spec !== undefined) return;
+  await cache.catchUp(); // It may have been made a moment ago.
+  if (cache.ebs.get(ebId)?.spec === undefined) throw badArgument('eb_id', 'execution block not found');
 }
 
 /** `1e400` is more than any number here can be, and would be stored as null. @throws ApiError `invalid` */

@@ -35,6 +35,8 @@ export interface CreateScanBody {
   readonly priority?: number;
   readonly scanner_server_env_from_user?: Readonly<Record<string, Scalar>>;
   readonly scanner_server_env?: Readonly<Record<string, Scalar>>;
+  /** Our addition: the execution block that the scan belongs to; empty for none. */
+  readonly eb_id?: string;
   readonly manifest_projection?: string | readonly string[];
 }
 
@@ -95,6 +97,7 @@ export const checkCreateScan = bodyCheck<CreateScanBody>({
     scanner_server_env_from_user: environmentSchema,
     scanner_server_env: environmentSchema,
     manifest_projection: projectionSchema,
+    eb_id: {type: 'string', maxLength: 64},
   },
 });
 
@@ -241,5 +244,5 @@ export const scanRequestSchema = {
   type: 'object',
   additionalProperties: false,
   required: Object.keys(scanRequestFields),
-  properties: scanRequestFields,
+  properties: {...scanRequestFields, eb_id: {type: 'string', description: 'The execution block that it belongs to, where there is one. Ours.'}},
 } as const;

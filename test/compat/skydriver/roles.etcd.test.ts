@@ -36,6 +36,33 @@ const MATRIX: Readonly<Record<string, readonly Role[]>> = {
   'GET /scan/:id/ewms/workforce': ['user', 'system'],
   'GET /scan/:id/ewms/taskforces': ['user', 'system'],
   'GET /scan/:id/k8s-job': ['user'],
+  // What is ours.
+  'GET /eb': ['user'],
+  'POST /eb': ['user'],
+  'GET /eb/:eb': ['user'],
+  'PATCH /eb/:eb': ['user'],
+  'DELETE /eb/:eb': ['user'],
+  'GET /pb': ['user'],
+  'POST /pb': ['user'],
+  'GET /pb/:pb': ['user'],
+  'DELETE /pb/:pb': ['user'],
+  'GET /pb/:pb/state': ['user'],
+  'PUT /pb/:pb/state': ['user'],
+  'PATCH /pb/:pb/state': ['user'],
+  'GET /pb/:pb/owner': ['user'],
+  'POST /pb/:pb/owner': ['user'],
+  'PUT /pb/:pb/owner': ['user'],
+  'DELETE /pb/:pb/owner': ['user'],
+  'GET /script': ['user'],
+  'POST /script': ['user'],
+  'GET /script/:script': ['user'],
+  'PUT /script/:script': ['user'],
+  'DELETE /script/:script': ['user'],
+  'GET /deploy': ['user'],
+  'POST /deploy': ['user'],
+  'GET /deploy/:deploy': ['user'],
+  'PUT /deploy/:deploy': ['user'],
+  'DELETE /deploy/:deploy': ['user'],
   'GET /livez': [],
   'GET /readyz': [],
   'GET /metrics': [],
@@ -76,6 +103,7 @@ beforeAll(async () => {
   await api.putServerJob(id, [tokens['older'] as string, tokens['newest'] as string]);
   await api.putServerJob(other, [tokens['other'] as string]);
   event = SCAN_BODY.event_i3live_json;
+  await putBlocks();
 });
 afterAll(async () => {
   await api.stop();
@@ -83,10 +111,30 @@ afterAll(async () => {
   await etcd.stop();
 });
 
+const BLOCKS: Readonly<Record<string, string>> = {eb: 'eb-1', pb: 'pb-1', script: 'batch:s:1', deploy: 'd-1'};
+
+/** One object of each kind, for routes that ask for one. */
+async function putBlocks(): Promise<void> {
+  const script = {kind: 'batch', name: 's', version: '1'};
+  const values: Readonly<Record<string, unknown>> = {
+    '/eb/eb-1': {eb_id: 'eb-1'},
+    '/pb/pb-1': {pb_id: 'pb-1', eb_id: 'eb-1', script},
+    '/pb/pb-1/state': {status: 'WAITING'},
+    '/pb/pb-1/owner': {hostname: 'h', pid: 1},
+    '/script/batch:s:1': {image: 'i'},
+    '/deploy/d-1': {id: 'd-1', type: 'helm', args: {}},
+  };
+  await api.store.commit({compares: [], ops: Object.entries(values).map(([put, value]) => ({put, value: JSON.stringify(value)}))});
+}
+
 /** Asks without a body that would be accepted, so that a caller with the right to write leaves no trace but where no body is needed. */
 async function ask(route: string, headers: Record<string, string>): Promise<Answer> {
   const [method, path] = route.split(' ') as [string, string];
-  return api.ask(method, path.replace(':id', id), {headers, ...(method === 'GET' ? {} : {body: '{"no such": 1}'})});
+  return api.ask(
+    method,
+    path.replace(/:(\w+)/, (_, name: string) => BLOCKS[name] ?? id),
+    {headers, ...(method === 'GET' ? {} : {body: '{"no such": 1, "status": 1}'})},
+  );
 }
 const bearer = (name: string): Record<string, string> => ({authorization: `Bearer ${tokens[name]}`, 'content-type': 'application/json'});
 const refusal = (reason: string): unknown => ({status: 403, reason, body: {code: 403, error: reason}});

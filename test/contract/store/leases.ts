@@ -177,5 +177,32 @@ export function leases(test: BedTest): void {
       expect([...node.cache.replicas.keys()]).toEqual(['r2']);
       expect(await bed.hasLease(lease)).toBe(false);
     });
+
+    test('lives on as often as it is renewed, for its own TTL; once it is gone nothing brings it back', async (bed) => {
+      const [renewed, left] = [await bed.outside.grantLease(3), await bed.outside.grantLease(3)];
+      await bed.outside.commit({compares: [], ops: [{put: '/replica/r1', value: '{}', lease: renewed}]});
+      await eventually(
+        async () => {
+          expect(await bed.outside.renewLease(renewed)).toBe(3);
+          return !(await bed.hasLease(left));
+        },
+        {timeoutMs: 10_000, everyMs: 500},
+      );
+      expect(await bed.get('/replica/r1')).toBeDefined();
+      expect(await bed.outside.renewLease(left)).toBe(0);
+      expect(await bed.outside.renewLease('12345')).toBe(0);
+      await bed.revoke(renewed);
+      expect(await bed.outside.renewLease(renewed)).toBe(0);
+    });
+
+    test('is renewed through another member when one does not answer; with none it cannot be said', async (bed) => {
+      const silent = await bed.way();
+      const store = bed.store({readTimeoutMs: 2000}, silent, bed.clear);
+      const lease = await store.grantLease(60);
+      silent.blackhole();
+      expect(await store.renewLease(lease)).toBe(60);
+      const lost = bed.store({readTimeoutMs: 500}, silent);
+      await expect(lost.renewLease(lease)).rejects.toMatchObject({code: 'unavailable'});
+    });
   });
 }
