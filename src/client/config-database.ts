@@ -5,7 +5,7 @@ import type {EtcdStore} from '../store/etcd-store.ts';
 import type {Levels} from '../store/paths.ts';
 import type {ReadSet} from '../store/read-set.ts';
 import type {Revision} from '../store/store.ts';
-import type {PutOptions, Text} from '../store/transaction.ts';
+import type {PutOptions, Text} from '../store/put-options.ts';
 import {runAttempts} from '../store/transact.ts';
 import type {TransactOptions} from '../store/transact.ts';
 import {ChangeWatch} from './change-watch.ts';

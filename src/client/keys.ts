@@ -2,8 +2,8 @@ import {ControlPlaneError} from '../lib/errors.ts';
 import {checkKey, checkPath, listing} from '../store/paths.ts';
 import type {Levels} from '../store/paths.ts';
 import type {Compare, KeyValue, LeaseId, Op, Revision, Store} from '../store/store.ts';
-import {leaseId, textOf} from '../store/transaction.ts';
-import type {PutOptions, Text} from '../store/transaction.ts';
+import {leaseId, textOf} from '../store/put-options.ts';
+import type {PutOptions, Text} from '../store/put-options.ts';
 
 /** What a key holds. */
 export interface Reading {

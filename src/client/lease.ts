@@ -13,6 +13,8 @@ export interface LeaseDeps {
 
 /** How long a lease may take to be granted. */
 const GRANT_TIMEOUT_MS = 10_000;
+/** In one time to live, as ska-sdp-config has it. */
+const RENEWALS = 4;
 const MIN_TTL_SECONDS = 1;
 /** etcd's largest. */
 const MAX_TTL_SECONDS = 9_000_000_000;
@@ -91,7 +93,7 @@ export async function grantLease(deps: LeaseDeps, ttlSeconds: number, signal?: A
   if (!Number.isInteger(ttlSeconds) || ttlSeconds < MIN_TTL_SECONDS || ttlSeconds > MAX_TTL_SECONDS) {
     throw new ControlPlaneError('invalid', `ttlSeconds: it is a whole number from ${MIN_TTL_SECONDS} on`);
   }
-  const keeper = new EtcdLeaseKeeper({...deps, ttlSeconds});
+  const keeper = new EtcdLeaseKeeper({...deps, ttlSeconds, renewals: RENEWALS});
   const stop = new AbortController();
   const running = keeper.run(stop.signal);
   try {

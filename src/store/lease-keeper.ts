@@ -14,6 +14,8 @@ export interface LeaseKeeperDeps {
   readonly log: Log;
   /** etcd grants 2 s at least, at its default election timeout. */
   readonly ttlSeconds: number;
+  /** Renewals that are sent in the time to live of one. Default 3. */
+  readonly renewals?: number;
 }
 
 /** Which part of the TTL we stop earlier than etcd would: for the way of what was begun just before, and for clocks that run unevenly. */
@@ -37,7 +39,7 @@ interface HeldLease {
 /**
  * Keeps one lease of one etcd, whichever of its members answers.
  *
- * A renewal is sent every third of the TTL. A member that has not answered after a sixth is passed over: the next one is asked on a stream of its
+ * A renewal is sent every third of the TTL, or as often as is asked for. A member that has not answered after a sixth is passed over: the next one is asked on a stream of its
  * own, while the first may still answer. Whoever answers is asked first the next time. All times are monotonic, and an acknowledged renewal counts
  * from before it was sent: so the deadline is never later than etcd's, whatever the network, a pause of this process or the wall clock do.
  */
@@ -147,7 +149,8 @@ export class EtcdLeaseKeeper implements LeaseKeeper {
     const {members, clock, log} = this.#deps;
     const renewals = new Map<EtcdMember, Renewals>();
     let first = members.preferred;
-    let renewAt = held.deadline - held.ttlMs * (1 - MARGIN) + held.ttlMs / 3;
+    const everyMs = held.ttlMs / (this.#deps.renewals ?? 3);
+    let renewAt = held.deadline - held.ttlMs * (1 - MARGIN) + everyMs;
     try {
       while (!signal.aborted && this.#held === held) {
         const now = clock.monotonicMs();
@@ -160,7 +163,7 @@ export class EtcdLeaseKeeper implements LeaseKeeper {
           continue;
         }
         this.#mustRenewNow = false;
-        renewAt = now + held.ttlMs / 3;
+        renewAt = now + everyMs;
         const answered = await this.#renew(held, first, now, renewals, signal);
         if (answered === undefined) continue;
         if (answered !== first) {

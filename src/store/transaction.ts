@@ -2,13 +2,10 @@ import {ControlPlaneError} from '../lib/errors.ts';
 import {toBytes} from './etcd-store.ts';
 import {checkKey, listing} from './paths.ts';
 import type {Levels} from './paths.ts';
+import {leaseId, textOf} from './put-options.ts';
+import type {PutOptions, Text} from './put-options.ts';
 import {ReadSet} from './read-set.ts';
 import type {Compare, KeyValue, LeaseId, Op, Revision, Store} from './store.ts';
-
-export interface PutOptions {
-  /** The lease that the key is attached to, by its id or as an object that has one; `'0'` for none. */
-  readonly lease?: LeaseId | {readonly id: LeaseId};
-}
 
 export interface LoopOptions {
   /** Whether to wait until something that was read changes. Default `false`. */
@@ -16,9 +13,6 @@ export interface LoopOptions {
   /** Waits no longer than this. */
   readonly timeoutMs?: number;
 }
-
-/** Text of a value; numbers and booleans become theirs. */
-export type Text = string | number | boolean;
 
 /** A key as a transaction sees it, own writes included: of a key that it has written itself, the revisions are 0. */
 export interface SeenEntry {
@@ -289,19 +283,4 @@ export class Transaction {
   #checkOpen(): void {
     if (this.#isOver) throw new ControlPlaneError('wrong_state', 'this transaction is over; it was committed, or its body ran again');
   }
-}
-
-/** @throws ControlPlaneError `invalid`: neither text nor something that has one text */
-export function textOf(value: Text, key: string): string {
-  if (typeof value === 'string') return value;
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw new ControlPlaneError('invalid', `the value of ${key} must be text`, {key});
-}
-
-/** @throws ControlPlaneError `invalid`: no lease's id */
-export function leaseId(lease: PutOptions['lease']): LeaseId | undefined {
-  if (lease === undefined) return undefined;
-  const id = typeof lease === 'string' ? lease : lease.id;
-  if (!/^-?\d{1,19}$/.test(id)) throw new ControlPlaneError('invalid', 'a lease is named by its id, a decimal number');
-  return id;
 }
