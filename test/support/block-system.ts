@@ -109,7 +109,16 @@ export class BlockSystem {
 
   /** A batch block, unless said otherwise. */
   async putPb(id: string, more: Readonly<Record<string, unknown>> = {}): Promise<void> {
-    await this.put(keys.pbKey(id), {pb_id: id, eb_id: null, script: {kind: 'batch', name: 'vis', version: '1.0'}, ...more});
+    await this.putPbs({[id]: more});
+  }
+
+  /** Blocks by id, in one transaction. */
+  async putPbs(blocks: Readonly<Record<string, Readonly<Record<string, unknown>>>>): Promise<void> {
+    const ops = Object.entries(blocks).map(([id, more]) => {
+      const spec = {pb_id: id, eb_id: null, script: {kind: 'batch', name: 'vis', version: '1.0'}, ...more};
+      return {put: keys.pbKey(id), value: JSON.stringify(spec)};
+    });
+    await this.commit({compares: [], ops});
   }
 
   async putRealtime(id: string, ebId: string | null = null): Promise<void> {
