@@ -24,6 +24,8 @@ export interface ObjectController extends ControllerInfo {
   /** All objects that there are: looked at after a relist. */
   ids(): Iterable<string>;
   ownerKey(id: string): string;
+  /** Whether somebody asks for it. */
+  exists(id: string): boolean;
   /** Whether the object needs an owner now. */
   wants(id: string): boolean;
   /** How many replicas are to try before this one: 0 is the first choice. */
@@ -44,6 +46,8 @@ export interface JobController extends ObjectController {
   runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}>;
   /** Whether what engines keep of its jobs may go: it is gone, or ended before `beforeMs` (milliseconds since 1970). */
   mayForget(id: string, beforeMs: number): boolean;
+  /** Whether nothing that is stored speaks of this try any more, and nothing ever will: its keys were deleted all at once. */
+  isAbandoned(ref: JobRef): boolean;
   /** Whether it has not ended, and could be handed over now. */
   isSettled(id: string): boolean;
 }

@@ -82,6 +82,11 @@ export class DeploymentController implements JobController {
     return keys.deployOwnerKey(id);
   }
 
+  exists(id: string): boolean {
+    const record = this.#deps.cache.deployments.get(id);
+    return record !== undefined && revisionOfDeployment(record) !== undefined;
+  }
+
   wants(id: string): boolean {
     const record = this.#deps.cache.deployments.get(id);
     return record !== undefined && record.owner === undefined && record.bad?.has('owner') !== true && needsDeployer(record);
@@ -99,22 +104,22 @@ export class DeploymentController implements JobController {
     return deploymentOfJobs(jobsOf);
   }
 
-  /** What runs of one whose key was deleted together with its state and its owner is ended here: nobody else knows of it. */
+  /** What runs of one whose keys were deleted all at once is ended here: nobody else knows of it yet. */
   released(id: string): void {
-    const held = this.#held.get(id);
+    const state = this.#held.get(id)?.remembered;
     this.#held.delete(id);
     this.#deps.launcher.forget(deploymentJobs(id));
-    const open = openTryOf(held?.remembered);
-    const record = this.#deps.cache.deployments.get(id);
-    const of = held?.remembered?.of;
-    if (open === undefined || of === undefined || record?.state !== undefined || (record !== undefined && revisionOfDeployment(record) === of))
-      return;
-    const {launcher, log} = this.#deps;
-    log.warn({id, try: open.try}, 'a deployment was deleted with all that was known of it; ending what runs');
-    launcher
-      .engineAt(open.place)
-      .stop(refOf(id, {job: String(of), ...open}), open.place)
-      .catch((err: unknown) => log.warn({err, id}, 'could not end what runs; it ends by itself when nobody renews it'));
+    const open = openTryOf(state);
+    if (open !== undefined) this.#endAbandoned(refOf(id, {job: String(state?.of), ...open}), open.place);
+  }
+
+  /** Its name is the create revision of a key: of one that this replica may not have seen yet nobody can say. */
+  isAbandoned({scanId, job}: JobRef): boolean {
+    const {cache} = this.#deps;
+    const record = cache.deployments.get(deploymentOfJobs(scanId) ?? '');
+    const of = Number(job);
+    if (!(of <= cache.revision)) return false;
+    return record === undefined || (revisionOfDeployment(record) !== of && record.state?.value.of !== of && record.bad?.has('state') !== true);
   }
 
   *runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}> {
@@ -255,6 +260,7 @@ export class DeploymentController implements JobController {
         await this.#commit(writer, record, [this.#putState(id, state, writer), ...ops]);
         if (!writer.isOwner()) return AGAIN; // The intent stands; whoever leads now closes it.
         const seen = await this.#launch(ref, spec.value, writer);
+        this.#endAbandoned(ref, intent.place);
         log.info({id, try: number, cluster: this.#clusterOf(spec.value), seen: seen.kind}, 'launched');
         return AGAIN;
       }
@@ -286,6 +292,17 @@ export class DeploymentController implements JobController {
       default:
         return unreachable(step);
     }
+  }
+
+  /** Ends a try of which nothing that is stored speaks any more. */
+  #endAbandoned(ref: JobRef, place: string): void {
+    if (!this.isAbandoned(ref)) return;
+    const {launcher, log} = this.#deps;
+    log.warn({jobs: ref.scanId, try: ref.try}, 'a deployment was deleted with all that was known of it; ending what runs');
+    launcher
+      .engineAt(place)
+      .stop(ref, place)
+      .catch((err: unknown) => log.warn({err, jobs: ref.scanId}, 'could not end what runs; trying again'));
   }
 
   /** What it will never take is remembered, and the try then closed: that is how it ends. */

@@ -26,7 +26,7 @@ import {ProcessingController} from './processing-controller.ts';
 import {runRebalance} from './rebalance.ts';
 import {ScanController} from './scan-controller.ts';
 import {Scheduler} from './scheduler.ts';
-import {listenToEngines, misplacedKeys, runForgetting, runRenewals, runResync} from './upkeep.ts';
+import {listenToEngines, misplacedKeys, runEnding, runForgetting, runRenewals, runResync} from './upkeep.ts';
 import type {Led} from './upkeep.ts';
 import {Watchdog} from './watchdog.ts';
 import {WorkQueue} from './work-queue.ts';
@@ -145,7 +145,10 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     {controller: deployments, queue: deploymentQueue},
   ];
   listenToEngines(engines.values(), led, signal);
-  const upkeep = {engines, lease: deps.lease, clock, log, orphanAfterMs: times.orphanAfterMs, keepJobsMs: config.keepJobsSeconds * 1000};
+  const upkeep = {
+    ...{engines, lease: deps.lease, clock, log, clusterId: () => cache.meta?.value.cluster_id ?? ''},
+    ...{orphanAfterMs: times.orphanAfterMs, keepJobsMs: config.keepJobsSeconds * 1000},
+  };
   const loop = {cache, ownership, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs};
   const lone = {store: deps.store, cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
   await Promise.all([
@@ -156,6 +159,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     ...(config.watchdogSeconds > 0 ? [runLone(watchdog, lone, signal)] : []),
     runRenewals(led, upkeep, signal),
     runForgetting(led, upkeep, signal),
+    runEnding(led, upkeep, signal),
     ...led.map((each) => runResync(each, signal)),
     runRebalance(
       {

@@ -60,7 +60,8 @@ export async function runController(controller: ObjectController, deps: LoopDeps
     const id = ref === undefined ? undefined : controller.idOf(ref);
     if (id === undefined || controller.ownerKey(id) !== ownerKey) return;
     controller.released(id);
-    if (cause === 'deleted') {
+    // Its owner key may have gone with all the rest: then there is nobody to make room for.
+    if (cause === 'deleted' && controller.exists(id)) {
       log.warn({id, controller: controller.name}, 'owner key was deleted by somebody else; staying away for a while');
       awayUntil.set(id, clock.monotonicMs() + deps.stayAwayMs);
     }

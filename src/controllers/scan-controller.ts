@@ -124,6 +124,10 @@ export class ScanController implements JobController {
     return keys.ownerKey(id);
   }
 
+  exists(id: string): boolean {
+    return this.#deps.cache.scans.get(id)?.spec !== undefined;
+  }
+
   wants(id: string): boolean {
     const record = this.#deps.cache.scans.get(id);
     return record !== undefined && record.owner === undefined && record.bad?.has('owner') !== true && needsOwner(record);
@@ -150,6 +154,11 @@ export class ScanController implements JobController {
     const state = record?.state?.value;
     const isOver = record === undefined || (state !== undefined && isTerminal(state.name) && !(Date.parse(state.ended_at ?? '') >= beforeMs)); // By hand: no time.
     return isOver && record?.owner === undefined;
+  }
+
+  /** Whoever puts a scan of the same id takes over what runs under its names. */
+  isAbandoned(): boolean {
+    return false;
   }
 
   isSettled(id: string): boolean {

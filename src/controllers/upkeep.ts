@@ -19,6 +19,8 @@ export interface UpkeepDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly orphanAfterMs: number;
+  /** Which database this is. */
+  clusterId(): string;
   /** How long engines keep what has ended. */
   readonly keepJobsMs: number;
 }
@@ -75,6 +77,29 @@ export async function runRenewals(led: readonly Led[], {engines, lease, log, orp
     }
     for (const [engine, refs] of byEngine) {
       await engine.renew(refs).catch((err: unknown) => log.warn({err, engine: engine.name}, 'could not renew jobs; trying again'));
+    }
+  }
+}
+
+/** Ends what runs although nothing that is stored speaks of it any more. Every replica does so for the places it shares; twice does no harm. */
+export async function runEnding(led: readonly Led[], {engines, log, orphanAfterMs, clusterId}: UpkeepDeps, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(orphanAfterMs / 6, signal);
+    if (signal.aborted) return;
+    for (const engine of engines.values()) {
+      try {
+        for (const jobsOf of await engine.known()) {
+          const leader = leaderOf(jobsOf, led);
+          if (leader === undefined || leader.controller.exists(leader.id)) continue;
+          for (const ref of await engine.tries(jobsOf, clusterId())) {
+            if (!leader.controller.isAbandoned(ref) || (await engine.observe(ref, engine.place)).kind !== 'running') continue;
+            log.warn({jobs: jobsOf, try: ref.try, engine: engine.name}, 'ending a job of which nothing is stored any more');
+            await engine.stop(ref, engine.place);
+          }
+        }
+      } catch (err) {
+        log.warn({err, engine: engine.name}, 'could not look for abandoned jobs; trying again');
+      }
     }
   }
 }

@@ -89,7 +89,8 @@ export function presentState({
   nowMs,
 }: Pick<DeploymentInput, 'record' | 'remembered' | 'found' | 'nowMs'>): DeploymentState | undefined {
   const stored = record.state?.value;
-  if (stored?.of !== undefined || isUnasked(record)) return stored ?? remembered;
+  if (stored?.of !== undefined) return stored;
+  if (isUnasked(record)) return remembered ?? stored;
   const known = remembered ?? adopted(found, revisionOfDeployment(record), nowMs);
   if (stored === undefined) return known;
   const of = revisionOfDeployment(record);
@@ -124,7 +125,9 @@ export function planDeployment(input: DeploymentInput): DeploymentStep {
 
   if (isUnasked(record)) {
     if (open !== undefined && !hasEnded()) return quiet(open);
-    return isLeftBehind(record) ? {kind: 'remove'} : {kind: 'resign'};
+    // One put by hand in the place of ours goes with the key that it was for.
+    const wasOurs = record.spec === undefined && record.state !== undefined && input.remembered !== undefined;
+    return isLeftBehind(record) || wasOurs ? {kind: 'remove'} : {kind: 'resign'};
   }
 
   if (state !== undefined && record.state?.value.of === undefined) {

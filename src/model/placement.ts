@@ -39,15 +39,20 @@ export class Placement {
    * Those that share the place where the scan's jobs run come first, since they can adopt them; else those that serve its clusters; else anybody.
    */
   rank(record: ScanRecord, self: string): number {
-    if (this.#all.length === 1 && this.#all[0] === self) return 0;
+    if (this.#isAlone(self)) return 0; // Without a look at its jobs.
     return this.rankFor(record.id, needOf(record), self);
   }
 
   /** The same for anything that needs these places and clusters. */
   rankFor(id: string, need: Need, self: string): number {
+    if (this.#isAlone(self)) return 0;
     const candidates = this.#candidates(need);
     const rank = rendezvousOrder(candidates, id).indexOf(self);
     return rank === -1 ? candidates.length + OUTSIDER : rank;
+  }
+
+  #isAlone(self: string): boolean {
+    return this.#all.length === 1 && this.#all[0] === self;
   }
 
   #candidates(need: Need): readonly string[] {

@@ -111,7 +111,7 @@ async function befall(simulation: Simulation, fault: Fault, victim: SimulatedRep
       return;
     }
     case 'deleted owner': {
-      const owners = etcd.list('/scan/').filter(({key}) => key.endsWith('/owner'));
+      const owners = ['/deploy/', '/scan/'].flatMap((root) => etcd.list(root)).filter(({key}) => key.endsWith('/owner'));
       const owner = owners[simulation.pick(owners.length)];
       if (owner !== undefined && !etcd.isDown) etcd.delete(owner.key);
       return;

@@ -1,4 +1,4 @@
-import {parseKey} from '../../../src/schema/keys.ts';
+import {deployOwnerKey, ownerKey, parseKey} from '../../../src/schema/keys.ts';
 import type {Owner} from '../../../src/schema/owner.ts';
 import {isTerminal} from '../../../src/schema/state.ts';
 import type {ScanStateName, Writer} from '../../../src/schema/state.ts';
@@ -14,7 +14,7 @@ interface Holder {
 /**
  * Watches every revision that etcd writes, and what the host is asked to run, for what must never happen:
  *
- * - a state or job written by somebody who is not the scan's owner at that revision;
+ * - a state or job written by somebody who is not the owner of its scan or deployment at that revision;
  * - a terminal state that is left again;
  * - a try that is launched twice, or while another try of the same job runs.
  */
@@ -44,13 +44,14 @@ export class Referee {
     for (const {event} of changes) {
       const {key, value} = event.kv;
       const ref = parseKey(key);
-      if (event.kind !== 'put' || (ref?.kind !== 'state' && ref?.kind !== 'job')) continue;
+      if (event.kind !== 'put' || (ref?.kind !== 'state' && ref?.kind !== 'job' && ref?.kind !== 'deploy-state')) continue;
       const {name, by} = JSON.parse(value.toString()) as {readonly name?: ScanStateName; readonly by?: Writer};
       if (ref.kind === 'state' && name !== undefined) this.#noteState(ref.id, name, revision);
       // Without one: written by hand.
       if (by?.replica === undefined) continue;
       // A claim, and a resignation, may be in the very transaction.
-      const holders = [before.get(ref.id), this.#owners.get(ref.id)];
+      const owner = ref.kind === 'deploy-state' ? deployOwnerKey(ref.id) : ownerKey(ref.id);
+      const holders = [before.get(owner), this.#owners.get(owner)];
       const isHeld = holders.some((holder) => holder?.replica === by.replica && (by.fence === undefined || by.fence === holder.createRevision));
       if (!isHeld) this.violations.push(`${revision}: ${key} was written by ${by.replica}, which did not lead it`);
     }
@@ -58,9 +59,9 @@ export class Referee {
 
   #noteOwner(key: string, value: string | undefined, createRevision: Revision): void {
     const ref = parseKey(key);
-    if (ref?.kind !== 'owner') return;
-    if (value === undefined) this.#owners.delete(ref.id);
-    else this.#owners.set(ref.id, {replica: (JSON.parse(value) as Owner).replica, createRevision});
+    if (ref?.kind !== 'owner' && ref?.kind !== 'deploy-owner') return;
+    if (value === undefined) this.#owners.delete(key);
+    else this.#owners.set(key, {replica: (JSON.parse(value) as Owner).replica, createRevision});
   }
 
   #noteState(id: string, name: ScanStateName, revision: Revision): void {
