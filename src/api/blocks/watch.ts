@@ -54,6 +54,7 @@ export class Watchers {
     await freshForRead(this.#deps, ctx);
     // Somebody who comes back may have to be told that it is gone.
     if (id !== undefined && from === undefined) findAny(kind, this.#deps.cache, id);
+    if (this.#deps.stopping?.aborted === true) throw new ApiError('unavailable', 'this process is ending', {isLogged: true});
     if (this.#count >= MAX_WATCHERS) throw new ApiError('unavailable', `${MAX_WATCHERS} are watching now`, {isLogged: true});
     this.#count++;
     const gone = new AbortController();
