@@ -101,6 +101,7 @@ test('a process is told who it is, where the API and the database are, and its v
     command: ['/bin/sh', '-c', `env > "$OUT"; cat >> "$OUT"; cat "$SCANPLANE_JOB_FILE" >> "$OUT"`],
     ...{env: [['OUT', file]], values: {a: [1, 'x']}},
   };
+  await put(keys.pbKey('pb-1'), {pb_id: 'pb-1', script: {kind: 'batch', name: 'any', version: '1'}}); // Else it belongs to nobody, and is removed.
   await put(keys.deployKey('told'), {id: 'told', type: 'job', pb_id: 'pb-1', args});
   const {tries} = await untilStatus('told', 'FINISHED');
   const text = await readFile(file, 'utf8');

@@ -1,6 +1,7 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {rfc3339} from '../../lib/clock.ts';
 import {ControlPlaneError} from '../../lib/errors.ts';
+import {revisionOf} from '../../model/block-record.ts';
 import type {PbRecord} from '../../model/block-record.ts';
 import {randomHex} from '../../schema/ids.ts';
 import {pbKey, pbOwnerKey, pbStateKey} from '../../schema/keys.ts';
@@ -160,7 +161,7 @@ async function claim(deps: RouteDeps, {ctx, principal, params}: Call, body: Clai
       compares: [
         {key: pbKey(id), createRevision: spec.createRevision},
         {key: pbOwnerKey(id), createRevision: 0},
-        {key: pbStateKey(id), modRevision: state?.modRevision ?? 0},
+        {key: pbStateKey(id), modRevision: revisionOf(record, 'state')},
       ],
       ops: [{put: pbOwnerKey(id), value: canonicalJson(value), lease}],
     });

@@ -7,8 +7,8 @@ import type {AnyRecord, Kind} from './kinds.ts';
 import {answerList, listParameters} from './list.ts';
 import {NEXT_AFTER} from '../scans/find-answer.ts';
 import {listAnswer} from './schema.ts';
-import {wantsEvents} from './watch.ts';
-import type {Watchers} from './watch.ts';
+import {wantsEvents} from './watchers.ts';
+import type {Watchers} from './watchers.ts';
 
 const LAST_EVENT_ID: Parameter = {
   name: 'Last-Event-ID',

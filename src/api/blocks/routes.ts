@@ -9,7 +9,7 @@ import {pbStateRoutes} from './pb-state-routes.ts';
 import {readRoutes} from './read-routes.ts';
 import {deploymentAnswer, ebAnswer, pbAnswer, scriptAnswer} from './schema.ts';
 import {scriptRoutes} from './script-routes.ts';
-import {Watchers} from './watch.ts';
+import {Watchers} from './watchers.ts';
 
 /** Execution blocks, processing blocks, scripts and deployments. */
 export function blockRoutes(deps: RouteDeps): DescribedRoute[] {
