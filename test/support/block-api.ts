@@ -14,21 +14,21 @@ import type {TestEtcd} from './etcd.ts';
 export interface BlockApi {
   readonly etcd: TestEtcd;
   readonly api: TestApi;
-  ask(method: string, path: string, options?: AskOptions): Promise<Answer>;
+  readonly ask: (method: string, path: string, options?: AskOptions) => Promise<Answer>;
   /** Makes a processing block, and gives it the state that the processing controller would. @returns its id */
-  newPb(more?: Record<string, unknown>, state?: Partial<PbState>): Promise<string>;
+  readonly newPb: (more?: Record<string, unknown>, state?: Partial<PbState>) => Promise<string>;
   /** Claims a processing block. @returns the header that names the claim */
-  claim(pbId: string, ttlSeconds?: number): Promise<Record<string, string>>;
+  readonly claim: (pbId: string, ttlSeconds?: number) => Promise<Record<string, string>>;
   /** Puts a deployment whose tries have been given these tokens. */
-  putDeployment(id: string, tokens: readonly string[], more?: Record<string, unknown>): Promise<void>;
+  readonly putDeployment: (id: string, tokens: readonly string[], more?: Record<string, unknown>) => Promise<void>;
   /** Writes a key as an operator would. */
-  put(key: string, value: unknown): Promise<number>;
-  remove(key: string): Promise<void>;
+  readonly put: (key: string, value: unknown) => Promise<number>;
+  readonly remove: (key: string) => Promise<void>;
   /** The JSON under a key; `undefined` when it is absent. */
   // oxlint-disable-next-line typescript/no-explicit-any
-  get(key: string): Promise<any>;
+  readonly get: (key: string) => Promise<any>;
   /** The answer to something that is refused, which must have written nothing. @returns `status reason` */
-  refused(method: string, path: string, options?: AskOptions): Promise<string>;
+  readonly refused: (method: string, path: string, options?: AskOptions) => Promise<string>;
 }
 
 export const SCRIPT = {kind: 'batch', name: 'vis', version: '1.0'};
@@ -66,14 +66,14 @@ export function blockApi(replaced: Partial<ApiDeps> = {}): BlockApi {
     put,
     newPb: async (more = {}, state = {}) => {
       const answer = await ask('POST', '/pb', {body: {script: SCRIPT, ...more}});
-      expect(answer.status, answer.reason).toBe(201);
+      expect(answer.status, `${answer.reason}`).toBe(201);
       const id = answer.body.id as string;
       await put(pbStateKey(id), {status: 'STARTING', resources_available: false, ...state});
       return id;
     },
     claim: async (pbId, ttlSeconds = 30) => {
       const answer = await ask('POST', `/pb/${pbId}/owner`, {body: {...CLAIM, ttl_seconds: ttlSeconds}});
-      expect(answer.status, answer.reason).toBe(201);
+      expect(answer.status, `${answer.reason}`).toBe(201);
       return {'owner-revision': String(answer.body.owner_revision)};
     },
     putDeployment: async (id, tokens, more = {}) => {
@@ -90,7 +90,7 @@ export function blockApi(replaced: Partial<ApiDeps> = {}): BlockApi {
     refused: async (method, path, options) => {
       const before = await api.store.currentRevision();
       const answer = await ask(method, path, options);
-      expect(answer.status, answer.reason).toBeGreaterThanOrEqual(400);
+      expect(answer.status, `${answer.reason}`).toBeGreaterThanOrEqual(400);
       expect(answer.body).toEqual({code: answer.status, error: answer.reason});
       expect(await api.store.currentRevision(), 'something was written').toBe(before);
       return `${answer.status} ${answer.reason}`;

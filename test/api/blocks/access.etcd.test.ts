@@ -42,9 +42,9 @@ describe('the token of a deployment', () => {
   test('reads all blocks, scripts and deployments, and nothing else', async () => {
     const {ask, refused} = as(own.token);
     for (const path of ['/eb', '/pb', '/script', '/deploy', `/pb/${other.id}`, `/pb/${other.id}/state`, `/deploy/${other.deployment}`]) {
-      expect((await ask('GET', path)).status, path).toBe(200);
+      expect((await ask('GET', path)).status, `${path}`).toBe(200);
     }
-    for (const path of ['/', '/scans/backlog', '/scan/x/manifest']) expect(await refused('GET', path), path).toBe('403 authorization failed');
+    for (const path of ['/', '/scans/backlog', '/scan/x/manifest']) expect(await refused('GET', path), `${path}`).toBe('403 authorization failed');
   });
 
   test('never shows what is stored of tokens', async () => {
@@ -79,7 +79,7 @@ describe('the token of a deployment', () => {
       ['POST', '/eb', {body: {}}],
       ['POST', '/script', {body: {...SCRIPT, image: 'i'}}],
     ];
-    for (const [method, path, options] of requests) expect(await refused(method, path, options), path).toBe('403 authorization failed');
+    for (const [method, path, options] of requests) expect(await refused(method, path, options), `${path}`).toBe('403 authorization failed');
   });
 
   test('makes receive addresses known in the execution block of its own', async () => {
@@ -107,7 +107,7 @@ describe('the token of a deployment', () => {
       {id: 'proc-pb-owner-x'},
       {id: `proc-${own.id}`},
     ];
-    for (const body of others) expect(await refused('POST', '/deploy', {body: {type: 'job', ...body}}), JSON.stringify(body)).toBe(reason);
+    for (const body of others) expect(await refused('POST', '/deploy', {body: {type: 'job', ...body}}), `${JSON.stringify(body)}`).toBe(reason);
     expect(await refused('DELETE', `/deploy/${other.deployment}`)).toBe(reason);
     expect(await refused('PUT', `/deploy/${other.deployment}`, {body: {args: {}}})).toBe(reason);
   });

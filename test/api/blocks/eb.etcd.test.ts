@@ -10,7 +10,7 @@ const SCAN_TYPES = [{scan_type_id: 'science', beams: {vis0: {}}}, {scan_type_id:
 /** Makes an execution block. @returns its id */
 async function newEb(more: Record<string, unknown> = {}): Promise<string> {
   const answer = await ask('POST', '/eb', {body: {scan_types: SCAN_TYPES, subarray_id: '01', ...more}});
-  expect(answer.status, answer.reason).toBe(201);
+  expect(answer.status, `${answer.reason}`).toBe(201);
   return answer.body.id as string;
 }
 
@@ -138,7 +138,7 @@ describe('POST /eb', () => {
   test('of two that take the same ids at once one is made', async () => {
     const body = {eb_id: 'eb-race', processing_blocks: [{pb_id: 'pb-race', script: SCRIPT}]};
     const answers = await Promise.all([1, 2, 3, 4].map(() => ask('POST', '/eb', {body})));
-    expect(answers.map(({status}) => status).sort()).toEqual([201, 409, 409, 409]);
+    expect(answers.map(({status}) => status).sort((a, b) => a - b)).toEqual([201, 409, 409, 409]);
   });
 
   test('twenty at once that let their ids be chosen get twenty', async () => {

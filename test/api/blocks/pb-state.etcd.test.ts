@@ -160,7 +160,7 @@ describe('owning a processing block', () => {
   test('of many that claim at once one is the owner', async () => {
     const id = await newPb();
     const answers = await Promise.all(Array.from({length: 10}, (_, pid) => ask('POST', owner(id), {body: {...CLAIM, pid}})));
-    expect(answers.map(({status}) => status).sort()).toEqual([201, ...Array(9).fill(409)]);
+    expect(answers.map(({status}) => status).sort((a, b) => a - b)).toEqual([201, ...Array(9).fill(409)]);
   });
 
   test('who repeats a claim with its own random id gets the claim that it has', async () => {
