@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {withReceiver} from '../../src/model/eb-change.ts';
 import {freeBlockId} from '../../src/model/free-block-id.ts';
-import {findCircle} from '../../src/model/pb-dependencies.ts';
+import {findCircle} from '../../src/model/find-circle.ts';
 import {changePbState} from '../../src/model/pb-state-change.ts';
 import {parseExecutionBlock} from '../../src/schema/execution-block.ts';
 

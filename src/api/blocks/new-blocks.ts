@@ -1,4 +1,4 @@
-import {findCircle} from '../../model/pb-dependencies.ts';
+import {findCircle} from '../../model/find-circle.ts';
 import {pbKey} from '../../schema/keys.ts';
 import {scriptDeploymentId} from '../../schema/deployment.ts';
 import {REALTIME, isPbOver, parseProcessingBlock} from '../../schema/processing-block.ts';
