@@ -17,7 +17,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Our variables, each with the older one that means the same. */
 const VARIABLES = {
-  prefix: ['SCANPLANE_ETCD_PREFIX', 'SCANPLANE_PREFIX'],
+  prefix: ['SCANPLANE_ETCD_PREFIX'],
   user: ['SCANPLANE_ETCD_USER', 'SDP_CONFIG_USERNAME'],
   password: ['SCANPLANE_ETCD_PASSWORD', 'SDP_CONFIG_PASSWORD'],
   cacert: ['SCANPLANE_ETCD_CACERT', 'SDP_CONFIG_CERT'],

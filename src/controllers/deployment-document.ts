@@ -31,7 +31,7 @@ export function deploymentLaunch({id, pb_id, args}: Deployment, tryNumber: numbe
       ['SCANPLANE_API', config.apiAddress],
       ['SCANPLANE_TOKEN', token],
       ['SCANPLANE_ETCD_ENDPOINTS', config.etcdEndpoints.join(',')],
-      ['SCANPLANE_PREFIX', config.etcdPrefix],
+      ['SCANPLANE_ETCD_PREFIX', config.etcdPrefix],
     ],
     document,
   };

@@ -1,5 +1,8 @@
 import {ControlPlaneError} from '../lib/errors.ts';
-import {BLOCK_ID, blockTime} from '../schema/block-ids.ts';
+import {blockTime} from '../schema/block-ids.ts';
+
+/** Who makes blocks: the second part of their ids, which have 64 characters at most. */
+export const GENERATOR = /^[A-Za-z0-9-]{1,46}$/;
 
 /** Numbers of one generator's blocks on one day. */
 const NUMBERS = 100_000;
@@ -11,20 +14,22 @@ const DIGITS = 5;
  * @throws ControlPlaneError `invalid`: a generator that no id can have
  */
 export function blockIdPrefix(kind: 'pb' | 'eb', generator: string, nowMs: number): string {
-  const prefix = `${kind}-${generator}-${blockTime(nowMs).slice(0, 10).replaceAll('-', '')}-`;
-  if (typeof generator !== 'string' || generator === '' || !BLOCK_ID.test(prefix + '0'.repeat(DIGITS))) {
-    throw new ControlPlaneError('invalid', `generator: it is letters, digits and "-", few enough for an id of 64 characters`);
+  if (typeof generator !== 'string' || !GENERATOR.test(generator)) {
+    throw new ControlPlaneError('invalid', 'generator: it is 1 to 46 letters, digits and "-"');
   }
-  return prefix;
+  return `${kind}-${generator}-${blockTime(nowMs).slice(0, 10).replaceAll('-', '')}-`;
 }
 
-/** The first id of a prefix that is not used: what has become free is used again. @throws ControlPlaneError `too_large`: all are used */
-export function firstFreeId(prefix: string, used: Iterable<string>): string {
-  const numbers = new Set<number>();
-  for (const id of used) {
-    const digits = id.slice(prefix.length);
-    if (id.startsWith(prefix) && /^\d{5}$/.test(digits)) numbers.add(Number(digits));
+/**
+ * The first id of a prefix that is not taken; what has become free is used again. Whoever creates it must compare that it is absent still: two who ask at
+ * once are told the same.
+ *
+ * @throws ControlPlaneError `already_exists`: all are taken
+ */
+export function firstFreeId(prefix: string, isTaken: (id: string) => boolean): string {
+  for (let n = 0; n < NUMBERS; n++) {
+    const id = `${prefix}${String(n).padStart(DIGITS, '0')}`;
+    if (!isTaken(id)) return id;
   }
-  for (let n = 0; n < NUMBERS; n++) if (!numbers.has(n)) return `${prefix}${String(n).padStart(DIGITS, '0')}`;
-  throw new ControlPlaneError('too_large', `all ${NUMBERS} ids that begin with ${prefix} are used`);
+  throw new ControlPlaneError('already_exists', `all ${NUMBERS} ids that begin with ${prefix} are taken`);
 }

@@ -51,8 +51,9 @@ export class Placement {
     return rank === -1 ? candidates.length + OUTSIDER : rank;
   }
 
+  /** Also when it is the first to come, and not announced yet. */
   #isAlone(self: string): boolean {
-    return this.#all.length === 1 && this.#all[0] === self;
+    return this.#all.length === 0 || (this.#all.length === 1 && this.#all[0] === self);
   }
 
   #candidates(need: Need): readonly string[] {

@@ -1,7 +1,7 @@
 /**
  * Every key of the configuration database: how it is built, how it is read back, what it holds and who writes it.
  *
- * Keys here are without the global prefix (`SCANPLANE_PREFIX`); the store adds and strips it. What starts with `/` is watched by every
+ * Keys here are without the global prefix (`SCANPLANE_ETCD_PREFIX`); the store adds and strips it. What starts with `/` is watched by every
  * replica, what starts with `~` never is. Ids are one path level (`\w`, `-`, `.`), so `/scan/s1/` never matches `/scan/s10`.
  */
 

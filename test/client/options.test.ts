@@ -16,7 +16,7 @@ test('our variables come before the older ones, and options before both', () => 
     SDP_CONFIG_PASSWORD: 'p',
   };
   expect(databaseOptions({}, older)).toEqual({endpoints: ['https://etcd:2380'], prefix: '', cacert: '/ca.pem', user: 'u', password: 'p'});
-  const ours = {...older, SCANPLANE_ETCD_ENDPOINTS: 'a:1, b:2', SCANPLANE_PREFIX: '/p/', SCANPLANE_ETCD_USER: 'v', SCANPLANE_ETCD_CACERT: ''};
+  const ours = {...older, SCANPLANE_ETCD_ENDPOINTS: 'a:1, b:2', SCANPLANE_ETCD_PREFIX: '/p/', SCANPLANE_ETCD_USER: 'v', SCANPLANE_ETCD_CACERT: ''};
   expect(databaseOptions({}, ours)).toMatchObject({endpoints: ['a:1', 'b:2'], prefix: '/p', user: 'v', password: 'p', cacert: '/ca.pem'});
   expect(databaseOptions({endpoints: ['c:3'], prefix: '', user: 'w'}, ours)).toMatchObject({endpoints: ['c:3'], prefix: '', user: 'w'});
 });

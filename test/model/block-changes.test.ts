@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import {withReceiver} from '../../src/model/eb-change.ts';
-import {freeBlockId} from '../../src/model/free-block-id.ts';
+import {blockIdPrefix, firstFreeId} from '../../src/model/block-numbers.ts';
 import {findCircle} from '../../src/model/find-circle.ts';
 import {changePbState} from '../../src/model/pb-state-change.ts';
 import {parseExecutionBlock} from '../../src/schema/execution-block.ts';
@@ -10,13 +10,13 @@ const NOW = Date.parse('2026-01-01T23:59:59.999Z');
 describe('a free id', () => {
   test('has the date in UTC and the first free number, holes included', () => {
     const taken = new Set(['pb-x-20260101-00000', 'pb-x-20260101-00002']);
-    expect(freeBlockId('pb', 'x', NOW, (id) => taken.has(id))).toBe('pb-x-20260101-00001');
-    expect(freeBlockId('eb', 'x', NOW, () => false)).toBe('eb-x-20260101-00000');
+    expect(firstFreeId(blockIdPrefix('pb', 'x', NOW), (id) => taken.has(id))).toBe('pb-x-20260101-00001');
+    expect(firstFreeId(blockIdPrefix('eb', 'x', NOW), () => false)).toBe('eb-x-20260101-00000');
   });
 
-  test('is none that is used when all numbers are', () => {
-    expect(freeBlockId('pb', 'x', NOW, (id) => id !== 'pb-x-20260101-99999')).toBe('pb-x-20260101-99999');
-    expect(freeBlockId('pb', 'x', NOW, () => true)).toBeUndefined();
+  test('is none that is taken when all are', () => {
+    expect(firstFreeId('pb-', (id) => id !== 'pb-99999')).toBe('pb-99999');
+    expect(() => firstFreeId('pb-', () => true)).toThrow('all 100000 ids that begin with pb- are taken');
   });
 });
 

@@ -1,6 +1,6 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
-import {GENERATOR, freeBlockId} from '../../model/free-block-id.ts';
+import {GENERATOR, blockIdPrefix, firstFreeId} from '../../model/block-numbers.ts';
 import type {Entry} from '../../model/scan-record.ts';
 import type {JsonSchema, Parser} from '../../schema/validate.ts';
 import type {Commit, Revision} from '../../store/store.ts';
@@ -139,16 +139,19 @@ export class FreeIds {
     this.#generator = args.text('generator') ?? 'api';
     this.#nowMs = nowMs;
     this.#reserved = reserved;
-    if (!GENERATOR.test(this.#generator)) throw badRequest("'generator': must be 1 to 32 letters and digits");
+    if (!GENERATOR.test(this.#generator)) throw badRequest("'generator': must be 1 to 46 letters, digits and '-'");
   }
 
   /** @throws ApiError 409: no number is left */
   next(kind: 'eb' | 'pb', isTaken: (id: string) => boolean): string {
-    const id = freeBlockId(kind, this.#generator, this.#nowMs, (each) => this.#reserved.has(each) || isTaken(each));
-    if (id === undefined) throw conflict(`all numbers of generator ${this.#generator} are taken today`);
-    this.#reserved.add(id);
-    this.#given.push(id);
-    return id;
+    try {
+      const id = firstFreeId(blockIdPrefix(kind, this.#generator, this.#nowMs), (each) => this.#reserved.has(each) || isTaken(each));
+      this.#reserved.add(id);
+      this.#given.push(id);
+      return id;
+    } catch (err) {
+      throw conflict(ControlPlaneError.from(err).detail);
+    }
   }
 
   /** Keeps what was given out reserved until then. */

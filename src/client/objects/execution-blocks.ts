@@ -64,10 +64,8 @@ export class ExecutionBlocks extends Collection<ExecutionBlock> {
   async newId(generator: string): Promise<string> {
     const prefix = blockIdPrefix('eb', generator, this.#clock.now());
     const keys = await this.tx.list(ebKey(prefix), {noticeDeletes: false, noticeCreates: false});
-    return firstFreeId(
-      prefix,
-      keys.map((key) => key.slice(KIND.root.length)),
-    );
+    const taken = new Set(keys);
+    return firstFreeId(prefix, (id) => taken.has(this.key(id)));
   }
 
   #keyOf(block: unknown): string {

@@ -60,15 +60,13 @@ export class ProcessingBlocks extends Collection<ProcessingBlock> {
    * The first id that is free today (UTC): `pb-[generator]-[YYYYMMDD]-[NNNNN]`. It is yours when the transaction that asked for it has created the block: of two
    * who are given the same, one runs again.
    *
-   * @throws ControlPlaneError `invalid`: a generator that no id can have; `too_large`: all 100,000 are used
+   * @throws ControlPlaneError `invalid`: a generator that no id can have; `already_exists`: all 100,000 are taken
    */
   async newId(generator: string): Promise<string> {
     const prefix = blockIdPrefix('pb', generator, this.#clock.now());
     const keys = await this.tx.list(pbKey(prefix), {noticeDeletes: false, noticeCreates: false});
-    return firstFreeId(
-      prefix,
-      keys.map((key) => key.slice(KIND.root.length)),
-    );
+    const taken = new Set(keys);
+    return firstFreeId(prefix, (id) => taken.has(this.key(id)));
   }
 
   /**

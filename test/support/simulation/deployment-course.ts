@@ -1,4 +1,5 @@
 import {expect} from 'vitest';
+import {sleep} from '../../../src/lib/sleep.ts';
 import {parseDeploymentState} from '../../../src/schema/deployment.ts';
 import type {DeploymentState} from '../../../src/schema/deployment.ts';
 import {deployKey, deployOwnerKey, deployStateKey} from '../../../src/schema/keys.ts';
@@ -29,6 +30,8 @@ export interface DeploymentOutcome {
 
 const DEPLOYMENTS = 10;
 const COURSE_MS = 12_000;
+/** Between deletion and new creation. */
+const LONGEST_PAUSE_MS = 2000;
 const DAMAGE = '{"status": 7}';
 
 /** What the process of a deployment does, by its command: goes on until it is stopped, or ends well or badly after a while. */
@@ -55,6 +58,7 @@ export function deploymentsUnder({seed, faults, withOperators = false, spoil}: D
       for (let n = 0; n < 3; n += 1) time.after(beginMs + random() * COURSE_MS, () => operate(simulation, id), undefined);
     }
     const done = await disturb(simulation, {faults, forMs: 2 * COURSE_MS, everyMs: 1000, replicas: 3});
+    await sleep(LONGEST_PAUSE_MS); // What operators have begun comes to its end.
     // What goes on for ever is ended by its key.
     const isService = (id: string): boolean => String(simulation.etcd.get(deployKey(id))?.value).includes('service');
     await eventually(() => ids.every((id) => isService(id) || isOver(simulation, id)), {timeoutMs: 180_000, everyMs: 100});
@@ -83,7 +87,7 @@ function operate(simulation: Simulation, id: string): void {
       return anew();
     case 1:
       etcd.delete(deployKey(id));
-      time.after(random() < 0.5 ? 0 : random() * 2000, anew, undefined);
+      time.after(random() < 0.5 ? 0 : random() * LONGEST_PAUSE_MS, anew, undefined);
       return;
     case 2:
       if (etcd.get(deployStateKey(id)) !== undefined) etcd.delete(deployStateKey(id));
@@ -95,7 +99,7 @@ function operate(simulation: Simulation, id: string): void {
       // With all that is known of it, as the library deletes. While it is being launched nobody could know of the launch any more.
       if (stateOf(simulation, id)?.status !== 'RUNNING') return;
       for (const key of [deployKey(id), deployStateKey(id), deployOwnerKey(id)]) if (etcd.get(key) !== undefined) etcd.delete(key);
-      time.after(random() * 2000, anew, undefined);
+      time.after(random() * LONGEST_PAUSE_MS, anew, undefined);
   }
 }
 
