@@ -14,6 +14,11 @@ export type DependencyVerdict =
   | {readonly kind: 'missing'; readonly reason: string; readonly compares: readonly Expected[]}
   | {readonly kind: 'failed'; readonly reason: string; readonly compares: readonly Expected[]};
 
+/** The blocks that there are. */
+export interface PbLookup {
+  pb(id: string): PbRecord | undefined;
+}
+
 /** A reason that was handed down a long chain must not grow with each block. */
 const MAX_REASON = 200;
 
@@ -38,12 +43,12 @@ export function dependenciesOf(spec: ProcessingBlock): readonly string[] {
 }
 
 /** Failures count before what is missing, and that before what is open: the block is told the worst. */
-export function verdictOn(spec: ProcessingBlock, find: (id: string) => PbRecord | undefined): DependencyVerdict {
+export function verdictOn(spec: ProcessingBlock, look: PbLookup): DependencyVerdict {
   const compares: Expected[] = [];
   let missing: string | undefined;
   let isOpen = false;
   for (const id of dependenciesOf(spec)) {
-    const record = find(id);
+    const record = look.pb(id);
     const state = stateOf(record)?.value;
     if (!pbExists(record)) missing ??= id;
     else if (state === undefined || !isPbOver(state.status)) isOpen = true;
