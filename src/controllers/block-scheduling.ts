@@ -109,15 +109,15 @@ export class BlockScheduling {
   }
 
   async #enlist(record: PbRecord): Promise<void> {
-    const {clock, log, write, seen} = this.#deps;
+    const {clock, log} = this.#deps;
     const priority = priorityOf(record);
     const nowMs = clock.now();
     const entry: BacklogEntry = {timestamp: nowMs / 1000, priority, pending_timestamp: 0, next_attempt: 0};
     const key = keys.backlogKey(backlogOrder(priority, nowMs), record.id, 'pb');
-    const revision = await write({compares: [{key, modRevision: 0}, ...unchanged(record)], ops: [put(key, entry)]});
+    const revision = await this.#deps.write({compares: [{key, modRevision: 0}, ...unchanged(record)], ops: [put(key, entry)]});
     log.info({pbId: record.id, priority}, 'put on the backlog');
     // Until that shows, it would get a second place, at another time.
-    await seen(revision);
+    await this.#deps.seen(revision);
   }
 
   async #strike(record: PbRecord, places: readonly Place[]): Promise<void> {
@@ -152,17 +152,17 @@ export class BlockScheduling {
   }
 
   async admit(record: PbRecord, {slots, short}: Grant): Promise<void> {
-    const {clock, log, write, seen} = this.#deps;
+    const {clock, log} = this.#deps;
     const {id} = record;
     const admission: Admission = {attempt: 1, slots, admitted_at: rfc3339(clock.now()), ...(short === undefined ? {} : {short})};
     const places = placesOf(record).slice(0, MAX_AT_ONCE);
     const key = keys.pbAdmissionKey(id);
-    const revision = await write({
+    const revision = await this.#deps.write({
       compares: [...unchanged(record), {key, modRevision: 0}, ...places.map(compareOf)],
       ops: [put(key, admission), ...places.map((place) => ({delete: place.key}))],
     });
     log.info({pbId: id, slots}, 'admitted');
-    await seen(revision);
+    await this.#deps.seen(revision);
   }
 }
 

@@ -239,7 +239,7 @@ class Leadership {
     if (kind === 'pb') return planPb(id, this.#look, {defaultCluster, nowMs: clock.now()});
     const deployment = kind === 'deploy' ? cache.deployments.get(id) : undefined;
     const eb = kind === 'eb' ? cache.ebs.get(id) : undefined;
-    const write = deployment ? removalOfOrphan(deployment, this.#look.pb) : eb ? removalOfEbState(eb) : undefined;
+    const write = deployment ? removalOfOrphan(deployment, this.#look) : eb ? removalOfEbState(eb) : undefined;
     return write === undefined ? {kind: 'none'} : {kind: 'write', write};
   }
 

@@ -5,11 +5,11 @@ import {parseScriptId} from '../schema/block-ids.ts';
 import type {ClusterFacts, FreeSlots, Grant} from './admission-plan.ts';
 import type {DeployRecord, PbRecord, ScriptRecord} from './block-record.ts';
 import {stateOf, verdictOn} from './pb-dependencies.ts';
+import type {PbLookup} from './pb-dependencies.ts';
 import {isOurs} from './script-deployment.ts';
 
 /** What is stored beside a block that may wait for slots. */
-export interface WaitingLookups {
-  pb(id: string): PbRecord | undefined;
+export interface WaitingLookups extends PbLookup {
   script(id: string): ScriptRecord | undefined;
   deployment(id: string): DeployRecord | undefined;
 }
@@ -26,7 +26,7 @@ export function waitsForSlots(record: PbRecord, look: WaitingLookups): boolean {
   if (spec === undefined || admission !== undefined || ['state', 'admission'].some((part) => bad?.has(part))) return false;
   const state = stateOf(record)?.value;
   if (state?.status !== 'WAITING' || state.resources_available === true || spec.value.script.kind === REALTIME) return false;
-  return verdictOn(spec.value, look.pb).kind === 'finished';
+  return verdictOn(spec.value, look).kind === 'finished';
 }
 
 /** What a block takes: as its script's deployment says, else as its script does. */

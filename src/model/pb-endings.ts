@@ -50,7 +50,7 @@ export function refusalOf(pb: Pb, look: BlockLookups): Ending | undefined {
 }
 
 export function failureOfDependencies(pb: Pb, look: BlockLookups): Ending | undefined {
-  const verdict = verdictOn(pb.spec.value, look.pb);
+  const verdict = verdictOn(pb.spec.value, look);
   if (verdict.kind === 'failed') return {status: 'FAILED', ...verdict};
   if (verdict.kind === 'finished') return undefined;
   const circle = look.circleOf(pb.id);

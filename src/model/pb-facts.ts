@@ -2,10 +2,10 @@ import {pbKey, pbOwnerKey, pbStateKey} from '../schema/keys.ts';
 import {revisionOf} from './block-record.ts';
 import type {DeployRecord, EbRecord, PbRecord, ScriptRecord} from './block-record.ts';
 import type {Expected} from './block-write.ts';
+import type {PbLookup} from './pb-dependencies.ts';
 
 /** What is stored beside the block that a decision is about. */
-export interface BlockLookups {
-  pb(id: string): PbRecord | undefined;
+export interface BlockLookups extends PbLookup {
   eb(id: string): EbRecord | undefined;
   script(id: string): ScriptRecord | undefined;
   deployment(id: string): DeployRecord | undefined;

@@ -52,7 +52,7 @@ export function deploymentsOf(id: string, look: BlockLookups, wanted: (record: O
   const found: OwnDeployment[] = [];
   for (const name of look.deploymentsOf(id)) {
     const each = look.deployment(name);
-    if (isOurs(each) && belongsTo(id, each, look.pb) && wanted(each)) found.push(each);
+    if (isOurs(each) && belongsTo(id, each, look) && wanted(each)) found.push(each);
     if (found.length >= MAX_AT_ONCE) break;
   }
   return found;

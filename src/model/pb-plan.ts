@@ -117,7 +117,7 @@ function planOpen(pb: OpenPb, look: BlockLookups, options: PlanOptions): PbStep 
     const release = status === 'WAITING' ? planRelease(pb, look, options) : undefined;
     if (release !== undefined) return write(release);
   }
-  const verdict = mayBegin ? verdictOn(pb.spec.value, look.pb) : undefined;
+  const verdict = mayBegin ? verdictOn(pb.spec.value, look) : undefined;
   if (verdict?.kind === 'missing') return later(pb, {status: 'FAILED', ...verdict}, options);
   const lost = isClaimed(pb) ? undefined : lossOfScript(pb, look);
   return lost === undefined ? NONE : later(pb, {...lost, compares: [...lost.compares, unclaimed(pb)]}, options);
@@ -139,7 +139,7 @@ function planRelease(pb: OpenPb, look: BlockLookups, {nowMs}: PlanOptions): Bloc
   if (Object.keys(admission.value.slots).length === 0) {
     return ended(pb, {status: 'FAILED', reason: admission.value.short ?? 'it was admitted without a slot', compares: [granted]}, nowMs);
   }
-  const verdict = verdictOn(spec, look.pb);
+  const verdict = verdictOn(spec, look);
   return verdict.kind === 'finished' ? {what: 'released a block', compares: [...own(pb), granted, ...verdict.compares], ops} : undefined;
 }
 

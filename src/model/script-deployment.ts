@@ -5,10 +5,11 @@ import {deployKey, pbKey} from '../schema/keys.ts';
 import type {ProcessingBlock} from '../schema/processing-block.ts';
 import type {Script} from '../schema/script.ts';
 import {revisionOf} from './block-record.ts';
-import type {DeployRecord, PbRecord} from './block-record.ts';
+import type {DeployRecord} from './block-record.ts';
 import {deleteOp} from './block-write.ts';
 import type {BlockWrite} from './block-write.ts';
 import {pbExists} from './pb-dependencies.ts';
+import type {PbLookup} from './pb-dependencies.ts';
 
 /** Whether a script says what is to be run. */
 export function isRunnable(script: Script): boolean {
@@ -46,9 +47,9 @@ export function isOurs(record: DeployRecord | undefined): record is DeployRecord
 }
 
 /** Whether a deployment is of this very block: it says so, or no other block exists that its name may speak of. */
-export function belongsTo(pbId: string, record: DeployRecord, find: (id: string) => PbRecord | undefined): boolean {
+export function belongsTo(pbId: string, record: DeployRecord, look: PbLookup): boolean {
   const blocks = blocksOf(record);
-  return blocks.includes(pbId) && blocks.every((block) => block === pbId || !pbExists(find(block)));
+  return blocks.includes(pbId) && blocks.every((block) => block === pbId || !pbExists(look.pb(block)));
 }
 
 /** What became of a deployment, as its present incarnation has it. */
@@ -63,9 +64,9 @@ export function hasEnded(record: DeployRecord): boolean {
 }
 
 /** Removes a deployment of which no block exists that it may belong to. `undefined`: it stays. */
-export function removalOfOrphan(record: DeployRecord, find: (id: string) => PbRecord | undefined): BlockWrite | undefined {
+export function removalOfOrphan(record: DeployRecord, look: PbLookup): BlockWrite | undefined {
   const blocks = blocksOf(record);
-  if (!isOurs(record) || blocks.length === 0 || blocks.some((block) => pbExists(find(block)))) return undefined;
+  if (!isOurs(record) || blocks.length === 0 || blocks.some((block) => pbExists(look.pb(block)))) return undefined;
   const key = deployKey(record.id);
   return {
     what: 'removed a deployment whose block does not exist',

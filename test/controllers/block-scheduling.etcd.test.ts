@@ -45,7 +45,7 @@ test('blocks get the slots that are free, the first to wait first', async () => 
   for (const id of ['two-a', 'two-b', 'two-c', 'two-d']) await system.waiting(id, on('two'));
   for (const id of ['two-a', 'two-b']) await system.untilState(id, {resources_available: true});
   await eventually(async () => expect(await places('two-d')).toHaveLength(1));
-  for (const id of ['two-c', 'two-d']) expect(await isGranted(id), id).toBe(false);
+  for (const id of ['two-c', 'two-d']) expect(await isGranted(id)).toBe(false);
   await system.say('two-b', {status: 'FINISHED'});
   await system.untilState('two-c', {resources_available: true});
   expect(await isGranted('two-d')).toBe(false);

@@ -8,14 +8,14 @@ import {scansUnder} from '../support/simulation/sky-scan-course.ts';
 
 // A simulation that finds nothing proves something only if it finds what is there.
 
-/** The first complaint, with the seeds from 1 on. */
-async function firstComplaint(faults: readonly Fault[], spoil: (database: Database) => void, most = 200): Promise<string> {
+/** The first complaint that contains `words`, with the seeds from 1 on. */
+async function firstComplaint(faults: readonly Fault[], spoil: (database: Database) => void, words = '', most = 200): Promise<string> {
   for (let seed = 1; seed <= most; seed += 1) {
     const complaint = await scansUnder({seed, faults, spoil}).then(
       () => undefined,
       (err: unknown) => String((err as Error).cause ?? err),
     );
-    if (complaint !== undefined) return complaint;
+    if (complaint?.includes(words) === true) return complaint;
   }
   return 'none';
 }
@@ -31,7 +31,8 @@ test('writes without a fence are found out', async () => {
       return result.ok ? result : fenced; // Who else refused it is to be known.
     };
   };
-  expect(await firstComplaint(['pause', 'blackhole', 'lost lease', 'deleted owner'], unfenced)).toContain('expected [');
+  // Not that something never came to its end: that jobs ran twice at once, or changed what was over.
+  expect(await firstComplaint(['pause', 'blackhole', 'lost lease', 'deleted owner'], unfenced, 'expected [')).not.toBe('none');
 });
 
 /** Lets `change` have what a stream brings; `undefined`: it never came. */

@@ -160,7 +160,7 @@ export class BlockSystem {
 
   async untilGone(...gone: readonly string[]): Promise<void> {
     await eventually(async () => {
-      for (const key of gone) expect(await this.get(key), key).toBeUndefined();
+      for (const key of gone) expect(await this.get(key)).toBeUndefined();
     }, PATIENCE);
   }
 

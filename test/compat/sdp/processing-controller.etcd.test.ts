@@ -87,7 +87,7 @@ describe('the release of a processing block', () => {
     }
     await system.lookedAt();
     for (const kind of ['running', 'stateless', 'missing']) {
-      expect(await system.state(`pb-116-after-${kind}`), kind).toMatchObject({status: 'WAITING', resources_available: false});
+      expect(await system.state(`pb-116-after-${kind}`)).toMatchObject({status: 'WAITING', resources_available: false});
     }
     for (const kind of ['running', 'stateless']) {
       await system.say(`pb-116-${kind}`, {status: 'FINISHED'});
@@ -157,7 +157,7 @@ describe('deployments of processing blocks', () => {
     for (const id of ids) await system.untilState(id, {status: 'STARTING'});
     await job('proc-pb-121-b-c-dask');
     await system.lookedAt();
-    for (const id of ids) expect(await system.get(scriptKeyOf(id)), id).toBeDefined();
+    for (const id of ids) expect(await system.get(scriptKeyOf(id))).toBeDefined();
     expect(await system.get(keys.deployKey('proc-pb-121-b-c-dask'))).toBeDefined();
   });
 
@@ -240,8 +240,7 @@ describe('several controllers', () => {
     for (const id of ids) await system.untilState(id, {status: 'STARTING'});
     const {entries} = await system.database.store.range('/deploy/proc-pb-126-');
     expect(entries.filter(({key}) => keys.parseKey(key)?.kind === 'deploy')).toHaveLength(50);
-    for (const id of ids)
-      expect((await system.get(keys.pbStateKey(id)))?.createRevision, id).toBe((await system.get(scriptKeyOf(id)))?.createRevision);
+    for (const id of ids) expect((await system.get(keys.pbStateKey(id)))?.createRevision).toBe((await system.get(scriptKeyOf(id)))?.createRevision);
     await second.stop();
   });
 
