@@ -2,7 +2,7 @@ import {execFile} from 'node:child_process';
 import {createSocket} from 'node:dgram';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
-import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {connect} from '../../../src/client/index.ts';
 import type {ConfigDatabase, Input, PbState, ProcessingBlock, SubarrayCommand} from '../../../src/client/index.ts';
 import type {JobLogEntry} from '../../../src/schema/job-log.ts';
@@ -82,7 +82,9 @@ async function logsOf(id: string): Promise<JobLogEntry[]> {
   return entries.map(({value}) => JSON.parse(value.toString()) as JobLogEntry);
 }
 
-describe.each(LANGUAGES.filter(({isThere}) => isThere))('a script in $language', ({version}) => {
+describe.for(LANGUAGES)('a script in $language', ({version, isThere}) => {
+  beforeEach(({skip}) => skip(!isThere, 'there is no python3 on this machine'));
+
   let count = 0;
   let id = '';
   let ebId = '';
@@ -237,5 +239,3 @@ describe.each(LANGUAGES.filter(({isThere}) => isThere))('a script in $language',
     await eventually(async () => expect(await logsOf(pbId)).toMatchObject([{stdout: expect.stringContaining('1 packets were received') as string}]));
   });
 });
-
-if (!hasPython) test.skip('the script in Python is not run: there is no python3 on this machine', () => {});
