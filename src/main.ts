@@ -7,6 +7,7 @@ import type {Runner} from './api/runner/serve.ts';
 import {serveApi} from './api/serve.ts';
 import {lint} from './cli/lint/lint.ts';
 import {requestCommand} from './cli/request/request-command.ts';
+import {sdpCommand} from './cli/sdp/sdp-command.ts';
 import {inheritedEnvironment, k8sJobSettings, loadConfig, scannerAddress} from './config.ts';
 import type {Config} from './config.ts';
 import {ensureClusters} from './controllers/index.ts';
@@ -36,6 +37,7 @@ const USAGE = `scanplane COMMAND
               of which access lists of requests speak; the token is shown once
   lint [DIR]   checks request specs; lint --help says how
   request …    starts, stops and shows requests over the REST API; see scanplane request help
+  sdp …        shows and changes execution blocks, processing blocks, scripts and deployments; see scanplane sdp help
 
 Settings come from environment variables (SCANPLANE_…) and the file named by SCANPLANE_CONFIG; see the README.
 `;
@@ -49,6 +51,7 @@ const ROLES: Readonly<Record<string, {readonly api: boolean; readonly controller
 /** config → store → engines → controllers and API → wait for a signal. */
 async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === 'request') return requestCommand(argv.slice(1));
+  if (argv[0] === 'sdp') return sdpCommand(argv.slice(1));
   if (argv[0] === 'token' && argv.length >= 3) return showNewToken(argv[1] as string, argv.slice(2));
   if (argv[0] === 'lint') return lint(argv.slice(1));
   const role = ROLES[argv[0] ?? ''];

@@ -3,7 +3,7 @@ import {ControlPlaneError} from '../../lib/errors.ts';
 import type {RequestApi} from './request-api.ts';
 import type {CommandLine} from './command-line.ts';
 import {PROGRAM} from './echo.ts';
-import type {LineInput} from './line-input.ts';
+import type {LineInput} from '../line-input.ts';
 import type {Options} from './options.ts';
 
 /** What is written to: a stream, or what a test puts in its place. */

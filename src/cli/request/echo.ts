@@ -1,5 +1,5 @@
 import type {CommandLine, ValueFlag} from './command-line.ts';
-import {quote} from './text.ts';
+import {quote} from '../text.ts';
 
 /** How this program is called. */
 export const PROGRAM = 'scanplane request';

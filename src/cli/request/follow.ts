@@ -1,10 +1,10 @@
 import {reasonOf} from '../../lib/errors.ts';
 import type {JobLog} from '../../proto/types.ts';
 import type {Context} from './command.ts';
-import {Interrupted, unlessInterrupted} from './interrupt.ts';
+import {Interrupted, unlessInterrupted} from '../interrupt.ts';
 import {byFinish, isUnfinished} from './present.ts';
 import {isOutage} from './request-api.ts';
-import {oneLine} from './text.ts';
+import {oneLine} from '../text.ts';
 
 const INTERVAL_MS = 1000;
 /** A log that takes long to send is asked for less often: the server works for us one tenth of the time at most. */

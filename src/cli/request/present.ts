@@ -3,7 +3,7 @@ import type {ArgType, State} from '../../proto/state.ts';
 import {timeMs} from '../../proto/time.ts';
 import type {JobLog, Request, RequestArg} from '../../proto/types.ts';
 import {elapsed} from './times.ts';
-import {oneLine, quote} from './text.ts';
+import {oneLine, quote} from '../text.ts';
 
 /** How much of a request is done, in whole percent. 100 means all of it: what is nearly done shows 99. */
 export function percentOf({state, totalJobs, finishedJobs}: Pick<Request, 'state' | 'totalJobs' | 'finishedJobs'>): string {

@@ -7,13 +7,13 @@ import {COMMANDS} from './commands/index.ts';
 import {help, list} from './commands/help.ts';
 import {version} from './commands/version.ts';
 import {PROGRAM} from './echo.ts';
-import {Interrupted} from './interrupt.ts';
-import {LineInput} from './line-input.ts';
+import {Interrupted} from '../interrupt.ts';
+import {LineInput} from '../line-input.ts';
 import {resolveOptions} from './options.ts';
 import type {Environment, Options} from './options.ts';
 import {openRequestApi} from './request-api.ts';
 import type {RequestApi} from './request-api.ts';
-import {oneLine} from './text.ts';
+import {oneLine} from '../text.ts';
 
 /** What the program has of the world. */
 export interface RequestCliDeps {

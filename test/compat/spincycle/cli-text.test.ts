@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {quote, squeeze} from '../../../src/cli/request/text.ts';
+import {quote, squeeze} from '../../../src/cli/text.ts';
 
 test('case 286: a text that is too long loses its middle, of what is left the beginning keeps the odd one', () => {
   expect(squeeze('hello, world!', 5, '..')).toBe('he..!');

@@ -7,8 +7,8 @@ import {resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
 import {parsePairs} from '../pairs.ts';
 import {millisecondsOf} from '../present.ts';
-import {table} from '../text.ts';
-import type {Column} from '../text.ts';
+import {table} from '../../text.ts';
+import type {Column} from '../../text.ts';
 import {formatTime, parseGivenTime} from '../times.ts';
 
 const DEFAULT_LIMIT = 10;

@@ -5,7 +5,7 @@ import {usageOf} from '../command.ts';
 import type {Command} from '../command.ts';
 import {PROGRAM, repeatable} from '../echo.ts';
 import {valueText} from '../present.ts';
-import {oneLine, quote, widthOf} from '../text.ts';
+import {oneLine, quote, widthOf} from '../../text.ts';
 
 const FLAGS: readonly (readonly [flag: string, variable: string, help: string])[] = [
   ['--addr URL', 'SCANPLANE_ADDR', 'address of the API (default http://127.0.0.1:8080)'],

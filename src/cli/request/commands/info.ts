@@ -3,7 +3,7 @@ import type {Request} from '../../../proto/types.ts';
 import {onlyId, resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
 import {callerArgs, millisecondsOf} from '../present.ts';
-import {labelled, oneLine} from '../text.ts';
+import {labelled, oneLine} from '../../text.ts';
 import {formatWithAge} from '../times.ts';
 
 /** Everything that a request's record says. */

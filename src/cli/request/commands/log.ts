@@ -4,7 +4,7 @@ import {onlyId, resultCommand, viewOf} from '../command.ts';
 import type {Command, View} from '../command.ts';
 import {followLog} from '../follow.ts';
 import {byFinish} from '../present.ts';
-import {labelled, oneLine, safeOutput} from '../text.ts';
+import {labelled, oneLine, safeOutput} from '../../text.ts';
 import {formatTime} from '../times.ts';
 
 const NS_PER_MS = 1_000_000n;

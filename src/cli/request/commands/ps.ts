@@ -4,8 +4,8 @@ import type {RunningStatus} from '../../../proto/types.ts';
 import {checkedId, resultCommand, usageOf} from '../command.ts';
 import type {View} from '../command.ts';
 import {percentOf} from '../present.ts';
-import {table} from '../text.ts';
-import type {Column} from '../text.ts';
+import {table} from '../../text.ts';
+import type {Column} from '../../text.ts';
 import {elapsed} from '../times.ts';
 
 const COLUMNS: readonly Column[] = [

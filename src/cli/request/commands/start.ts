@@ -4,12 +4,15 @@ import type {RequestArg, RequestSpec} from '../../../proto/types.ts';
 import {usageOf} from '../command.ts';
 import type {Command, Context} from '../command.ts';
 import {repeatable} from '../echo.ts';
-import {unlessInterrupted} from '../interrupt.ts';
+import {unlessInterrupted} from '../../interrupt.ts';
 import {parsePairs} from '../pairs.ts';
 import {valueText} from '../present.ts';
-import {ask} from '../prompt.ts';
+import {ask} from '../../prompt.ts';
 import {isOutage} from '../request-api.ts';
-import {oneLine, quote} from '../text.ts';
+import {oneLine, quote} from '../../text.ts';
+
+/** What a question that nobody answers comes to. */
+const UNDONE = 'nothing was started';
 
 /** @throws ControlPlaneError `invalid`: the server offers no such request */
 export async function specOf({api}: Context, type: string): Promise<RequestSpec> {
@@ -46,7 +49,7 @@ async function gatherArgs(context: Context, spec: RequestSpec, given: ReadonlyMa
 function askFor(context: Context, {Name, Desc, Type, Default}: RequestArg): Promise<string> {
   const notes = [oneLine(Desc), Type === ARG_TYPE_OPTIONAL ? `(default: ${oneLine(valueText(Default))})` : ''].filter((note) => note !== '');
   const heading = notes.length === 0 ? '' : `# ${notes.join(' ')}\n`;
-  return ask(context, `${heading}${oneLine(Name)}=`);
+  return ask(context, `${heading}${oneLine(Name)}=`, UNDONE);
 }
 
 /** Sends the request. Where it stays open whether it arrived, the user hears of that. */
@@ -76,7 +79,7 @@ Nothing is started before you have typed ok.
     const given = parsePairs(words);
     const args = await gatherArgs(context, await specOf(context, type), given);
     out.write(`\n# ${repeatable(line.flags, ['start', quote(type), ...[...args].map(([name, value]) => `${quote(name)}=${quote(value)}`)])}\n\n`);
-    while ((await ask(context, "Type 'ok' to start, Ctrl-C to leave: ")).trim() !== 'ok');
+    while ((await ask(context, "Type 'ok' to start, Ctrl-C to leave: ", UNDONE)).trim() !== 'ok');
     const id = await create(context, type, args);
     out.write(`OK, started ${oneLine(type)} request ${id}\n\n  ${repeatable(line.flags, ['status', quote(id)])}\n`);
     return 0;

@@ -3,7 +3,7 @@ import type {Request} from '../../../proto/types.ts';
 import {onlyId, resultCommand} from '../command.ts';
 import type {View} from '../command.ts';
 import {percentOf, requiredArgs, runtimeOf} from '../present.ts';
-import {labelled, oneLine} from '../text.ts';
+import {labelled, oneLine} from '../../text.ts';
 
 /** A request in six lines. */
 export function showStatus(request: Request, {nowMs}: View): string {

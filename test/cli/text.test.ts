@@ -1,6 +1,6 @@
 import {execFileSync} from 'node:child_process';
 import {expect, test} from 'vitest';
-import {labelled, oneLine, quote, safeOutput, squeeze, table, widthOf} from '../../../src/cli/request/text.ts';
+import {labelled, oneLine, quote, safeOutput, squeeze, table, widthOf} from '../../src/cli/text.ts';
 
 test('a squeezed text has exactly the width asked for, whatever letters it is made of', () => {
   for (let width = 2; width < 12; width++) expect(widthOf(squeeze('größer 🛰️ als der Platz', width, '..'))).toBe(width);

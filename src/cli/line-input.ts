@@ -1,5 +1,5 @@
 import {StringDecoder} from 'node:string_decoder';
-import {ControlPlaneError} from '../../lib/errors.ts';
+import {ControlPlaneError} from '../lib/errors.ts';
 
 /** More than anybody types; a pipe without line ends must not fill our memory. */
 const LIMIT = 1024 * 1024;

@@ -1,6 +1,6 @@
 import {PassThrough} from 'node:stream';
 import {expect, test} from 'vitest';
-import {LineInput} from '../../../src/cli/request/line-input.ts';
+import {LineInput} from '../../src/cli/line-input.ts';
 
 async function linesOf(chunks: readonly (Buffer | string)[]): Promise<string[]> {
   const input = new PassThrough();
