@@ -1,5 +1,5 @@
 import type {Clock} from '../lib/clock.ts';
-import {hasCode, isRetryable} from '../lib/errors.ts';
+import {hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import {ownTurn} from '../lib/turn.ts';
@@ -8,7 +8,7 @@ import {DependencyCircles} from '../model/dependency-circles.ts';
 import {dependenciesOf, stateOf} from '../model/pb-dependencies.ts';
 import type {BlockLookups} from '../model/pb-facts.ts';
 import {removalOfEbState} from '../model/pb-leftovers.ts';
-import {planPb} from '../model/pb-plan.ts';
+import {failureOf, planPb} from '../model/pb-plan.ts';
 import type {PbStep} from '../model/pb-plan.ts';
 import {removalOfOrphan} from '../model/script-deployment.ts';
 import {clusterKey} from '../schema/keys.ts';
@@ -228,9 +228,18 @@ class Leadership {
         );
         return;
       }
-      log[isRetryable(err) ? 'warn' : 'error']({err, item}, 'could not take a block further; trying again');
+      log[isRetryable(err) ? 'warn' : 'error']({err, item}, 'could not take a block further');
+      if (hasCode(err, 'too_large')) await this.#fail(item, reasonOf(err));
       this.#queue.addWithBackoff(item);
     }
+  }
+
+  /** Nothing waits for ever: what no retry can mend ends with its reason. */
+  async #fail(item: string, reason: string): Promise<void> {
+    const {clock, log} = this.#deps;
+    const write = item.startsWith('pb/') ? failureOf(item.slice('pb/'.length), reason, this.#look, clock.now()) : undefined;
+    if (write === undefined) return;
+    await this.#write(item, write).catch((err: unknown) => log.warn({err, item}, 'could not fail a block; trying again'));
   }
 
   #plan(item: string): PbStep {

@@ -51,6 +51,13 @@ export function planPb(id: string, look: BlockLookups, options: PlanOptions): Pb
   return isPbOver(pb.state.value.status) ? planEnd(open, look) : planOpen(open, look, options);
 }
 
+/** Fails a block whose next step cannot be written, whoever tries. `undefined`: it is not there, or over. */
+export function failureOf(id: string, reason: string, look: BlockLookups, nowMs: number): BlockWrite | undefined {
+  const record = look.pb(id);
+  if (record?.spec === undefined || (record.state !== undefined && isPbOver(record.state.value.status))) return undefined;
+  return ended({...record, spec: record.spec}, {status: 'FAILED', reason, compares: []}, nowMs);
+}
+
 function write(what: BlockWrite | undefined): PbStep {
   return what === undefined ? NONE : {kind: 'write', write: what};
 }
@@ -140,7 +147,9 @@ function planRelease(pb: OpenPb, look: BlockLookups, {nowMs}: PlanOptions): Bloc
     return ended(pb, {status: 'FAILED', reason: admission.value.short ?? 'it was admitted without a slot', compares: [granted]}, nowMs);
   }
   const verdict = verdictOn(spec, look);
-  return verdict.kind === 'finished' ? {what: 'released a block', compares: [...own(pb), granted, ...verdict.compares], ops} : undefined;
+  if (verdict.kind === 'finished') return {what: 'released a block', compares: [...own(pb), granted, ...verdict.compares], ops};
+  // What it depends on has begun anew, and may need the very slots that it holds.
+  return {what: 'took back the slots of a block that has to wait again', compares: [...own(pb), granted], ops: [deleteOp(granted.key)]};
 }
 
 /** A block that is over gives its slots back; what still runs of it after the grace is ended. */

@@ -106,6 +106,13 @@ test('a block that waits for the repair of its script starts with it', async () 
   await system.untilState('repaired', {status: 'STARTING'});
 });
 
+test('a block that is too large for its deployment to be stored fails with the reason', async () => {
+  // What is stored is spaced out: each number gets a line of its own.
+  await system.putPb('huge', {parameters: {list: Array.from({length: 150_000}, () => 1)}});
+  await system.untilState('huge', {status: 'FAILED'});
+  await system.remove(keys.pbKey('huge'));
+});
+
 test('a state that its script writes meanwhile is never overwritten', async () => {
   const ids = Array.from({length: 20}, (_each, n) => `race-${n}`);
   for (const id of ids) await system.putPb(id);

@@ -125,12 +125,13 @@ describe('a block that waits', () => {
   const later = (reason: string): unknown => ({kind: 'later', state: 'FAILED', reason});
   const cases: readonly [string, World, unknown][] = [
     ['is not released without its slots', world(waiting()), 'none'],
+    ['is not released while one that it depends on runs', world(waiting(dependsOn('b')), aPb('b', {state: at('RUNNING')})), 'none'],
     ['is released with them', world(waiting({}, {admission: granted})), release],
     ['is released when all it depends on is done', world(waiting(dependsOn('b', 'c'), {admission: granted}), finished('b'), finished('c')), release],
     [
-      'is not released while one of them runs',
+      'gives its slots back when one of them begins anew',
       world(waiting(dependsOn('b', 'c'), {admission: granted}), finished('b'), aPb('c', {state: at('RUNNING')})),
-      'none',
+      {kind: 'write', removed: ['/pb/a/admission']},
     ],
     [
       'fails when it was granted nothing',
