@@ -2,7 +2,7 @@ import {connect} from '../../client/index.ts';
 import {databaseOptions} from '../../client/options.ts';
 import type {Environment} from '../../client/options.ts';
 import type {Clock} from '../../lib/clock.ts';
-import {reasonOf} from '../../lib/errors.ts';
+import {ControlPlaneError, reasonOf} from '../../lib/errors.ts';
 import {Interrupted} from '../interrupt.ts';
 import {LineInput} from '../line-input.ts';
 import {oneLine} from '../text.ts';
@@ -66,9 +66,16 @@ export async function runSdpCli(argv: readonly string[], deps: SdpCliDeps): Prom
       say({out: err}, 'Aborted');
       return INTERRUPTED_CODE;
     }
-    err.write(`${oneLine(reasonOf(error))}\n`);
+    err.write(`${oneLine(withKey(error, options.prefix))}\n`);
     return 1;
   }
+}
+
+/** What went wrong, with the key that it is about. */
+function withKey(error: unknown, prefix: string): string {
+  const reason = reasonOf(error);
+  const key = error instanceof ControlPlaneError ? error.key : undefined;
+  return key === undefined || reason.includes(key) ? reason : `${prefix}${key}: ${reason}`;
 }
 
 function usage(): string {

@@ -51,7 +51,7 @@ describe('POST /eb', () => {
       pb_realtime: [`pb-night-${date}-00001`],
     });
     expect((await ask('POST', '/eb?generator=night', {body: {}})).body.id).toBe(`eb-night-${date}-00001`);
-    expect(await refused('POST', '/eb?generator=a-b', {body: {}})).toBe("400 'generator': must be 1 to 32 letters and digits");
+    expect(await refused('POST', '/eb?generator=a_b', {body: {}})).toBe("400 'generator': must be 1 to 46 letters, digits and '-'");
   });
 
   test('is done once under an Idempotency-Key', async () => {
