@@ -67,7 +67,9 @@ export function deploymentsUnder({seed, faults, withOperators = false, spoil}: D
     await eventually(() => expect(simulation.host.live().map(({name}) => name)).toEqual([]), {timeoutMs: 60_000, everyMs: 100});
     expect(referee.verdict()).toEqual([]);
     expect(overlaps(simulation)).toEqual([]);
-    const ends = ids.flatMap((id) => (simulation.etcd.get(deployKey(id)) === undefined ? [] : [[id, stateOf(simulation, id)?.status ?? 'none'] as const]));
+    const ends = ids.flatMap((id) =>
+      simulation.etcd.get(deployKey(id)) === undefined ? [] : [[id, stateOf(simulation, id)?.status ?? 'none'] as const],
+    );
     return {ends: Object.fromEntries(ends), faults: done, runs: simulation.host.runs.length};
   });
 }
@@ -123,7 +125,8 @@ function overlaps({host}: Simulation): string[] {
   const found: string[] = [];
   for (const [i, run] of host.runs.entries()) {
     for (const other of host.runs.slice(0, i)) {
-      if (other.ref.scanId === run.ref.scanId && (other.endedAtMs ?? Infinity) > run.beganAtMs) found.push(`${run.name} began while ${other.name} ran`);
+      if (other.ref.scanId === run.ref.scanId && (other.endedAtMs ?? Infinity) > run.beganAtMs)
+        found.push(`${run.name} began while ${other.name} ran`);
     }
   }
   return found;
