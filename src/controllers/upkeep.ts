@@ -20,7 +20,7 @@ export interface UpkeepDeps {
   readonly log: Log;
   readonly orphanAfterMs: number;
   /** Which database this is. */
-  clusterId(): string;
+  readonly clusterId: () => string;
   /** How long engines keep what has ended. */
   readonly keepJobsMs: number;
 }

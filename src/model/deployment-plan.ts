@@ -130,7 +130,7 @@ export function planDeployment(input: DeploymentInput): DeploymentStep {
     return isLeftBehind(record) || wasOurs ? {kind: 'remove'} : {kind: 'resign'};
   }
 
-  if (state !== undefined && record.state?.value.of === undefined) {
+  if (state !== undefined && record.state?.value.of === undefined && (spec !== undefined || open !== undefined)) {
     const digest = state.args_digest ?? (spec === undefined ? undefined : digestOfArgs(spec.args));
     return {kind: 'record', state: {...plain(state), ...(digest === undefined ? {} : {args_digest: digest})}};
   }

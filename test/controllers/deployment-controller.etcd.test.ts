@@ -89,7 +89,7 @@ test('a deployment that fails more often than its retries is FAILED and says how
   expect(seen).toMatchObject({failures: 7, tries_total: 7, reason: 'failed 7 times, last: exit code 3'});
   expect(tries.map((each) => each.try)).toEqual([3, 4, 5, 6, 7]);
   const {entries} = await system.database.store.range('~log/deploy.fails/', {keysOnly: true});
-  expect(entries.map(({key}) => Number(key.split('/').at(-1))).toSorted()).toEqual([3, 4, 5, 6, 7]);
+  expect(entries.map(({key}) => Number(key.split('/').at(-1))).toSorted((a, b) => a - b)).toEqual([3, 4, 5, 6, 7]);
 });
 
 test.each([

@@ -4,19 +4,24 @@ import {openTryOf} from '../../src/model/deployment-facts.ts';
 import {deploymentJobs} from '../../src/schema/deployment.ts';
 import type {DeploymentState} from '../../src/schema/deployment.ts';
 import * as keys from '../../src/schema/keys.ts';
-import type {Database} from '../../src/store/open.ts';
-import type {Op} from '../../src/store/store.ts';
+import type {Cache} from '../../src/store/cache.ts';
+import type {Op, Store} from '../../src/store/store.ts';
 import {eventually} from './eventually.ts';
 import {jobProcesses} from './job-processes.ts';
 
 const PATIENCE = {timeoutMs: 20_000};
 
+/** A database whose cache runs. */
+interface DeployedIn {
+  readonly store: Store;
+  readonly cache: Cache;
+}
+
 /** Deployments as somebody with etcdctl sees and writes them, and the real processes that run for them. */
 export class Deployed {
-  readonly #database: Database;
+  readonly #database: DeployedIn;
 
-  /** `database` has a cache that runs. */
-  constructor(database: Database) {
+  constructor(database: DeployedIn) {
     this.#database = database;
   }
 

@@ -22,8 +22,9 @@ export function randomJobs(endings: Map<string, Ending>): (simulation: Simulatio
   return ({random}) =>
     (run) => {
       let isStopping = false;
+      let isStuck = false;
       const end = (state: EndState): void => {
-        if (run.endedAtMs !== undefined) return;
+        if (run.endedAtMs !== undefined || isStuck) return;
         endings.set(run.name, isStopping && state !== 'COMPLETE' ? 'stopped' : state);
         // What has no words for it says so with its exit code.
         if (random() < 0.5 || (state !== 'COMPLETE' && state !== 'FAIL')) run.say({outcome: {state, exit: '0', error: ''}});
@@ -33,7 +34,10 @@ export function randomJobs(endings: Map<string, Ending>): (simulation: Simulatio
       run.after(20 + random() * (random() < 0.1 ? 10_000 : 1000), () => end(anyEnd()));
       run.onStop(() => {
         isStopping = true;
-        if (random() < 0.2) return;
+        if (random() < 0.2) {
+          isStuck = random() < 0.7; // Only a kill ends it.
+          return;
+        }
         run.after(random() * 1000, () => {
           if (random() < 0.3) return end(anyEnd());
           endings.set(run.name, 'stopped');
