@@ -7,6 +7,7 @@ import type {Database} from '../../../src/store/open.ts';
 import {eventually} from '../eventually.ts';
 import {disturb} from './nemesis.ts';
 import type {Fault} from './nemesis.ts';
+import {overlaps} from './overlaps.ts';
 import {Referee} from './referee.ts';
 import type {Run} from './running-try.ts';
 import {simulate} from './simulation.ts';
@@ -118,16 +119,4 @@ function isOver(simulation: Simulation, id: string): boolean {
 
 function isOwned({etcd}: Simulation, id: string): boolean {
   return etcd.get(deployOwnerKey(id)) !== undefined;
-}
-
-/** Runs of one deployment that were there at the same time. */
-function overlaps({host}: Simulation): string[] {
-  const found: string[] = [];
-  for (const [i, run] of host.runs.entries()) {
-    for (const other of host.runs.slice(0, i)) {
-      if (other.ref.scanId === run.ref.scanId && (other.endedAtMs ?? Infinity) > run.beganAtMs)
-        found.push(`${run.name} began while ${other.name} ran`);
-    }
-  }
-  return found;
 }

@@ -17,6 +17,8 @@ export interface Run {
   onStop(act: () => void): void;
   /** Does something later, if it still runs then. */
   after(ms: number, act: () => void): void;
+  /** What happens when it ends, however it does. */
+  onEnd(act: () => void): void;
 }
 
 /** A try that runs on the simulated host. */
@@ -31,6 +33,7 @@ export class RunningTry implements Run {
   readonly #onSaid: (said: JobSaid) => void;
   #renewedAtMs: number;
   #onStop: (() => void) | undefined;
+  #onEnd: (() => void) | undefined;
   #isStopping = false;
 
   constructor(spec: JobSpec, time: VirtualTime, onExit: (exit: JobExit) => void, onSaid: (said: JobSaid) => void) {
@@ -49,6 +52,7 @@ export class RunningTry implements Run {
     if (this.endedAtMs !== undefined) return;
     this.endedAtMs = this.#time.nowMs;
     this.#onExit({code, ended_at: new Date().toISOString(), ...more});
+    this.#onEnd?.();
   }
 
   after(ms: number, act: () => void): void {
@@ -67,6 +71,10 @@ export class RunningTry implements Run {
 
   onStop(act: () => void): void {
     this.#onStop = act;
+  }
+
+  onEnd(act: () => void): void {
+    this.#onEnd = act;
   }
 
   /** @internal Whether it knows itself what to do when it is asked to end; then it does so, and is killed when its grace is over. */

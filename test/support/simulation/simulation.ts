@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import {ConfigDatabase} from '../../../src/client/config-database.ts';
 import {loadConfig} from '../../../src/config.ts';
 import {ensureClusters} from '../../../src/controllers/index.ts';
 import {runReplica} from '../../../src/controllers/replica.ts';
@@ -9,6 +10,7 @@ import type {Log} from '../../../src/lib/log.ts';
 import type {Cluster} from '../../../src/schema/cluster.ts';
 import {randomHex} from '../../../src/schema/ids.ts';
 import {EtcdMembers} from '../../../src/store/etcd-members.ts';
+import {EtcdStore} from '../../../src/store/etcd-store.ts';
 import {ensureMeta, openDatabase} from '../../../src/store/open.ts';
 import type {Database} from '../../../src/store/open.ts';
 import {SimulatedEtcd} from '../simulated-etcd/simulated-etcd.ts';
@@ -108,6 +110,14 @@ export class Simulation {
     const config = this.#config();
     const members = new EtcdMembers({endpoints: [ENDPOINT]}, 0, (endpoint) => new SimulatedMember(endpoint, link));
     return openDatabase(config.etcd, this.#log(), systemClock, members);
+  }
+
+  /** The library as a program has it that runs as `process`. */
+  library(process: VirtualProcess, ttlSeconds: number): ConfigDatabase {
+    const link = this.link(process);
+    const members = new EtcdMembers({endpoints: [ENDPOINT]}, 0, (endpoint) => new SimulatedMember(endpoint, link));
+    const store = new EtcdStore(members, {prefix: '', clock: systemClock});
+    return new ConfigDatabase({store, clock: systemClock, log: this.#log(), ttlSeconds, command: [process.name]});
   }
 
   /** Starts one more controller replica; it is not ready at once. */
