@@ -55,6 +55,8 @@ export interface ControllersDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly config: ControllersConfig;
+  /** Where scripts of processing blocks run that name no cluster. */
+  readonly defaultCluster: string;
   /** The address that scanners report to. */
   readonly scannerAddress: string;
   /** The outside workload manager, where one is configured. */
@@ -64,8 +66,6 @@ export interface ControllersDeps {
   readonly buildChain?: BuildChain;
   /** The module of job classes, an absolute path; absent: there is none. */
   readonly jobsModule?: string;
-  /** Where scripts of processing blocks, and deployments, run that name no cluster. */
-  readonly defaultCluster: string;
   /** Where processes of deployments find the database. */
   readonly etcd: Pick<ScriptConfig, 'etcdEndpoints' | 'etcdPrefix'>;
 }

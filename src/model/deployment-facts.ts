@@ -78,3 +78,6 @@ export function needsDeployer(record: DeployRecord): boolean {
 export function isOfArgs(state: DeploymentState, args: DeploymentArgs): boolean {
   return state.args_digest === undefined || state.args_digest === digestOfArgs(args);
 }
+
+/** A process that ran for so long was well: what failed before it counts no more. */
+export const STEADY_MS = 10 * 60_000;

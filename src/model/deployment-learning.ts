@@ -2,7 +2,7 @@ import {unreachable} from '../lib/assert.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Deployment, DeploymentState} from '../schema/deployment.ts';
 import type {JobExit, JobTry} from '../schema/job.ts';
-import {DEFAULT_RETRIES, LONGEST_PAUSE_MS, isOverStatus} from './deployment-facts.ts';
+import {DEFAULT_RETRIES, LONGEST_PAUSE_MS, STEADY_MS, isOverStatus} from './deployment-facts.ts';
 import type {DeploymentInput} from './deployment-plan.ts';
 import {wasStopped} from './job-try.ts';
 import {foreignLeftMs, isLost, lostExit, wasAbandoned} from './try-learning.ts';
@@ -35,7 +35,7 @@ export function learnDeployment(state: DeploymentState, open: JobTry, observed: 
 
 /**
  * The state after a try. What we stopped, what never began and what went down with its host has used up no retry; exit code 0 is the end; anything else is
- * started again after a pause that doubles, until the retries are used up.
+ * started again after a pause that doubles, until the retries are used up. They are all there again for one that had run well for a while.
  */
 function ended(state: DeploymentState, open: JobTry, exit: JobExit, {nowMs, policy, refused, spec}: LearningInput): DeploymentState {
   const {reason: _reason, retry_at: _retry, ...rest} = {...state, tries: replaced(state, {...open, exit})};
@@ -45,7 +45,8 @@ function ended(state: DeploymentState, open: JobTry, exit: JobExit, {nowMs, poli
   const after = (ms: number): string => rfc3339(nowMs + ms);
   if (isLost(exit) || wasAbandoned(exit)) return {...rest, status: 'PENDING', reason: wordsOf(exit), retry_at: after(policy.retryBaseMs)};
   if (exit.code === 0 && exit.reason === undefined) return {...rest, status: 'FINISHED'};
-  const failures = state.failures + 1;
+  const ranMs = Date.parse(exit.ended_at) - Date.parse(open.started_at ?? exit.ended_at);
+  const failures = (ranMs >= STEADY_MS ? 0 : state.failures) + 1;
   if (failures > (spec.args.retries ?? DEFAULT_RETRIES)) {
     return {...rest, status: 'FAILED', failures, reason: `failed ${failures === 1 ? 'once' : `${failures} times, last`}: ${wordsOf(exit)}`};
   }

@@ -51,22 +51,19 @@ test('a process is told who it is, where the API and the database are, and its v
     command: ['/bin/sh', '-c', `env > "$OUT"; cat >> "$OUT"; cat "$SCANPLANE_JOB_FILE" >> "$OUT"`],
     ...{env: [['OUT', file]], values: {a: [1, 'x']}},
   };
-  // Else it belongs to nobody, and is removed.
-  await deployed.put(keys.pbKey('pb-1'), {pb_id: 'pb-1', script: {kind: 'batch', name: 'any', version: '1'}});
-  await deployed.put(keys.deployKey('told'), {id: 'told', type: 'job', pb_id: 'pb-1', args});
+  await deployed.put(keys.deployKey('told'), {id: 'told', type: 'job', args});
   const {tries} = await deployed.untilStatus('told', 'FINISHED');
   const text = await readFile(file, 'utf8');
   const env = new Map(text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
   expect(env.get('FROM_CLUSTER')).toBe('c');
   expect(env.get('SCANPLANE_DEPLOYMENT_ID')).toBe('told');
-  expect(env.get('SCANPLANE_PB_ID')).toBe('pb-1');
   expect(env.get('SCANPLANE_API')).toBe(system.address);
   expect(env.get('SCANPLANE_ETCD_ENDPOINTS')).toBe(etcd.endpoint);
   expect(env.get('SCANPLANE_ETCD_PREFIX')).toBe('');
   const token = env.get('SCANPLANE_TOKEN') ?? '';
   expect(token).toMatch(/^deploy\.told\.[0-9a-f]{64}$/);
   expect(tries[0]?.token_digest).toBe(tokenDigest(token));
-  const document = '{"deployment_id":"told","pb_id":"pb-1","try":1,"values":{"a":[1,"x"]}}';
+  const document = '{"deployment_id":"told","pb_id":null,"try":1,"values":{"a":[1,"x"]}}';
   expect(text.split(document)).toHaveLength(3);
   const {entries} = await system.database.store.range('');
   expect(entries.filter(({value}) => value.includes(token))).toEqual([]);

@@ -15,7 +15,8 @@ test('what we say in the environment comes after what the args say, and wins', (
 });
 
 test('the document says which deployment, block and try it is, and holds the values, but not the token', () => {
-  const {document} = deploymentLaunch({id: 'd', type: 'job', pb_id: 'pb-1', args: {command: ['run'], values: {a: 1}}}, 2, 'token', CONFIG);
+  const {document, env} = deploymentLaunch({id: 'd', type: 'job', pb_id: 'pb-1', args: {command: ['run'], values: {a: 1}}}, 2, 'token', CONFIG);
+  expect(env).toContainEqual(['SCANPLANE_PB_ID', 'pb-1']);
   expect(JSON.parse(document)).toEqual({deployment_id: 'd', pb_id: 'pb-1', try: 2, values: {a: 1}});
 });
 

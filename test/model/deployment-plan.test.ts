@@ -51,6 +51,7 @@ test('what runs is recorded as running once, then waited for', () => {
 interface EndRow {
   readonly exit: Partial<JobExit>;
   readonly failures?: number;
+  readonly startedAt?: string;
   readonly kind: 'record' | 'finish';
   readonly becomes: Partial<DeploymentState>;
 }
@@ -74,6 +75,16 @@ test.each<[string, EndRow]>([
       becomes: {status: 'FAILED', reason: 'failed 3 times, last: ended by SIGSEGV'},
     },
   ],
+  [
+    'after ten minutes that went well, former failures do not count any more',
+    {
+      exit: {code: 3},
+      failures: 2,
+      startedAt: '2026-01-01T09:49:59.000Z',
+      kind: 'record',
+      becomes: {status: 'PENDING', failures: 1},
+    },
+  ],
   ['a try that we stopped does not count', {exit: {code: 0, reason: 'stopped'}, kind: 'record', becomes: {status: 'PENDING', failures: 0}}],
   [
     'one that nobody renewed does not count',
@@ -88,8 +99,9 @@ test.each<[string, EndRow]>([
     'one that went down with its host does not count',
     {exit: {code: null, reason: 'supervisor lost: the host was restarted'}, kind: 'record', becomes: {status: 'PENDING', failures: 0}},
   ],
-])('%s', (_title, {exit, failures = 0, kind, becomes}) => {
-  const step = plan({...spec(), ...state({failures})}, {observed: exited(exit)});
+])('%s', (_title, {exit, failures = 0, startedAt, kind, becomes}) => {
+  const tries = [aTry({handle: 'h', ...(startedAt === undefined ? {} : {started_at: startedAt})})];
+  const step = plan({...spec(), ...state({failures, tries})}, {observed: exited(exit)});
   expect(step).toMatchObject({kind, state: becomes, ended: {try: 1}});
 });
 

@@ -28,6 +28,17 @@ export class Deployments extends Collection<Deployment> {
     await this.tx.update(key, storedText(parseDeployment, key, deployment));
   }
 
+  /**
+   * A job's state stays until its controller has ended what runs, and then goes; a chart's, which no controller of ours knows, goes at once.
+   *
+   * @throws ControlPlaneError `not_found`
+   */
+  override async delete(id: string): Promise<void> {
+    const stored = await this.tx.get(this.key(id));
+    if (stored !== undefined && !isJob(stored)) await super.delete(id);
+    else await this.tx.delete(this.key(id));
+  }
+
   /** `/deploy/[id]/state`: whoever runs it writes that. */
   state(id: string): StoredObject<DeploymentState> {
     this.key(id);
@@ -36,5 +47,14 @@ export class Deployments extends Collection<Deployment> {
 
   #keyOf(deployment: unknown): string {
     return this.key((deployment as {readonly id?: unknown} | null)?.id);
+  }
+}
+
+/** Whether this is a job; what is damaged is taken for one. */
+function isJob(stored: string): boolean {
+  try {
+    return parseDeployment(stored, '').type === 'job';
+  } catch {
+    return true;
   }
 }

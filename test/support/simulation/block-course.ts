@@ -138,8 +138,8 @@ export function blocksUnder({seed, blocks: count, spoil}: BlockCourse): Promise<
     for (const {id, dependencies} of blocks) {
       const {status, reason} = stateOf(simulation, id) as PbState;
       const isHeld = dependencies.some((each) => ends.get(each) !== 'FINISHED');
-      if (status === 'FAILED')
-        expect(reason, id).toMatch(isHeld ? /^(dependency pb-|script failed)/ : /^(the script says so|script failed|script ended without)/);
+      const words = isHeld ? /^(dependency pb-|script failed)/ : /^(the script says so|script failed|script ended without)/;
+      if (status === 'FAILED' && !words.test(reason ?? '')) expect(`${id}: ${reason}`).toBe(`${id} FAILED: ${words}`);
     }
     await eventually(() => expect(left(simulation)).toEqual([]), {timeoutMs: 60_000, everyMs: 250});
     expect(simulation.host.live().map(({name}) => name)).toEqual([]);

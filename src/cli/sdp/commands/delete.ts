@@ -26,8 +26,8 @@ async function removeOne(context: SdpContext): Promise<void> {
   const type = typeOf(word);
   if (more.length > 0) throw new ControlPlaneError('invalid', `delete ${type.name}: ${JSON.stringify(more[0])} is too much`);
   const key = keyOf(type, id);
-  // Together, as whoever sees a part of an object takes it for damaged.
-  const gone = await context.db.delete(key, {recursive: true});
+  // Together, as whoever sees a part of an object takes it for damaged. What is left of a deployment its controller removes when nothing of it runs.
+  const gone = await context.db.delete(key, {recursive: type.name !== 'deployment'});
   for (const each of gone) tell(context, shown(context, each));
   say(context, `Deleted above keys with prefix ${shown(context, key)}.`);
 }
@@ -45,7 +45,7 @@ async function removeAll(context: SdpContext): Promise<void> {
   if (!options.yes && (await ask(context, 'Continue? (yes, no) ', 'nothing was deleted')).trim() !== 'yes') return say(context, 'Aborted');
   for (;;) {
     const keys = await db.transact((tx) => tx.list(pathOf(type), {recurse: DEPTH, noticeDeletes: false, noticeCreates: false}));
-    const some = keys.filter((key) => type?.isSingle !== true || key === type.path).slice(0, AT_ONCE);
+    const some = keys.filter((key) => isWanted(type, key)).slice(0, AT_ONCE);
     if (some.length === 0) break;
     await db.transact(async (tx) => {
       for (const key of some) await tx.delete(key, {mustExist: false});
@@ -56,3 +56,9 @@ async function removeAll(context: SdpContext): Promise<void> {
 }
 
 const pathOf = (type: ObjectType | undefined): string => (type === undefined ? '/' : type.isSingle === true ? type.path : `${type.path}/`);
+
+/** Of deployments the key itself: what is left of one its controller removes when nothing of it runs. */
+function isWanted(type: ObjectType | undefined, key: string): boolean {
+  if (type === undefined) return true;
+  return type.isSingle === true ? key === type.path : type.name !== 'deployment' || key.split('/').length === 3;
+}
