@@ -34,9 +34,10 @@ export class Deployments extends Collection<Deployment> {
    * @throws ControlPlaneError `not_found`
    */
   override async delete(id: string): Promise<void> {
-    const stored = await this.tx.get(this.key(id));
-    if (stored !== undefined && !isJob(stored)) await super.delete(id);
-    else await this.tx.delete(this.key(id));
+    const key = this.key(id);
+    const stored = await this.tx.get(key);
+    if (stored !== undefined && !isJob(stored, key)) await super.delete(id);
+    else await this.tx.delete(key);
   }
 
   /** `/deploy/[id]/state`: whoever runs it writes that. */
@@ -51,9 +52,9 @@ export class Deployments extends Collection<Deployment> {
 }
 
 /** Whether this is a job; what is damaged is taken for one. */
-function isJob(stored: string): boolean {
+function isJob(stored: string, key: string): boolean {
   try {
-    return parseDeployment(stored, '').type === 'job';
+    return parseDeployment(stored, key).type === 'job';
   } catch {
     return true;
   }
