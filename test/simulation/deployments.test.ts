@@ -4,19 +4,19 @@ import {ALL_FAULTS} from '../support/simulation/nemesis.ts';
 
 test('deployments end though replicas are killed at random moments, and no process of one runs twice at once', async () => {
   let kills = 0;
-  for (let seed = 1; seed <= 10; seed += 1) {
+  for (let seed = 1; seed <= 3; seed += 1) {
     const {ends, faults, runs} = await deploymentsUnder({seed, faults: ['kill']});
     kills += faults.length;
     expect(Object.values(ends).toSorted()).toEqual(Array.from({length: 5}, () => 'FINISHED'));
     expect(runs).toBeGreaterThan(10);
   }
-  expect(kills).toBeGreaterThan(100);
+  expect(kills).toBeGreaterThan(30);
 });
 
 test('deployments end though everything befalls replicas and etcd that can', async () => {
-  for (let seed = 101; seed <= 110; seed += 1) await deploymentsUnder({seed, faults: ALL_FAULTS});
+  for (let seed = 101; seed <= 103; seed += 1) await deploymentsUnder({seed, faults: ALL_FAULTS});
 });
 
 test('deployments that operators change, delete, create again and spoil meanwhile end as well', async () => {
-  for (let seed = 201; seed <= 215; seed += 1) await deploymentsUnder({seed, faults: ALL_FAULTS, withOperators: true});
+  for (let seed = 201; seed <= 204; seed += 1) await deploymentsUnder({seed, faults: ALL_FAULTS, withOperators: true});
 });
