@@ -58,25 +58,40 @@ export async function runResync({controller, queue}: Led, signal: AbortSignal): 
   }
 }
 
-/** Tells the engines which jobs still have an owner, well before they would count as orphans. */
-export async function runRenewals(led: readonly Led[], {engines, lease, log, orphanAfterMs}: UpkeepDeps, signal: AbortSignal): Promise<void> {
+/**
+ * Tells the engines which jobs still have an owner, well before they would count as orphans: each soon after it has become ours, since whoever led it before
+ * may not have come to it, and then from time to time.
+ */
+export async function runRenewals(led: readonly Led[], {engines, lease, clock, log, orphanAfterMs}: UpkeepDeps, signal: AbortSignal): Promise<void> {
   const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
+  let renewedAt = new Map<string, number>();
   while (!signal.aborted) {
-    await sleep(orphanAfterMs / 6, signal);
+    await sleep(orphanAfterMs / 60, signal);
     if (signal.aborted) return; // Whoever is next renews in time.
     if (lease.current() === undefined) continue; // Not ours to speak for any more.
-    const byEngine = new Map<Engine, JobRef[]>();
+    const now = clock.monotonicMs();
+    const ours = new Map<string, number>();
+    const due = new Map<Engine, JobRef[]>();
     for (const {controller} of led) {
       for (const {ref, place} of controller.runningTries()) {
         const engine = byPlace.get(place);
         if (engine === undefined) continue;
-        const refs = byEngine.get(engine);
-        if (refs === undefined) byEngine.set(engine, [ref]);
+        const name = `${ref.scanId}/${ref.job}/${ref.try}`;
+        const before = renewedAt.get(name);
+        const isDue = before === undefined || now - before >= orphanAfterMs / 6;
+        ours.set(name, isDue ? now : before);
+        if (!isDue) continue;
+        const refs = due.get(engine);
+        if (refs === undefined) due.set(engine, [ref]);
         else refs.push(ref);
       }
     }
-    for (const [engine, refs] of byEngine) {
-      await engine.renew(refs).catch((err: unknown) => log.warn({err, engine: engine.name}, 'could not renew jobs; trying again'));
+    renewedAt = ours;
+    for (const [engine, refs] of due) {
+      await engine.renew(refs).catch((err: unknown) => {
+        log.warn({err, engine: engine.name}, 'could not renew jobs; trying again');
+        for (const {scanId, job, try: number} of refs) ours.delete(`${scanId}/${job}/${number}`);
+      });
     }
   }
 }

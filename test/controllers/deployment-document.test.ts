@@ -10,7 +10,7 @@ test('what we say in the environment comes after what the args say, and wins', (
   const {env} = deploymentLaunch({id: 'd', type: 'job', args}, 3, 'token', CONFIG);
   expect(Object.fromEntries(env)).toEqual({
     ...{SCANPLANE_DEPLOYMENT_ID: 'd', SCANPLANE_TRY: '3', SCANPLANE_API: 'http://api', SCANPLANE_TOKEN: 'token'},
-    ...{SCANPLANE_ETCD_ENDPOINTS: 'http://a:1,http://b:2', SCANPLANE_PREFIX: '/p'},
+    ...{SCANPLANE_ETCD_ENDPOINTS: 'http://a:1,http://b:2', SCANPLANE_ETCD_PREFIX: '/p'},
   });
 });
 
