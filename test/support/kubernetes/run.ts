@@ -50,8 +50,8 @@ async function main(commandLine: readonly string[]): Promise<number> {
 async function enter(run: RunFolder, commandLine: readonly string[]): Promise<number> {
   const inside = [process.execPath, join(import.meta.dirname, 'inside.ts'), run.folder, ...commandLine];
   const script = ['bash', join(import.meta.dirname, 'enter.sh'), run.folder, NETWORK.address, NETWORK.services, ...inside];
-  const child = spawn('setpriv', ['--pdeath-signal', 'KILL', 'unshare', ...NAMESPACES, ...script], {stdio: 'inherit'});
-  if (child.pid !== undefined) await recordInit(run, child.pid);
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...NAMESPACES, ...script], {stdio: 'inherit'});
+  const ended = outcome(child);
   // A first process takes no signal from within that it does not handle, and `unshare` keeps those from outside to itself: so the end is abrupt,
   // which is fine for what lives in namespaces. Ctrl-C comes to the tests by the terminal, and they end by themselves.
   const end = (): void => void child.kill('SIGKILL');
@@ -65,7 +65,8 @@ async function enter(run: RunFolder, commandLine: readonly string[]): Promise<nu
     if (process.ppid !== parent) end();
   }, 500);
   try {
-    return await outcome(child);
+    if (child.pid !== undefined) await recordInit(run, child.pid);
+    return await ended;
   } finally {
     clearInterval(watch);
   }
