@@ -26,6 +26,7 @@ const TOOLS = {
   patch: 'patch',
   gcc: 'gcc',
   nice: 'coreutils',
+  setpriv: 'util-linux',
 } as const satisfies Record<string, string>;
 
 const STATIC_LIBC = ['/usr/lib/x86_64-linux-gnu/libc.a', '/usr/lib/aarch64-linux-gnu/libc.a', '/usr/lib/libc.a'];

@@ -33,7 +33,9 @@ export async function buildKubernetes(apt: PrivateApt, work: string, bin: string
     CGO_ENABLED: '0',
     GOMAXPROCS: String(availableParallelism()),
   };
-  const nice = async (program: string, args: readonly string[]): Promise<string> => command('nice', ['-n', '10', program, ...args], {cwd: tree, env});
+  // If we are killed the compiler goes too, before the next build clears the folder away.
+  const nice = async (program: string, args: readonly string[]): Promise<string> =>
+    command('setpriv', ['--pdeathsig', 'KILL', 'nice', '-n', '10', program, ...args], {cwd: tree, env});
 
   step('definitions of the API');
   const generator = join(work, 'openapi-gen');

@@ -15,16 +15,20 @@ export interface RunFolder {
 }
 
 const runsDir = (): string => join(rigCacheDir(), 'runs');
+const DRAFT = 'draft-';
+const underLock = async <T>(work: () => Promise<T>): Promise<T> => withLock(`kubernetes runs ${runsDir()}`, work);
 const runFolder = (id: string): RunFolder => ({id, folder: join(runsDir(), id), cgroup: `scanplane-k8s-${id}`});
 
 /** A folder that says whose it is from the moment that others can see it. */
 export async function createRunFolder(): Promise<RunFolder> {
   const run = runFolder(randomBytes(4).toString('hex'));
-  await mkdir(runsDir(), {recursive: true, mode: 0o700});
-  const draft = await mkdtemp(join(rigCacheDir(), 'draft-'));
-  await writeFile(join(draft, 'runner.json'), JSON.stringify(identify(process.pid)));
-  await rename(draft, run.folder);
-  return run;
+  return underLock(async () => {
+    await mkdir(runsDir(), {recursive: true, mode: 0o700});
+    const draft = await mkdtemp(join(rigCacheDir(), DRAFT));
+    await writeFile(join(draft, 'runner.json'), JSON.stringify(identify(process.pid)));
+    await rename(draft, run.folder);
+    return run;
+  });
 }
 
 /** Remembers the process with which everything in the namespaces goes. */
@@ -42,7 +46,10 @@ export async function removeRun(run: RunFolder): Promise<void> {
 
 /** Removes what runs left whose process is gone, say after SIGKILL. Runs that go on, and those of other PID namespaces or boots that may, stay. */
 export async function removeAbandonedRuns(say: (line: string) => void): Promise<void> {
-  await withLock(`kubernetes runs ${runsDir()}`, async () => {
+  await underLock(async () => {
+    for (const name of await readdir(rigCacheDir()).catch(() => [])) {
+      if (name.startsWith(DRAFT)) await rm(join(rigCacheDir(), name), {recursive: true, force: true});
+    }
     for (const id of await readdir(runsDir()).catch(() => [])) {
       const run = runFolder(id);
       const runner = await readId(run.folder, 'runner.json');
