@@ -4,6 +4,7 @@ import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {PlannedJob} from '../schema/chain.ts';
 import type {Job, JobExit, JobTry} from '../schema/job.ts';
 import type {StateName} from '../schema/state.ts';
+import {isLost, isTransientReason} from './exit-reasons.ts';
 import {openTry} from './job-table.ts';
 import {isPastDeadline, replaceTry, wasKilled, wasStopped} from './job-try.ts';
 import {isChained} from './scan-record.ts';
@@ -114,21 +115,6 @@ function closeTry(job: Job, current: JobTry, exit: JobExit, isFailure: boolean):
 
 // A chain
 
-/** How a try ends that was none: it uses up nothing. */
-const NO_TRY: ReadonlySet<string | undefined> = new Set(['its host does not answer for it any more', 'never began']);
-
-function isLost(exit: JobExit): boolean {
-  return exit.code === null && NO_TRY.has(exit.reason);
-}
-
-/** What engines say of tries that went down with their host, or with all that ran there. */
-const TAKEN_DOWN: ReadonlySet<string | undefined> = new Set(['supervisor lost: the host was restarted', 'ended by a new start']);
-
-/** Whether nothing of its own ended it, nor anybody who meant it: there was no controller for a while, or it went down with its host. That uses up nothing either. */
-function wasAbandoned({reason}: JobExit): boolean {
-  return reason?.startsWith('orphaned') === true || TAKEN_DOWN.has(reason);
-}
-
 /**
  * The record of a chain's job after a try. COMPLETE counts however it came to be, also after it was asked to stop. What was asked to end and did is PENDING,
  * and goes on when its request does; what had to be killed has failed for good. A job that says STOPPED without having been asked is not tried again.
@@ -150,7 +136,7 @@ function closeChainTry(
   if (isLost(exit)) return become('PENDING');
   if (said === 'COMPLETE' && tooLarge === undefined) return become('COMPLETE');
   if (wasKilled(exit)) return become('FAIL', job.failures + 1);
-  if (wasStopped(exit) || wasAbandoned(exit) || isUnwantedNow) return become('PENDING');
+  if (wasStopped(exit) || isTransientReason(exit.reason) || isUnwantedNow) return become('PENDING');
   if (said === 'STOPPED') return become('STOPPED');
   const failures = job.failures + 1;
   const isLate = isPastDeadline(planned.retry_deadline, Date.parse(job.since ?? current.intent_at), Date.parse(exit.ended_at));
