@@ -1,6 +1,6 @@
 import {defineConfig} from 'vitest/config';
 
-/** Suffix → what a test needs: `x.test.ts` nothing, `x.etcd.test.ts` a real etcd, `x.long.test.ts` minutes. */
+/** Suffix → what a test needs: `x.test.ts` nothing, `x.etcd.test.ts` a real etcd, `x.k8s.test.ts` a cluster, `x.long.test.ts` minutes. */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -11,8 +11,12 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
-      {extends: true, test: {name: 'unit', include: ['test/**/*.test.ts'], exclude: ['**/*.etcd.test.ts', '**/*.long.test.ts']}},
+      {extends: true, test: {name: 'unit', include: ['test/**/*.test.ts'], exclude: ['**/*.etcd.test.ts', '**/*.long.test.ts', '**/*.k8s.test.ts']}},
       {extends: true, test: {name: 'etcd', include: ['test/**/*.etcd.test.ts']}},
+      {
+        extends: true,
+        test: {name: 'k8s', include: ['test/**/*.k8s.test.ts'], testTimeout: 180_000, hookTimeout: 120_000},
+      },
       {
         extends: true,
         test: {name: 'long', include: ['test/**/*.long.test.ts'], testTimeout: 1_500_000, hookTimeout: 120_000, fileParallelism: false},

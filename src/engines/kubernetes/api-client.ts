@@ -79,13 +79,23 @@ export class ApiClient {
    * @throws ControlPlaneError as {@link json}, without trying again
    */
   async stream(request: ApiRequest & {readonly signal: AbortSignal}): Promise<AsyncIterable<Buffer>> {
-    const starting = AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
-    const response = await this.#send(request, starting);
-    if (response.statusCode !== 200) throw refusalError(parseRefusal(response.statusCode ?? 0, await bodyOf(response, starting)));
-    const end = (): void => void response.destroy();
-    request.signal.addEventListener('abort', end, {once: true});
-    response.once('close', () => request.signal.removeEventListener('abort', end));
-    return response;
+    const starting = new AbortController();
+    const giveUp = (): void => starting.abort();
+    request.signal.addEventListener('abort', giveUp, {once: true});
+    // Only until it begins: the same signal stands for the whole of the answer.
+    const timer = setTimeout(giveUp, REQUEST_TIMEOUT_MS);
+    try {
+      const response = await this.#send(request, starting.signal);
+      response.once('close', () => request.signal.removeEventListener('abort', giveUp));
+      if (response.statusCode === 200) return response;
+      if (response.statusCode === 401) await this.#refused();
+      throw refusalError(parseRefusal(response.statusCode ?? 0, await bodyOf(response, starting.signal)));
+    } catch (err) {
+      request.signal.removeEventListener('abort', giveUp);
+      throw connectionError(err);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #attempt(request: ApiRequest): Promise<Attempt> {
@@ -133,6 +143,11 @@ export class ApiClient {
       outgoing.on('error', reject);
       outgoing.end(payload);
     });
+  }
+
+  /** How the server is reached. @throws ControlPlaneError `unavailable`: nobody knows now */
+  config(): Promise<ClientConfig> {
+    return this.#load();
   }
 
   #load(): Promise<ClientConfig> {

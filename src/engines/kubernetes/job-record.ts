@@ -1,7 +1,7 @@
 import {isJsonObject} from '../../lib/plain-json.ts';
 import type {FenceToken, JobExit} from '../../schema/job.ts';
 import type {JobRef} from '../engine.ts';
-import {ANNOTATIONS, FINALIZER} from './names.ts';
+import {ANNOTATIONS} from './names.ts';
 import type {ApiJob} from './objects.ts';
 
 /**
@@ -27,7 +27,8 @@ export interface JobRecord {
   readonly count: number;
   readonly timeoutMs?: number;
   readonly outputLimitBytes: number;
-  readonly isKept: boolean;
+  /** Ours among them: it is kept for us. */
+  readonly finalizers: readonly string[];
   /** Somebody asked the server to delete it. */
   readonly isDeleting: boolean;
   readonly end?: {readonly reason: string; readonly atMs: number};
@@ -62,7 +63,7 @@ export function readJobRecord(job: ApiJob): JobRecord | undefined {
     count: positive(notes[ANNOTATIONS.count], 1),
     ...(timeoutMs > 0 ? {timeoutMs} : {}),
     outputLimitBytes: positive(notes[ANNOTATIONS.outputLimitBytes], 0),
-    isKept: metadata.finalizers?.includes(FINALIZER) === true,
+    finalizers: metadata.finalizers ?? [],
     isDeleting: metadata.deletionTimestamp !== undefined,
     ...(end === undefined ? {} : {end: {reason: String(end['reason'] ?? ''), atMs: timeMs(String(end['at']))}}),
     ...(exit === undefined ? {} : {exit}),

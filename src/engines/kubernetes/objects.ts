@@ -60,7 +60,6 @@ export interface ContainerStatus {
 }
 
 export interface ApiPod extends ApiObject {
-  readonly spec?: {readonly nodeName?: string};
   readonly status?: {
     readonly phase?: string;
     readonly reason?: string;

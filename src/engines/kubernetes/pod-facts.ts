@@ -1,4 +1,4 @@
-import {ANNOTATIONS, FINALIZER, LABELS} from './names.ts';
+import {ANNOTATIONS, LABELS} from './names.ts';
 import {readRef, timeMs} from './job-record.ts';
 import type {JobRef} from '../engine.ts';
 import type {ApiPod, ContainerStatus} from './objects.ts';
@@ -31,22 +31,27 @@ export interface PodFacts {
   readonly phase: string;
   readonly reason: string;
   readonly message: string;
-  readonly isKept: boolean;
-  readonly hasNode: boolean;
+  /** Ours among them: it is kept for us. */
+  readonly finalizers: readonly string[];
   /** When it should be gone at the latest; absent while nobody wants it gone. */
   readonly deletesMs?: number;
   /** Its node confirmed that nothing of it runs, or somebody removed it by force. */
   readonly isRemoved: boolean;
+  /** When its node took it on; 0: none has. */
+  readonly startedMs: number;
+  /** Why the cluster itself made room of it, where the server says so (1.26 and later). */
+  readonly disruption?: string;
   /** Why it has no node. */
   readonly unschedulable?: string;
   readonly containers: readonly ContainerFacts[];
 }
 
 /** Reads a pod. `undefined`: it is none of ours. */
-export function readPodFacts({metadata, spec, status}: ApiPod): PodFacts | undefined {
+export function readPodFacts({metadata, status}: ApiPod): PodFacts | undefined {
   const record = metadata.labels?.[LABELS.record];
   if (record === undefined) return undefined;
   const index = Number(metadata.annotations?.['batch.kubernetes.io/job-completion-index'] ?? NaN);
+  const disruption = status?.conditions?.find(({type, status: holds}) => type === 'DisruptionTarget' && holds === 'True');
   const scheduled = status?.conditions?.find(({type}) => type === 'PodScheduled');
   return {
     name: metadata.name,
@@ -59,8 +64,9 @@ export function readPodFacts({metadata, spec, status}: ApiPod): PodFacts | undef
     phase: status?.phase ?? 'Pending',
     reason: status?.reason ?? '',
     message: cut(status?.message),
-    isKept: metadata.finalizers?.includes(FINALIZER) === true,
-    hasNode: spec?.nodeName !== undefined && spec.nodeName !== '',
+    finalizers: metadata.finalizers ?? [],
+    startedMs: timeMs(status?.startTime),
+    ...(disruption === undefined ? {} : {disruption: disruption.reason ?? ''}),
     ...(metadata.deletionTimestamp === undefined ? {} : {deletesMs: timeMs(metadata.deletionTimestamp)}),
     isRemoved: metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0,
     ...(scheduled?.status === 'False' ? {unschedulable: cut(scheduled.message) || (scheduled.reason ?? 'Unschedulable')} : {}),
