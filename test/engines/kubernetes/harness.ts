@@ -17,7 +17,8 @@ export const IMAGE = process.env['SCANPLANE_TEST_K8S_IMAGE'] ?? 'localhost/busyb
 export class TestNamespace {
   readonly kubeconfig = must(process.env['KUBECONFIG'], 'KUBECONFIG names a cluster for these tests');
   readonly name = `scanplane-test-${randomUUID().slice(0, 8)}`;
-  readonly clusterId = randomUUID();
+  /** That of the contract's jobs. */
+  readonly clusterId = 'c1';
   readonly client: ApiClient;
   readonly #listening = new AbortController();
   readonly #engines: KubernetesEngine[] = [];
