@@ -15,6 +15,6 @@ describeEngine(
   },
   {
     ...{hasFiles: false, hasTwoStreams: false, hasIndexes: false, hasOrphans: false, canKillItself: false},
-    ...{timeoutMs: 15_000, endsWithinMs: 60_000},
+    ...{timeoutMs: 15_000, endsWithinMs: 120_000},
   },
 );
