@@ -17,6 +17,8 @@ import type {LeaseKeeper, Ownership} from '../store/contracts.ts';
 import type {Membership} from '../store/membership.ts';
 import type {Store} from '../store/store.ts';
 import type {ControllersConfig} from '../config.ts';
+import {keepClusterEngines} from './cluster-engines.ts';
+import type {OpenClusterEngine} from './cluster-engines.ts';
 import {ChainSource, noRequestTypes} from './chain-source.ts';
 import type {BuildChain} from './chain-source.ts';
 import {Janitor} from './janitor.ts';
@@ -48,6 +50,8 @@ export interface ControllersDeps {
   readonly blobs: Blobs;
   /** By engine name. */
   readonly engines: ReadonlyMap<string, Engine>;
+  /** Makes the engines of clusters that have their own; absent: there are none. */
+  readonly openClusterEngine?: OpenClusterEngine;
   readonly clock: Clock;
   readonly log: Log;
   readonly config: ControllersConfig;
@@ -73,7 +77,8 @@ const FORGET_EVERY_MS = 600_000;
 
 /** Runs all controllers of one replica until `signal` aborts; then launches in flight finish, jobs run on; what we own goes when the caller revokes the lease. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const {cache, clock, config, engines, log, membership, ownership} = deps;
+  const {cache, clock, config, log, membership, ownership, openClusterEngine} = deps;
+  const engines = new Map(deps.engines); // Those of clusters come and change with their keys.
   const ttlMs = config.ttlSeconds * 1000;
   const queue = new WorkQueue();
   const launcher = new Launcher(cache, engines, {
@@ -128,15 +133,17 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     if (signal.aborted) leave();
     else signal.addEventListener('abort', leave, {once: true});
   });
-  for (const engine of engines.values()) engine.onChange((ref) => queue.add(ref.scanId), signal);
+  const onChange = (ref: JobRef): void => queue.add(ref.scanId);
+  for (const engine of deps.engines.values()) engine.onChange(onChange, signal);
+  if (openClusterEngine !== undefined) keepClusterEngines(engines, {cache, open: openClusterEngine, onChange, log}, signal);
   const lone = {store: deps.store, cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
   await Promise.all([
     runController(scans, {cache, ownership, queue, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs}, signal),
     runLone(scheduler, lone, signal),
     runLone(janitor, lone, signal),
     ...(config.watchdogSeconds > 0 ? [runLone(watchdog, lone, signal)] : []),
-    runRenewals(scans, deps, signal),
-    runForgetting(deps, signal),
+    runRenewals(scans, {...deps, engines}, signal),
+    runForgetting({...deps, engines}, signal),
     runResync(scans, queue, signal),
     runRebalance(
       {
@@ -173,11 +180,11 @@ async function runResync(scans: ScanController, queue: WorkQueue, signal: AbortS
 /** Tells the engines which jobs still have an owner, well before they would count as orphans. */
 async function runRenewals(scans: ScanController, deps: ControllersDeps, signal: AbortSignal): Promise<void> {
   const {config, engines, lease, log} = deps;
-  const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
   while (!signal.aborted) {
     await sleep((config.orphanAfterSeconds * 1000) / 6, signal);
     if (signal.aborted) return; // Whoever is next renews in time.
     if (lease.current() === undefined) continue; // Not ours to speak for any more.
+    const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
     const byEngine = new Map<Engine, JobRef[]>();
     for (const {ref, place} of scans.runningTries()) {
       const engine = byPlace.get(place);

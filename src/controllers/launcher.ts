@@ -1,6 +1,7 @@
 import {ControlPlaneError, isRetryable} from '../lib/errors.ts';
 import {jobLaunch} from './job-document.ts';
 import type {JobHostConfig} from './job-document.ts';
+import {engineKey} from './cluster-engines.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
 import {HOST_ENGINE} from '../model/chain-engines.ts';
 import {olderEnvironment} from '../model/older-environment.ts';
@@ -56,7 +57,7 @@ export class Launcher {
   /** @throws ControlPlaneError `invalid`: there is no such cluster. `unavailable`: this replica cannot serve it, or its key is damaged. */
   engineOf(clusterName: string): Engine {
     const cluster = this.#clusterOf(clusterName);
-    const engine = this.#engines.get(cluster.engine);
+    const engine = this.#engines.get(engineKey(clusterName, cluster));
     if (engine === undefined)
       throw new ControlPlaneError('unavailable', `this replica has no engine ${cluster.engine}`, {key: `/cluster/${clusterName}`});
     return engine;

@@ -5,6 +5,9 @@ import {parserFor} from './validate.ts';
 export const ENGINE_NAMES = ['process', 'kubernetes'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
+/** The engine of clusters that have an API server of their own each. */
+export const KUBERNETES_ENGINE = 'kubernetes';
+
 /** The engine of clusters whose jobs are none of ours: a foreign init container hands the scan over to an outside workload manager (EWMS). */
 export const EXTERNAL_ENGINE = 'external';
 

@@ -254,32 +254,35 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       expect(await engine.said(job.ref, engine.place)).toEqual({});
     });
 
-    test.runIf(traits.hasFiles)('a running job says its status and its endpoint, an ended one also its data and its outcome, to every replica', async () => {
-      const script = `
+    test.runIf(traits.hasFiles)(
+      'a running job says its status and its endpoint, an ended one also its data and its outcome, to every replica',
+      async () => {
+        const script = `
         echo '{"a": {"b": [1, null]}}' > "$SCANPLANE_DATA_FILE"
         echo '{"state": "COMPLETE", "exit": 9223372036854775807, "error": "odd"}' | sed 's/\\([0-9]\\{19\\}\\)/"\\1"/' > "$SCANPLANE_OUTCOME_FILE"
         echo http://127.0.0.1:1 > "$SCANPLANE_ENDPOINT_FILE"
         printf 'half\\tway\\033[2J\\n' > "$SCANPLANE_STATUS_FILE"
         while [ ! -e go ]; do sleep 0.02; done; echo done > "$SCANPLANE_STATUS_FILE"; exit 3`;
-      const job = aShellJob(script, {document: '{}'});
-      await engine.ensure(job);
-      const running = await eventually(async () => {
-        const said = await sibling.said(job.ref, engine.place);
-        expect(said.status).toBe('half way [2J');
-        return said;
-      });
-      expect(running).toEqual({status: 'half way [2J', endpoint: 'http://127.0.0.1:1'});
-      const opener = aShellJob('touch go', {ref: {...job.ref, job: 'opener'}});
-      await engine.ensure(opener);
-      expect((await ended(engine, job.ref)).exit.code).toBe(3);
-      expect(await sibling.said(job.ref, engine.place)).toEqual({
-        status: 'done',
-        endpoint: 'http://127.0.0.1:1',
-        data: {a: {b: [1, null]}},
-        outcome: {state: 'COMPLETE', exit: '9223372036854775807', error: 'odd'},
-      });
-      expect(await sibling.said(job.ref, 'elsewhere')).toEqual({});
-    });
+        const job = aShellJob(script, {document: '{}'});
+        await engine.ensure(job);
+        const running = await eventually(async () => {
+          const said = await sibling.said(job.ref, engine.place);
+          expect(said.status).toBe('half way [2J');
+          return said;
+        });
+        expect(running).toEqual({status: 'half way [2J', endpoint: 'http://127.0.0.1:1'});
+        const opener = aShellJob('touch go', {ref: {...job.ref, job: 'opener'}});
+        await engine.ensure(opener);
+        expect((await ended(engine, job.ref)).exit.code).toBe(3);
+        expect(await sibling.said(job.ref, engine.place)).toEqual({
+          status: 'done',
+          endpoint: 'http://127.0.0.1:1',
+          data: {a: {b: [1, null]}},
+          outcome: {state: 'COMPLETE', exit: '9223372036854775807', error: 'odd'},
+        });
+        expect(await sibling.said(job.ref, 'elsewhere')).toEqual({});
+      },
+    );
 
     test.runIf(traits.hasFiles)('of several processes the first one speaks', async () => {
       const job = aShellJob('echo "I am $SCANPLANE_PROCESS_INDEX" > "${SCANPLANE_STATUS_FILE:-/dev/null}"', {document: '{}', count: 3});

@@ -31,6 +31,8 @@ const EXEC_TIMEOUT_MS = 60_000;
 /** A kubeconfig is a few kilobytes. */
 const LARGEST_FILE_BYTES = 1024 * 1024;
 
+/** Variables by name: where a pod finds its server, and what a program that gives a token gets. */
+type Environment = Readonly<Record<string, string | undefined>>;
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
@@ -39,7 +41,7 @@ type Fields = Readonly<Record<string, unknown>>;
  * @throws ControlPlaneError `unavailable`: it runs in no pod, or the account's files cannot be read.
  * @see https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
  */
-export async function loadInCluster(env: Readonly<Record<string, string | undefined>>): Promise<ClientConfig> {
+export async function loadInCluster(env: Environment): Promise<ClientConfig> {
   const host = env['KUBERNETES_SERVICE_HOST'];
   if (host === undefined || host === '') throw new ControlPlaneError('unavailable', 'no kubeconfig is given, and this process runs in no pod');
   const server = new URL(`https://${host.includes(':') ? `[${host}]` : host}:${env['KUBERNETES_SERVICE_PORT'] ?? '443'}`);
@@ -53,7 +55,7 @@ export async function loadInCluster(env: Readonly<Record<string, string | undefi
  * @throws ControlPlaneError `unavailable`: it cannot be read or does not say where the server is; an operator may mend it.
  * @see https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
  */
-export async function loadKubeconfig(path: string, contextName?: string): Promise<ClientConfig> {
+export async function loadKubeconfig(path: string, contextName: string | undefined, env: Environment): Promise<ClientConfig> {
   const text = await readSmall(path);
   const wrong = (what: string, cause?: unknown): ControlPlaneError => new ControlPlaneError('unavailable', `kubeconfig ${path}: ${what}`, {cause});
   let document: unknown;
@@ -92,15 +94,15 @@ export async function loadKubeconfig(path: string, contextName?: string): Promis
       ...(servername === undefined ? {} : {servername}),
       ...(cluster['insecure-skip-tls-verify'] === true ? {rejectUnauthorized: false} : {}),
     },
-    authorization: authorizationOf(user, path),
+    authorization: authorizationOf(user, path, env),
   };
 }
 
-function authorizationOf(user: Fields, path: string): ClientConfig['authorization'] {
+function authorizationOf(user: Fields, path: string, env: Environment): ClientConfig['authorization'] {
   const token = textOf(user, 'token');
   const file = textOf(user, 'tokenFile');
   const [username, password] = [textOf(user, 'username'), textOf(user, 'password')];
-  if (isJsonObject(user['exec'])) return execToken(user['exec'], path);
+  if (isJsonObject(user['exec'])) return execToken(user['exec'], path, env);
   // As kubectl does: the file is newer than the text.
   if (file !== undefined) return fileToken(beside(path, file));
   if (token !== undefined) return () => Promise.resolve(`Bearer ${token}`);
@@ -119,7 +121,7 @@ function fileToken(path: string): ClientConfig['authorization'] {
 }
 
 /** A token that a program gives. @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins */
-function execToken(exec: Fields, path: string): ClientConfig['authorization'] {
+function execToken(exec: Fields, path: string, env: Environment): ClientConfig['authorization'] {
   const command = textOf(exec, 'command') ?? '';
   const program = command.includes('/') ? beside(path, command) : command;
   const args = Array.isArray(exec['args']) ? exec['args'].map(String) : [];
@@ -130,7 +132,7 @@ function execToken(exec: Fields, path: string): ClientConfig['authorization'] {
   let underWay: Promise<string> | undefined;
   const run = async (): Promise<string> => {
     try {
-      const options = {env: {...inherited(), ...Object.fromEntries(given), KUBERNETES_EXEC_INFO: info}, timeout: EXEC_TIMEOUT_MS};
+      const options = {env: {...env, ...Object.fromEntries(given), KUBERNETES_EXEC_INFO: info}, timeout: EXEC_TIMEOUT_MS};
       const {stdout} = await promisify(execFile)(program, args, options);
       const status: unknown = (JSON.parse(stdout) as Fields)['status'];
       const token = isJsonObject(status) ? textOf(status, 'token') : undefined;
@@ -140,7 +142,7 @@ function execToken(exec: Fields, path: string): ClientConfig['authorization'] {
       return kept.header;
     } catch (err) {
       // Its output may hold a token, so no more is said than how it failed.
-      const {code} = err as {readonly code?: unknown};
+      const {code} = err as {readonly code?: string | number | null};
       throw new ControlPlaneError('unavailable', `the credential program ${command} failed${code === undefined ? '' : ` (${String(code)})`}`);
     }
   };
@@ -149,13 +151,6 @@ function execToken(exec: Fields, path: string): ClientConfig['authorization'] {
     underWay ??= run().finally(() => (underWay = undefined));
     return underWay;
   };
-}
-
-/** What a credential program needs to find its own files; nothing of our own settings. */
-function inherited(): Record<string, string> {
-  const names = ['PATH', 'HOME', 'USER', 'LANG', 'TZ', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'HTTPS_PROXY', 'NO_PROXY'];
-  // oxlint-disable-next-line no-restricted-properties -- handed on to a program, not read as a setting
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
 }
 
 function named(list: unknown, name: string | undefined, field: string): Fields | undefined {

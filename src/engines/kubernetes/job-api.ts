@@ -80,7 +80,10 @@ export class JobApi {
   }
 
   /** Lets go of an object: our finalizer is removed, those of others stay. Whatever changed it meanwhile, somebody comes by again. */
-  async release(kind: 'jobs' | 'pods', object: {readonly name: string; readonly resourceVersion: string; readonly finalizers: readonly string[]}): Promise<boolean> {
+  async release(
+    kind: 'jobs' | 'pods',
+    object: {readonly name: string; readonly resourceVersion: string; readonly finalizers: readonly string[]},
+  ): Promise<boolean> {
     if (!object.finalizers.includes(FINALIZER)) return true;
     const finalizers = object.finalizers.filter((each) => each !== FINALIZER);
     try {

@@ -54,7 +54,8 @@ export function buildJob(spec: JobSpec, settings: KubernetesClusterSettings, {in
   const {ref, clusterId, count, timeoutMs, pod = {}} = spec;
   const name = recordName(clusterId, ref);
   const image = spec.image ?? settings.image;
-  if (image === undefined || image === '') throw new ControlPlaneError('invalid', `${nameOfRef(ref)}: neither the job nor its cluster names an image`);
+  if (image === undefined || image === '')
+    throw new ControlPlaneError('invalid', `${nameOfRef(ref)}: neither the job nor its cluster names an image`);
   for (const patch of [settings.pod, settings.container, settings.shared_volume]) {
     const problem = plainProblem(patch ?? {});
     if (problem !== undefined) throw new ControlPlaneError('invalid', `${nameOfRef(ref)}: settings of its cluster: ${problem}`);
@@ -116,7 +117,12 @@ export function buildClosedJob(clusterId: string, ref: JobRef, fence: FenceToken
 }
 
 /** The Secret of a try, which goes when its Job does. */
-export function buildSecret({name, data}: Required<JobObjects>['secret'], clusterId: string, ref: JobRef, jobUid: string): Readonly<Record<string, unknown>> {
+export function buildSecret(
+  {name, data}: Required<JobObjects>['secret'],
+  clusterId: string,
+  ref: JobRef,
+  jobUid: string,
+): Readonly<Record<string, unknown>> {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -137,7 +143,13 @@ interface JobParts {
   readonly spec: Readonly<Record<string, unknown>>;
 }
 
-function jobObject(clusterId: string, ref: JobRef, fence: FenceToken, state: RecordState, {annotations, spec}: JobParts): Readonly<Record<string, unknown>> {
+function jobObject(
+  clusterId: string,
+  ref: JobRef,
+  fence: FenceToken,
+  state: RecordState,
+  {annotations, spec}: JobParts,
+): Readonly<Record<string, unknown>> {
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -164,7 +176,10 @@ function secretOf({ref, env, document, pod}: JobSpec): Record<string, string> {
   if (document !== undefined) data.set(DOCUMENT_KEY, document);
   const bytes = [...data].reduce((sum, [key, value]) => sum + key.length + Buffer.byteLength(value), 0);
   if (bytes > SECRET_BYTES) {
-    throw new ControlPlaneError('too_large', `${nameOfRef(ref)}: its document and its secrets are larger than ${SECRET_BYTES} bytes, which is all that a Secret holds`);
+    throw new ControlPlaneError(
+      'too_large',
+      `${nameOfRef(ref)}: its document and its secrets are larger than ${SECRET_BYTES} bytes, which is all that a Secret holds`,
+    );
   }
   return Object.fromEntries(data);
 }

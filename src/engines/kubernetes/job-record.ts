@@ -65,7 +65,7 @@ export function readJobRecord(job: ApiJob): JobRecord | undefined {
     outputLimitBytes: positive(notes[ANNOTATIONS.outputLimitBytes], 0),
     finalizers: metadata.finalizers ?? [],
     isDeleting: metadata.deletionTimestamp !== undefined,
-    ...(end === undefined ? {} : {end: {reason: String(end['reason'] ?? ''), atMs: timeMs(String(end['at']))}}),
+    ...(end === undefined ? {} : {end: {reason: textOf(end['reason']), atMs: timeMs(textOf(end['at']))}}),
     ...(exit === undefined ? {} : {exit}),
     ...(condition === undefined
       ? {}
@@ -125,6 +125,10 @@ function readJson(text: string | undefined): Readonly<Record<string, unknown>> |
   } catch {
     return undefined;
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function positive(text: string | undefined, fallback: number): number {

@@ -95,7 +95,10 @@ export class JobSettler {
   /** Writes the exit down. What was no success is made one that the server calls finished, so that its TTL counts; a server without one drops the field. */
   #record(job: JobRecord, {exit}: JobOutcome & {readonly kind: 'exited'}): Promise<JobRecord | undefined> {
     const isSuccess = exit.code === 0 && exit.reason === undefined;
-    const spec = {...(isSuccess || job.finished !== undefined ? {} : {parallelism: 0, activeDeadlineSeconds: 1}), ttlSecondsAfterFinished: this.#options.ttlSeconds};
+    const spec = {
+      ...(isSuccess || job.finished !== undefined ? {} : {parallelism: 0, activeDeadlineSeconds: 1}),
+      ttlSecondsAfterFinished: this.#options.ttlSeconds,
+    };
     return this.#patch(job, {annotations: {[ANNOTATIONS.exit]: JSON.stringify(exit)}}, spec);
   }
 

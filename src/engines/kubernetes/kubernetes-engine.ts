@@ -3,6 +3,7 @@ import type {Clock} from '../../lib/clock.ts';
 import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import {sleep} from '../../lib/sleep.ts';
+import type {Cluster} from '../../schema/cluster.ts';
 import type {FenceToken} from '../../schema/job.ts';
 import type {KubernetesClusterSettings} from '../../schema/kubernetes-cluster.ts';
 import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.ts';
@@ -29,11 +30,18 @@ export interface KubernetesEngineOptions {
   /** `/meta` cluster_id of the database whose jobs these are. */
   readonly clusterId: string;
   readonly settings: KubernetesClusterSettings;
-  /** Where a service account's server is said, see {@link loadInCluster}. */
+  /** Where a pod finds its API server, and what programs that give credentials get. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly times?: InformerTimes;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** What makes the engine of a cluster from its key. */
+export function openKubernetesEngine(
+  common: Omit<KubernetesEngineOptions, 'place' | 'settings'>,
+): (name: string, cluster: Cluster) => KubernetesEngine {
+  return (name, {place, settings}) => new KubernetesEngine({...common, place: place ?? `kubernetes/${name}/${settings.namespace ?? ''}`, settings});
 }
 
 const TTL_SECONDS = 600;
@@ -73,7 +81,8 @@ export class KubernetesEngine implements Engine {
     const {place, clusterId, settings, env, clock, log} = options;
     this.#options = options;
     this.place = place;
-    const load = (): Promise<ClientConfig> => (settings.kubeconfig === undefined ? loadInCluster(env) : loadKubeconfig(settings.kubeconfig, settings.context));
+    const load = (): Promise<ClientConfig> =>
+      settings.kubeconfig === undefined ? loadInCluster(env) : loadKubeconfig(settings.kubeconfig, settings.context, env);
     const perSecond = settings.requests_per_second ?? REQUESTS_PER_SECOND;
     this.#client = new ApiClient({load, limits: {perSecond, burst: 2 * perSecond, inFlight: 32}, clock});
     this.#api = new JobApi(this.#client, async () => settings.namespace ?? (await this.#client.config()).namespace ?? 'default');
@@ -283,7 +292,8 @@ export class KubernetesEngine implements Engine {
       if (signal.aborted || !this.#watch.isFresh) continue;
       const due = new Set<string>();
       for (const job of this.#watch.jobs()) {
-        if (job.state === 'launched' && job.exit === undefined && this.#settler.judge(job, this.#watch.pods(job.name)).kind !== 'running') due.add(job.name);
+        if (job.state === 'launched' && job.exit === undefined && this.#settler.judge(job, this.#watch.pods(job.name)).kind !== 'running')
+          due.add(job.name);
         else if (job.state === 'launched' && job.isDeleting && job.exit === undefined) due.add(job.name);
       }
       // A pod whose Job is gone, or has its exit, waits for nothing any more.

@@ -78,7 +78,9 @@ function waitingOutcome(pod: PodFacts, nowMs: number, patienceMs: number): PodOu
     const isHopeless = known.passes === 'never' || (pod.startedMs > 0 && nowMs - pod.startedMs > patienceMs);
     return {kind: 'waiting', text, ...(isHopeless ? {hopeless: text} : {})};
   }
-  return pod.containers.some(({isInit, isRunning}) => isInit && isRunning) ? {kind: 'running'} : {kind: 'waiting', text: 'its containers are being made'};
+  return pod.containers.some(({isInit, isRunning}) => isInit && isRunning)
+    ? {kind: 'running'}
+    : {kind: 'waiting', text: 'its containers are being made'};
 }
 
 function endedExit(pod: PodFacts, main: ContainerFacts | undefined, nowMs: number): PodExit {

@@ -26,7 +26,7 @@ export class TestNamespace {
   constructor() {
     readFileSync(this.kubeconfig); // A clear error where there is none.
     const limits = {perSecond: 1000, burst: 1000, inFlight: 100};
-    this.client = new ApiClient({load: () => loadKubeconfig(this.kubeconfig), limits, clock: systemClock});
+    this.client = new ApiClient({load: () => loadKubeconfig(this.kubeconfig, undefined, {}), limits, clock: systemClock});
   }
 
   async create(): Promise<this> {
