@@ -103,7 +103,8 @@ function isUnwanted(record: ScanRecord): boolean {
 
 /** A server that ends before the final result is in has failed, whatever its exit code. What we stopped ourselves, or what never began, has not. */
 function countsAsFailure(job: Job, exit: JobExit, record: ScanRecord): boolean {
-  if (isUnwanted(record) || wasStopped(exit) || record.result?.value.is_final === true || isLost(exit)) return false;
+  if (isUnwanted(record) || wasStopped(exit) || record.result?.value.is_final === true || isLost(exit) || isTransientReason(exit.reason))
+    return false;
   return job.type === 'scanner-server' || exit.code !== 0;
 }
 

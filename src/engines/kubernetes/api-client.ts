@@ -13,6 +13,8 @@ export interface ApiClientOptions {
   /** Read again after it failed, and whenever the server does not take our word. */
   readonly load: () => Promise<ClientConfig>;
   readonly limits: RateLimits;
+  /** The first pause before a request is tried again; it doubles. */
+  readonly retryMs?: number;
   readonly clock: Clock;
 }
 
@@ -30,6 +32,7 @@ const REQUEST_TIMEOUT_MS = 20_000;
 /** All attempts of a request together. */
 const DEADLINE_MS = 45_000;
 const ATTEMPTS = 4;
+const RETRY_MS = 200;
 const LONGEST_RETRY_AFTER_MS = 10_000;
 const LARGEST_ANSWER_BYTES = 128 * 1024 * 1024;
 
@@ -66,7 +69,7 @@ export class ApiClient {
     for (let attempt = 1; ; attempt++) {
       const answer = await this.#limit.run(() => this.#attempt(request), request.signal);
       if (answer.kind === 'done') return answer.text;
-      const pauseMs = answer.afterMs ?? 100 * 2 ** attempt * (0.5 + Math.random());
+      const pauseMs = answer.afterMs ?? (this.#options.retryMs ?? RETRY_MS) * 2 ** (attempt - 1) * (0.5 + Math.random());
       const isLast = attempt === ATTEMPTS || this.#options.clock.monotonicMs() + pauseMs > until;
       if (!answer.isPassing || isLast || request.signal?.aborted === true) throw answer.error;
       await sleep(pauseMs, request.signal);

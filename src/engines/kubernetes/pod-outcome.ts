@@ -89,11 +89,6 @@ function waitingOutcome(pod: PodFacts, nowMs: number, patienceMs: number): PodOu
 }
 
 function endedExit(pod: PodFacts, main: ContainerFacts | undefined, nowMs: number): PodExit {
-  const waits = pod.deletesMs !== undefined && nowMs > pod.deletesMs ? main?.waiting : undefined;
-  // Kubelets may take minutes to say that a pod is gone whose container they never could make.
-  if (waits !== undefined && WAITING[waits.reason] !== undefined) {
-    return {kind: 'ended', exit: {code: null, reason: TRANSIENT_REASONS.podDeleted, endedMs: nowMs}};
-  }
   if (main?.terminated !== undefined) return containerExit(main.terminated);
   const init = pod.containers.find(({isInit, terminated}) => isInit && terminated !== undefined && terminated.code !== 0);
   if (init?.terminated !== undefined) {

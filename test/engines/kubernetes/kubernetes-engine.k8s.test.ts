@@ -88,11 +88,7 @@ test('a Job of that name which is not ours is named and left as it is', async ()
     spec: {parallelism: 0, template: {spec: {restartPolicy: 'Never', containers: [container]}}},
   };
   const before = await namespace.client.json<ApiJob>({method: 'POST', path: namespace.path('jobs'), body: foreign});
-  const asking = [
-    () => engine.ensure(job),
-    () => engine.close(job.ref, engine.place, job.fence),
-    () => engine.stop(job.ref, engine.place),
-  ];
+  const asking = [() => engine.ensure(job), () => engine.close(job.ref, engine.place, job.fence), () => engine.stop(job.ref, engine.place)];
   for (const ask of asking) {
     const err = await errorOf(ask());
     expect(hasCode(err, 'invalid')).toBe(true);
@@ -110,7 +106,8 @@ test('what is secret is in the Secret alone, and reaches the job as it is', asyn
     ['PLAIN', '$(HOME) $$ $'],
     ['EMPTY', ''],
   ] as const;
-  const script = 'echo "$SCANPLANE_REPORT_TOKEN|$PLAIN|$EMPTY|$SCANPLANE_PROCESS_INDEX"; cat "$SCANPLANE_JOB_FILE"; id -u; touch /no 2>&1; touch here /tmp/there';
+  const script =
+    'echo "$SCANPLANE_REPORT_TOKEN|$PLAIN|$EMPTY|$SCANPLANE_PROCESS_INDEX"; cat "$SCANPLANE_JOB_FILE"; id -u; touch /no 2>&1; touch here /tmp/there';
   const job = aShellJob(script, {env, document: '{"deep": "s3cret"}'});
   await engine.ensure(job);
   expect((await ended(engine, job.ref)).exit.code).toBe(0);
