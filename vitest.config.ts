@@ -1,6 +1,6 @@
 import {defineConfig} from 'vitest/config';
 
-/** Suffix → what a test needs: `x.test.ts` nothing, `x.etcd.test.ts` a real etcd, `x.k8s.test.ts` a cluster, `x.long.test.ts` minutes. */
+/** Suffix → what a test needs: `x.test.ts` nothing, `x.etcd.test.ts` a real etcd, `x.long.test.ts` minutes, `x.k8s.test.ts` a Kubernetes. */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -15,11 +15,12 @@ export default defineConfig({
       {extends: true, test: {name: 'etcd', include: ['test/**/*.etcd.test.ts']}},
       {
         extends: true,
-        test: {name: 'k8s', include: ['test/**/*.k8s.test.ts'], testTimeout: 180_000, hookTimeout: 120_000},
+        test: {name: 'long', include: ['test/**/*.long.test.ts'], testTimeout: 1_500_000, hookTimeout: 120_000, fileParallelism: false},
       },
+      // One cluster for all, and some tests stop parts of it: the files take turns.
       {
         extends: true,
-        test: {name: 'long', include: ['test/**/*.long.test.ts'], testTimeout: 1_500_000, hookTimeout: 120_000, fileParallelism: false},
+        test: {name: 'k8s', include: ['test/**/*.k8s.test.ts'], testTimeout: 300_000, hookTimeout: 180_000, fileParallelism: false},
       },
     ],
   },

@@ -20,6 +20,7 @@ const COMMANDS = {
   start: {etcd: true, server: true, steps: [['node', 'src/cli/start.ts']]},
   test: {etcd: true, steps: [['vitest', 'run', '--project', 'unit', '--project', 'etcd']]},
   'test:long': {etcd: true, steps: [['vitest', 'run', '--project', 'long']]},
+  'test:k8s': {etcd: true, steps: [['node', 'test/support/kubernetes/run.ts', 'vitest', 'run', '--project', 'k8s']]},
   etcdctl: {etcd: true, steps: [['etcdctl']]},
   check: {steps: [['tsc'], ['oxlint', '--type-aware', '--deny-warnings'], ['oxfmt', '--check']]},
   build: {clean: 'dist', copy: {'src/specs/skymap-scan.yaml': 'dist/specs/skymap-scan.yaml'}, steps: [['tsc', '-p', 'tsconfig.build.json']]},
