@@ -1,42 +1,41 @@
-import {randomUUID} from 'node:crypto';
-import {readFileSync} from 'node:fs';
 import {ApiClient} from '../../../src/engines/kubernetes/api-client.ts';
 import {loadKubeconfig} from '../../../src/engines/kubernetes/client-config.ts';
 import {KubernetesEngine} from '../../../src/engines/kubernetes/kubernetes-engine.ts';
 import type {KubernetesEngineOptions} from '../../../src/engines/kubernetes/kubernetes-engine.ts';
 import type {ApiList, ApiObject} from '../../../src/engines/kubernetes/objects.ts';
-import {must} from '../../../src/lib/assert.ts';
 import {systemClock} from '../../../src/lib/clock.ts';
 import {silentLog} from '../../../src/lib/log.ts';
 import type {KubernetesClusterSettings} from '../../../src/schema/kubernetes-cluster.ts';
+import {openCluster} from '../../support/kubernetes/rig.ts';
+import type {TestCluster} from '../../support/kubernetes/test-namespace.ts';
 
-/** An image with a shell that every node of the test cluster has. */
-export const IMAGE = process.env['SCANPLANE_TEST_K8S_IMAGE'] ?? 'localhost/busybox:1';
-
-/** A namespace of its own on the cluster that `KUBECONFIG` names. */
+/** A namespace of its own on the cluster that the rig found, and engines in it. */
 export class TestNamespace {
-  readonly kubeconfig = must(process.env['KUBECONFIG'], 'KUBECONFIG names a cluster for these tests');
-  readonly name = `scanplane-test-${randomUUID().slice(0, 8)}`;
   /** That of the contract's jobs. */
   readonly clusterId = 'c1';
+  readonly kubeconfig: string;
+  readonly name: string;
+  /** An image with a shell that every node has. */
+  readonly image: string;
   readonly client: ApiClient;
+  readonly #close: () => Promise<void>;
   readonly #listening = new AbortController();
   readonly #engines: KubernetesEngine[] = [];
 
-  constructor() {
-    readFileSync(this.kubeconfig); // A clear error where there is none.
+  private constructor({kubeconfig, namespace, busybox}: TestCluster, close: () => Promise<void>) {
+    [this.kubeconfig, this.name, this.image, this.#close] = [kubeconfig, namespace, busybox, close];
     const limits = {perSecond: 1000, burst: 1000, inFlight: 100};
-    this.client = new ApiClient({load: () => loadKubeconfig(this.kubeconfig, undefined, {}), limits, clock: systemClock});
+    this.client = new ApiClient({load: () => loadKubeconfig(kubeconfig, undefined, {}), limits, clock: systemClock});
   }
 
-  async create(): Promise<this> {
-    await this.client.json({method: 'POST', path: '/api/v1/namespaces', body: {apiVersion: 'v1', kind: 'Namespace', metadata: {name: this.name}}});
-    return this;
+  static async open(): Promise<TestNamespace> {
+    const {cluster, close} = await openCluster();
+    return new TestNamespace(cluster, close);
   }
 
   /** Another replica. Its watches run unless told otherwise. */
   engine(settings: KubernetesClusterSettings = {}, options: Partial<KubernetesEngineOptions> = {}, isWatching = true): KubernetesEngine {
-    const all = {kubeconfig: this.kubeconfig, namespace: this.name, image: IMAGE, requests_per_second: 500, ...settings};
+    const all = {kubeconfig: this.kubeconfig, namespace: this.name, image: this.image, requests_per_second: 500, ...settings};
     const engine = new KubernetesEngine({
       ...{place: `kubernetes/${this.name}`, clusterId: this.clusterId, env: {}, clock: systemClock, log: silentLog},
       ...options,
@@ -70,7 +69,7 @@ export class TestNamespace {
   async dispose(): Promise<void> {
     this.#listening.abort();
     for (const engine of this.#engines) engine.dispose();
-    await this.client.text({method: 'DELETE', path: `/api/v1/namespaces/${this.name}`});
+    await this.#close();
     for (const kind of ['jobs', 'pods'] as const) {
       for (const {metadata} of await this.list(kind)) await this.patch(kind, metadata.name, {metadata: {finalizers: null}}).catch(() => undefined);
     }

@@ -61,7 +61,7 @@ export const whyNoCluster = (): string | undefined => process.env['SCANPLANE_RIG
  * Both are the same for all tests of a file.
  */
 export const test = base
-  .extend('opened', {scope: 'file'}, async (_context, {onCleanup}): Promise<Opened | undefined> => {
+  .extend('opened', {scope: 'file'}, async ({}, {onCleanup}): Promise<Opened | undefined> => {
     if (whyNoCluster() !== undefined) return undefined;
     const opened = await openCluster();
     onCleanup(async () => opened.close());
