@@ -47,9 +47,8 @@ export function jobOutcome(job: JobRecord, pods: readonly PodFacts[], nowMs: num
 
 function liveOutcome(job: JobRecord, pods: readonly PodFacts[], outcomes: readonly PodOutcome[], nowMs: number): JobOutcome {
   // Its only process is on its way out, and the Job controller is about to start it again: that would be a second launch of the same try.
-  if (job.count === 1 && pods.some(({deletesMs}, n) => deletesMs !== undefined && outcomes[n]?.kind !== 'ended')) {
-    return {kind: 'end', reason: TRANSIENT_REASONS.podDeleted};
-  }
+  const going = job.count === 1 ? pods.find(({deletesMs}, n) => deletesMs !== undefined && outcomes[n]?.kind !== 'ended') : undefined;
+  if (going !== undefined) return {kind: 'end', reason: isPastDeadline(job, going) ? timedOut(job.timeoutMs ?? 0) : TRANSIENT_REASONS.podDeleted};
   const live = outcomes.filter(({kind}) => kind !== 'ended');
   const [first] = live;
   if (live.length > 0 && live.every((each) => each.kind === 'leaving' && nowMs - each.exit.endedMs > HELPERS_MS)) return {kind: 'end', reason: ''};
@@ -59,6 +58,11 @@ function liveOutcome(job: JobRecord, pods: readonly PodFacts[], outcomes: readon
   const waiting = live.find((each) => each.kind === 'waiting');
   if (live.some(({kind}) => kind !== 'waiting')) return {kind: 'running'};
   return {kind: 'running', text: waiting?.text ?? 'waits for its pod'};
+}
+
+/** Whether it is the Job controller that told the pod to go, because of the deadline. It says so in the Job a moment later. All times are the server's. */
+function isPastDeadline({timeoutMs, startedMs}: JobRecord, {deletionAskedMs = 0}: PodFacts): boolean {
+  return timeoutMs !== undefined && startedMs > 0 && deletionAskedMs >= startedMs + Math.floor(timeoutMs / 1000) * 1000;
 }
 
 function finishedReason({finished, timeoutMs}: JobRecord): string {

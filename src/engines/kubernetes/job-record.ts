@@ -24,6 +24,8 @@ export interface JobRecord {
   readonly fence: FenceToken;
   readonly state: RecordState;
   readonly createdMs: number;
+  /** From when its deadline counts; 0: the Job controller has not seen it. */
+  readonly startedMs: number;
   readonly count: number;
   readonly timeoutMs?: number;
   readonly outputLimitBytes: number;
@@ -60,6 +62,7 @@ export function readJobRecord(job: ApiJob): JobRecord | undefined {
     fence,
     state,
     createdMs: timeMs(metadata.creationTimestamp),
+    startedMs: timeMs(status?.startTime),
     count: positive(notes[ANNOTATIONS.count], 1),
     ...(timeoutMs > 0 ? {timeoutMs} : {}),
     outputLimitBytes: positive(notes[ANNOTATIONS.outputLimitBytes], 0),

@@ -18,7 +18,7 @@ import {JobApi} from './job-api.ts';
 import type {Capabilities} from './job-manifest.ts';
 import type {JobRecord} from './job-record.ts';
 import {JobSettler, podsOf} from './job-settler.ts';
-import {FINALIZER, LABELS, labelHash, recordName} from './names.ts';
+import {ANNOTATIONS, FINALIZER, LABELS, labelHash, recordName} from './names.ts';
 import type {PodFacts} from './pod-facts.ts';
 import {PodLogs} from './pod-logs.ts';
 import {RecordWatch} from './record-watch.ts';
@@ -51,6 +51,7 @@ const REQUESTS_PER_SECOND = 50;
 const SWEEP_MS = 5000;
 /** The owner is told of an end at once and records it; other replicas do so if it has not by then. */
 const OTHERS_AFTER_MS = 1500;
+const REMINDED_AT_ONCE = 20;
 /** Completion indexes are there by default. @see https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates-removed/ */
 const INDEXED_SINCE = 22;
 
@@ -308,7 +309,22 @@ export class KubernetesEngine implements Engine {
         else if (clock.monotonicMs() - since > OTHERS_AFTER_MS) await this.#try(() => this.#settler.settle(name), log);
       }
       for (const pod of left) await this.#try(() => this.#releaseLeft(pod), log);
+      for (const pod of this.#overdue()) await this.#try(() => this.#remind(pod), log);
     }
+  }
+
+  /** Pods that should have gone. Kubelets of 1.20 forget about one that was deleted while its container was being made, for up to a minute. */
+  #overdue(): PodFacts[] {
+    const nowMs = this.#options.clock.now();
+    return [...this.#watch.allPods()]
+      .filter(({deletesMs, isRemoved}) => deletesMs !== undefined && deletesMs < nowMs && !isRemoved)
+      .slice(0, REMINDED_AT_ONCE);
+  }
+
+  /** Any change of a pod has its kubelet look at it. */
+  async #remind({name}: PodFacts): Promise<void> {
+    const annotations = {[ANNOTATIONS.reminded]: rfc3339(this.#options.clock.now())};
+    await this.#api.patch('pods', name, {metadata: {annotations}});
   }
 
   async #releaseLeft(pod: PodFacts): Promise<void> {

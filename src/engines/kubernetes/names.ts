@@ -37,6 +37,8 @@ export const ANNOTATIONS = {
   end: 'scanplane/end',
   /** The JobExit as JSON: what became of it, for good. */
   exit: 'scanplane/exit',
+  /** On pods that should have gone: when their kubelet was last reminded. */
+  reminded: 'scanplane/reminded',
 } as const;
 
 /** Keeps a Job until it is forgotten, and each pod until its exit is recorded. */

@@ -35,6 +35,8 @@ export interface PodFacts {
   readonly finalizers: readonly string[];
   /** When it should be gone at the latest; absent while nobody wants it gone. */
   readonly deletesMs?: number;
+  /** When somebody asked for that. */
+  readonly deletionAskedMs?: number;
   /** Its node confirmed that nothing of it runs, or somebody removed it by force. */
   readonly isRemoved: boolean;
   /** When its node took it on; 0: none has. */
@@ -67,7 +69,7 @@ export function readPodFacts({metadata, status}: ApiPod): PodFacts | undefined {
     finalizers: metadata.finalizers ?? [],
     startedMs: timeMs(status?.startTime),
     ...(disruption === undefined ? {} : {disruption: disruption.reason ?? ''}),
-    ...(metadata.deletionTimestamp === undefined ? {} : {deletesMs: timeMs(metadata.deletionTimestamp)}),
+    ...(metadata.deletionTimestamp === undefined ? {} : deletion(metadata.deletionTimestamp, metadata.deletionGracePeriodSeconds)),
     isRemoved: metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0,
     ...(scheduled?.status === 'False' ? {unschedulable: cut(scheduled.message) || (scheduled.reason ?? 'Unschedulable')} : {}),
     containers: [
@@ -75,6 +77,11 @@ export function readPodFacts({metadata, status}: ApiPod): PodFacts | undefined {
       ...(status?.containerStatuses ?? []).map((each) => containerFacts(each, false)),
     ],
   };
+}
+
+function deletion(timestamp: string, graceSeconds = 0): Pick<PodFacts, 'deletesMs' | 'deletionAskedMs'> {
+  const deletesMs = timeMs(timestamp);
+  return {deletesMs, deletionAskedMs: deletesMs - graceSeconds * 1000};
 }
 
 function containerFacts({name, state}: ContainerStatus, isInit: boolean): ContainerFacts {

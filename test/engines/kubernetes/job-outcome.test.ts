@@ -10,7 +10,7 @@ const NOW = Date.parse('2026-01-01T00:10:00Z');
 function aRecord(changes: Partial<JobRecord> = {}): JobRecord {
   return {
     ...{name: 'r', uid: 'u', resourceVersion: '1', clusterId: 'c', ref: {scanId: 's', job: 'j', try: 1}, fence: {epoch: 1, revision: 1}},
-    ...{state: 'launched', createdMs: 0, count: 1, outputLimitBytes: 100, finalizers: [], isDeleting: false, active: 0},
+    ...{state: 'launched', createdMs: 0, startedMs: NOW - 10_000, count: 1, outputLimitBytes: 100, finalizers: [], isDeleting: false, active: 0},
     ...changes,
   };
 }
@@ -83,6 +83,12 @@ test('a Job past its deadline has timed out, with the code that it ended with', 
   expect(judge(late, runs({deletesMs: NOW}))).toEqual({kind: 'running'});
   expect(judge(late, gone(7))).toMatchObject({exit: {code: 7, reason: 'timed out after 1.5 s'}});
   expect(judge(late)).toMatchObject({exit: {code: null, reason: 'timed out after 1.5 s'}});
+});
+
+test('a pod that goes when the deadline is over goes because of it, also where its Job does not say so yet', () => {
+  const going = runs({deletesMs: NOW + 3000, deletionAskedMs: NOW});
+  expect(judge({timeoutMs: 10_000}, going)).toEqual({kind: 'end', reason: 'timed out after 10 s'});
+  expect(judge({timeoutMs: 11_000}, going)).toEqual({kind: 'end', reason: 'its pod was deleted'});
 });
 
 test('a Job whose pods are gone still says how it went', () => {
