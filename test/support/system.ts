@@ -10,6 +10,7 @@ import {inheritedEnvironment, k8sJobSettings, loadConfig} from '../../src/config
 import {ensureClusters} from '../../src/controllers/index.ts';
 import {runReplica} from '../../src/controllers/replica.ts';
 import type {Engine} from '../../src/engines/engine.ts';
+import {openKubernetesEngine} from '../../src/engines/kubernetes/kubernetes-engine.ts';
 import {endLeftovers} from '../../src/engines/process/leftovers.ts';
 import {openProcessEngine} from '../../src/engines/process/process-engine.ts';
 import {openEwms} from '../../src/ewms/client.ts';
@@ -101,7 +102,9 @@ export class TestSystem {
       },
       stop.signal,
     );
-    const options = {...common, ...chains, ...this.#ewms(config), address: runner.address};
+    const clusterId = database.cache.meta?.value.cluster_id ?? '';
+    const openClusterEngine = openKubernetesEngine({clusterId, env: {}, log, clock: systemClock});
+    const options = {...common, ...chains, openClusterEngine, ...this.#ewms(config), address: runner.address};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);

@@ -37,7 +37,7 @@ const POD_DEFAULTS = {
   restartPolicy: 'Never',
   automountServiceAccountToken: false,
   enableServiceLinks: false,
-  securityContext: {runAsNonRoot: true, runAsUser: NOBODY, runAsGroup: NOBODY, fsGroup: NOBODY},
+  securityContext: {runAsNonRoot: true, runAsUser: NOBODY, runAsGroup: NOBODY, fsGroup: NOBODY, seccompProfile: {type: 'RuntimeDefault'}},
 };
 
 const CONTAINER_SECURITY = {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: ['ALL']}};
@@ -71,7 +71,6 @@ export function buildJob(spec: JobSpec, settings: KubernetesClusterSettings, {in
       workingDir: WORK,
       volumeMounts: mountsOf(spec, settings),
       securityContext: CONTAINER_SECURITY,
-      terminationMessagePolicy: 'FallbackToLogsOnError',
     },
     settings.container ?? {},
   ) as Readonly<Record<string, unknown>>;
@@ -88,6 +87,9 @@ export function buildJob(spec: JobSpec, settings: KubernetesClusterSettings, {in
     },
     settings.pod ?? {},
   );
+  if (Array.isArray((settings.pod?.['spec'] as {readonly containers?: unknown} | undefined)?.containers)) {
+    throw new ControlPlaneError('invalid', `${nameOfRef(ref)}: settings of its cluster: pod.spec.containers would replace the job itself`);
+  }
   const ours = {
     metadata: {labels: labelsOf(clusterId, ref), annotations: {[ANNOTATIONS.ref]: JSON.stringify(ref)}},
     spec: {restartPolicy: 'Never'},

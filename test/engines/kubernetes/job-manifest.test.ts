@@ -109,7 +109,7 @@ test('a cluster patches pods and containers, and cannot patch away what makes th
   };
   const {metadata, spec} = built({resources: {requests: {cpu: '1'}}}, settings).job.spec.template;
   expect(spec).toMatchObject({nodeSelector: {disk: 'ssd'}, serviceAccountName: 'sa', imagePullSecrets: [{name: 'pull'}], restartPolicy: 'Never'});
-  expect(spec.securityContext).toEqual({runAsUser: 7, runAsGroup: 65_532, fsGroup: 65_532});
+  expect(spec.securityContext).toMatchObject({runAsUser: 7, runAsGroup: 65_532, fsGroup: 65_532});
   expect(spec.containers[0]).toMatchObject({name: 'main', imagePullPolicy: 'Always', resources: {requests: {cpu: '1'}, limits: {memory: '1G'}}});
   expect(spec.containers[0]).not.toHaveProperty('securityContext');
   expect(metadata.labels).toMatchObject({zone: 'a', 'scanplane/record': recordName('c1', REF)});
@@ -117,7 +117,8 @@ test('a cluster patches pods and containers, and cannot patch away what makes th
   expect(metadata.finalizers).toEqual(['other/one', 'scanplane/record']);
 });
 
-test('a patch that means a prototype, or has no end, is refused', () => {
+test('a patch that replaces the job itself, means a prototype, or has no end, is refused', () => {
+  expect(thrownBy(() => built({}, {pod: {spec: {containers: []}}})).code).toBe('invalid');
   const pod = JSON.parse('{"spec": {"__proto__": {"x": 1}}}') as Record<string, unknown>;
   expect(thrownBy(() => built({}, {pod})).code).toBe('invalid');
   let deep: Record<string, unknown> = {};
