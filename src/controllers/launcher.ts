@@ -5,9 +5,11 @@ import {engineKey} from './cluster-engines.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
 import {HOST_ENGINE} from '../model/chain-engines.ts';
 import {olderEnvironment} from '../model/older-environment.ts';
+import {scanContainer} from '../model/scan-container.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
+import {KUBERNETES_ENGINE} from '../schema/cluster.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import type {JobFacts, PlannedJob} from '../schema/chain.ts';
 import type {JobType} from '../schema/job-type.ts';
@@ -140,7 +142,8 @@ export class Launcher {
     const own = isServer ? scannerServerArguments(spec.request, '.', STARTUP_JSON) : ['--client-startup-json', STARTUP_JSON];
     const env: [string, string][] = (settings.env ?? []).map(([name, value]) => [name, value]);
     env.push(...(isServer ? scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token) : olderEnvironment(spec.request)));
-    return {...this.#base(ref, planned, fence), command: [...base, ...own], env};
+    const container = this.engineOf(planned.cluster).name === KUBERNETES_ENGINE ? scanContainer(spec.request, settings.image, isServer) : {};
+    return {...this.#base(ref, planned, fence), ...container, command: [...base, ...own], env};
   }
 
   #chainJobSpec(ref: JobRef, facts: JobFacts, context: LaunchContext & {readonly kind: 'chain'}, fence: FenceToken, token: string): JobSpec {

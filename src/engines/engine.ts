@@ -1,4 +1,5 @@
 import type {JobOutcome} from '../schema/job-outcome.ts';
+import type {JobResources} from '../schema/job-resources.ts';
 import type {FenceToken, JobExit} from '../schema/job.ts';
 
 /** Which try of which job of which scan: the name that collides when the same launch is asked for twice. */
@@ -35,12 +36,6 @@ export interface JobSpec {
   readonly image?: string;
   readonly resources?: JobResources;
   readonly pod?: PodShape;
-}
-
-/** Kubernetes quantities by resource: `{memory: '1G', cpu: '0.5'}`. */
-export interface JobResources {
-  readonly limits?: Readonly<Record<string, string>>;
-  readonly requests?: Readonly<Record<string, string>>;
 }
 
 /** What stands beside a job's process in its pod, as Kubernetes describes it. */

@@ -11,7 +11,7 @@ export interface KubernetesClusterSettings {
   readonly context?: string;
   /** Absent: the one that the kubeconfig or the service account names, else `default`. */
   readonly namespace?: string;
-  /** Of jobs that name none. */
+  /** Of jobs that name none. For sky scans `${docker_tag}` in it stands for the scanner's release. */
   readonly image?: string;
   readonly pod?: Readonly<Record<string, unknown>>;
   readonly container?: Readonly<Record<string, unknown>>;

@@ -8,7 +8,7 @@ import {TestNamespace} from './harness.ts';
 // Its folder on the node is root's, and so are the jobs that share it.
 const AS_ROOT = {spec: {securityContext: {runAsNonRoot: false, runAsUser: 0, runAsGroup: 0}}};
 
-describe.skipIf(whyNoCluster() !== undefined)('on a cluster', () =>
+describe.skipIf(whyNoCluster() !== undefined)('on a cluster', () => {
   describeEngine(
     'kubernetes',
     async () => {
@@ -20,5 +20,5 @@ describe.skipIf(whyNoCluster() !== undefined)('on a cluster', () =>
       ...{hasFiles: false, hasTwoStreams: false, hasIndexes: false, hasOrphans: false, canKillItself: false},
       ...{timeoutMs: 15_000, endsWithinMs: 120_000},
     },
-  ),
-);
+  );
+});

@@ -29,8 +29,8 @@ export class TestNamespace {
   }
 
   static async open(): Promise<TestNamespace> {
-    const {cluster, close} = await openCluster();
-    return new TestNamespace(cluster, close);
+    const opened = await openCluster();
+    return new TestNamespace(opened.cluster, async () => opened.close());
   }
 
   /** Another replica. Its watches run unless told otherwise. */
