@@ -86,7 +86,7 @@ test('a pod reaches another one, and the API server, by the addresses of Service
   });
   const address = await cluster.kubectl(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}']);
   // The rules follow the endpoints after a moment.
-  const script = `until wget -q -T 2 -O - http://${address}/index.html; do sleep 1; done
+  const script = `until timeout 2 wget -q -O - http://${address}/index.html; do sleep 1; done
     nc -w 5 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT < /dev/null && echo reached`;
   await runJob(cluster, 'caller', {command: ['sh', '-c', script]});
   expect(await untilJobEnds(cluster, 'caller')).toBe('Complete');

@@ -69,7 +69,8 @@ function kubeProxy({folder}: Rig): unknown {
 }
 
 function podNetwork({folder}: Rig): unknown {
-  const ipam = {type: 'host-local', dataDir: join(folder, 'pod-addresses'), ranges: [[{subnet: NETWORK.pods}]]};
+  const ranges = [[{subnet: NETWORK.pods}]];
+  const ipam = {type: 'host-local', dataDir: join(folder, 'pod-addresses'), ranges, routes: [{dst: '0.0.0.0/0'}]};
   return {cniVersion: '0.4.0', name: 'pods', plugins: [{type: 'ptp', ipMasq: false, ipam}]};
 }
 

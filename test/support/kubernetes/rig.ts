@@ -22,6 +22,7 @@ export interface OwnCluster extends TestCluster {
   stop(component: ComponentName, graceMs?: number): Promise<void>;
   /** Resolves when it is ready. */
   start(component: ComponentName): Promise<void>;
+  /** At once: asked kindly, it would wait a minute for its watches to end. */
   stopApiServer(): Promise<void>;
   startApiServer(): Promise<void>;
   /** The image of this project on Node ({@link packNodeImage}), packed and imported when it is first asked for. */
@@ -61,6 +62,7 @@ export const whyNoCluster = (): string | undefined => process.env['SCANPLANE_RIG
  * Both are the same for all tests of a file.
  */
 export const test = base
+  // oxlint-disable-next-line no-empty-pattern -- vitest reads the pattern to learn what a fixture needs
   .extend('opened', {scope: 'file'}, async ({}, {onCleanup}): Promise<Opened | undefined> => {
     if (whyNoCluster() !== undefined) return undefined;
     const opened = await openCluster();
@@ -93,7 +95,7 @@ async function openOwn(rig: Rig): Promise<Opened> {
     start,
     stop,
     startApiServer: async () => start('kube-apiserver'),
-    stopApiServer: async () => stop('kube-apiserver'),
+    stopApiServer: async () => stop('kube-apiserver', 0),
     importImage: async (archive) => importImage(rig, archive),
     nodeImage: async () => {
       const archive = join(rig.folder, 'node-image.tar');

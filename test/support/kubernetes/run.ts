@@ -39,7 +39,7 @@ async function main(commandLine: readonly string[]): Promise<number> {
     makeCgroup(run.cgroup);
     await writeRig({...run, build});
     const code = await enter(run, commandLine);
-    if (code !== 0) await keepLogs(run);
+    if (code > 0 && code < 128) await keepLogs(run);
     return code;
   } finally {
     await removeRun(run);
@@ -50,14 +50,18 @@ async function main(commandLine: readonly string[]): Promise<number> {
 async function enter(run: RunFolder, commandLine: readonly string[]): Promise<number> {
   const inside = [process.execPath, join(import.meta.dirname, 'inside.ts'), run.folder, ...commandLine];
   const script = ['bash', join(import.meta.dirname, 'enter.sh'), run.folder, NETWORK.address, NETWORK.services, ...inside];
-  const child = spawn('setpriv', ['--pdeath-signal', 'KILL', 'unshare', ...NAMESPACES, ...script], {stdio: 'inherit'});
-  if (child.pid !== undefined) await recordInit(run, child.pid);
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...NAMESPACES, ...script], {stdio: 'inherit'});
+  const ended = outcome(child);
   // A first process takes no signal from within that it does not handle, and `unshare` keeps those from outside to itself: so the end is abrupt,
   // which is fine for what lives in namespaces. Ctrl-C comes to the tests by the terminal, and they end by themselves.
-  const end = (): void => void child.kill('SIGKILL');
+  let endedBy: NodeJS.Signals | undefined;
+  const end = (signal: NodeJS.Signals = 'SIGHUP'): void => {
+    endedBy = signal;
+    child.kill('SIGKILL');
+  };
   process.on('SIGTERM', end).on('SIGHUP', end);
   process.on('SIGINT', () => {
-    if (!process.stdin.isTTY) end();
+    if (!process.stdin.isTTY) end('SIGINT');
   });
   // Whoever started us may be gone without a word.
   const parent = process.ppid;
@@ -65,7 +69,9 @@ async function enter(run: RunFolder, commandLine: readonly string[]): Promise<nu
     if (process.ppid !== parent) end();
   }, 500);
   try {
-    return await outcome(child);
+    if (child.pid !== undefined) await recordInit(run, child.pid);
+    const code = await ended;
+    return endedBy === undefined ? code : 128 + constants.signals[endedBy];
   } finally {
     clearInterval(watch);
   }

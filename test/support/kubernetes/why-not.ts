@@ -1,6 +1,7 @@
-import {existsSync, realpathSync} from 'node:fs';
+import {existsSync, readFileSync, realpathSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, sep} from 'node:path';
+import {makeCgroup, removeCgroup} from './cgroups.ts';
 import {command} from './command.ts';
 import {buildDir, rigCacheDir} from './recipe.ts';
 
@@ -17,7 +18,7 @@ export async function whyNot(): Promise<string | undefined> {
   if (process.platform !== 'linux') return `it needs Linux, and this is ${process.platform}`;
   if (process.arch !== 'x64' && process.arch !== 'arm64') return `it is known to run on x64 and arm64, and this is ${process.arch}`;
   if (process.getuid?.() !== 0) return 'it needs root, for namespaces, mounts and cgroups of its own';
-  if (!existsSync('/sys/fs/cgroup')) return 'there are no cgroups here';
+  if (!isRootOfTheMachine()) return 'it needs the root of the machine, and this is the root of a user namespace';
   if (!existsSync(buildDir()) && !existsSync('/usr/bin/apt-get')) return 'it is built from packages of Debian by apt-get, which is not here';
   for (const [what, path] of [
     ['checkout', ROOT] as const,
@@ -31,7 +32,14 @@ export async function whyNot(): Promise<string | undefined> {
   try {
     await command('unshare', [...NAMESPACES, 'mount', '-t', 'tmpfs', 'tmpfs', '/run']);
   } catch (err) {
-    return `namespaces of its own are not allowed here (${(err as Error).message.split('\n').at(-1)})`;
+    return `namespaces of its own are not allowed here (${lastLine(err)})`;
+  }
+  try {
+    const probe = `scanplane-k8s-probe-${process.pid}`;
+    makeCgroup(probe);
+    await removeCgroup(probe);
+  } catch (err) {
+    return `cgroups of its own are not allowed here (${lastLine(err)})`;
   }
   return undefined;
 }
@@ -49,6 +57,13 @@ async function requireTools(): Promise<void> {
   }
   if (lacking.size > 0) throw new Error(`running Kubernetes needs these packages: apt-get install ${[...lacking].join(' ')}`);
 }
+
+/** @see https://man7.org/linux/man-pages/man7/user_namespaces.7.html the first user namespace maps all 32-bit ids to themselves */
+function isRootOfTheMachine(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
+}
+
+const lastLine = (err: unknown): string => (err as Error).message.trim().split('\n').at(-1) ?? '';
 
 /** Without symbolic links, as far as it is there yet. */
 function nearestReal(path: string): string {
