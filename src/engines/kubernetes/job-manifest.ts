@@ -201,7 +201,8 @@ function environmentOf(spec: JobSpec, secretName: string, isIndexed: boolean): r
   const env = [...new Map([...spec.env, ...own])].map(([name, value]) =>
     isSecretName(name) ? {name, valueFrom: {secretKeyRef: {name: secretName, key: envKey(name)}}} : {name, value: literal(value)},
   );
-  return isIndexed ? [...env, {name: 'SCANPLANE_PROCESS_INDEX', valueFrom: {fieldRef: {fieldPath: INDEX_PATH}}}] : env;
+  const fromPod = (name: string, fieldPath: string): unknown => ({name, valueFrom: {fieldRef: {fieldPath}}});
+  return [...env, fromPod('SCANPLANE_POD_IP', 'status.podIP'), ...(isIndexed ? [fromPod('SCANPLANE_PROCESS_INDEX', INDEX_PATH)] : [])];
 }
 
 /** Kubernetes takes `$(NAME)` in commands and values for a variable; what is doubled stays as it is. */
