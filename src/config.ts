@@ -446,6 +446,13 @@ export function k8sJobSettings(config: Config): K8sJobSettings {
   return {kubernetes: config.kubernetes, skydriverAddress: scannerAddress(config), ewms: {address, tokenUrl, clientId}};
 }
 
+/** What the engines of Kubernetes clusters need: where a pod finds its API server, and what programs that give credentials inherit. */
+export function clusterEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Record<string, string> {
+  const names = ['KUBERNETES_SERVICE_HOST', 'KUBERNETES_SERVICE_PORT', 'USER', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'HTTPS_PROXY', 'NO_PROXY'];
+  const own = Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+  return {...inheritedEnvironment(env), ...own};
+}
+
 /** What every job of the process engine inherits. */
 export function inheritedEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Record<string, string> {
   const names = ['PATH', 'HOME', 'LANG', 'TZ'];

@@ -8,11 +8,12 @@ import {serveApi} from './api/serve.ts';
 import {lint} from './cli/lint/lint.ts';
 import {requestCommand} from './cli/request/request-command.ts';
 import {sdpCommand} from './cli/sdp/sdp-command.ts';
-import {inheritedEnvironment, k8sJobSettings, loadConfig, scannerAddress} from './config.ts';
+import {clusterEnvironment, inheritedEnvironment, k8sJobSettings, loadConfig, scannerAddress} from './config.ts';
 import type {Config} from './config.ts';
 import {ensureClusters} from './controllers/index.ts';
 import {runReplica} from './controllers/replica.ts';
 import type {Engine} from './engines/engine.ts';
+import {openKubernetesEngine} from './engines/kubernetes/kubernetes-engine.ts';
 import {openProcessEngine} from './engines/process/process-engine.ts';
 import {openEwms} from './ewms/client.ts';
 import {openRequests} from './jobs/open-requests.ts';
@@ -95,7 +96,17 @@ async function main(argv: readonly string[]): Promise<number> {
         buildChain: (id: string, {type, args}: RequestSpec) => builder.build(id, type, args),
         ...(jobsModule === undefined ? {} : {jobsModule}),
       };
-      const options = {...common, ...chains, replica, engines, scannerAddress: scannerAddress(config), address: runner.address, config};
+      const openClusterEngine = openKubernetesEngine({clusterId: meta.cluster_id, env: clusterEnvironment(), log, clock: systemClock});
+      const options = {
+        ...common,
+        ...chains,
+        replica,
+        engines,
+        openClusterEngine,
+        scannerAddress: scannerAddress(config),
+        address: runner.address,
+        config,
+      };
       running.push(runReplica(options, stop.signal));
     }
     // One part that fails ends the other too: a process that does half its work is worse than none. The other finishes in its own way first.

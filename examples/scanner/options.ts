@@ -58,7 +58,7 @@ export function serverOptions(argv: readonly string[], env: Environment): {optio
     workforceIntervalMs: seconds(env, 'SCANNER_WORKFORCE_INTERVAL_SEC', 30),
     silenceMs: seconds(env, 'SKYSCAN_MQ_TIMEOUT_FROM_CLIENTS', 3 * 86_400),
     leaseMs: seconds(env, 'SCANNER_LEASE_SEC', 60),
-    bind: env['SCANNER_BIND'] ?? '127.0.0.1',
+    bind: env['SCANNER_BIND'] ?? env['SCANPLANE_POD_IP'] ?? '127.0.0.1',
   };
   return {options, unknown: [...args.keys()].filter((name) => !known.includes(name))};
 }

@@ -14,6 +14,8 @@ import type {LeaseKeeper, Ownership} from '../store/contracts.ts';
 import type {Membership} from '../store/membership.ts';
 import type {Store} from '../store/store.ts';
 import type {ControllersConfig} from '../config.ts';
+import {keepClusterEngines} from './cluster-engines.ts';
+import type {OpenClusterEngine} from './cluster-engines.ts';
 import {ChainSource, noRequestTypes} from './chain-source.ts';
 import type {BuildChain} from './chain-source.ts';
 import {DeploymentController} from './deployment-controller.ts';
@@ -26,7 +28,7 @@ import {ProcessingController} from './processing-controller.ts';
 import {runRebalance} from './rebalance.ts';
 import {ScanController} from './scan-controller.ts';
 import {Scheduler} from './scheduler.ts';
-import {listenToEngines, misplacedKeys, runEnding, runForgetting, runRenewals, runResync} from './upkeep.ts';
+import {hintsFor, misplacedKeys, runEnding, runForgetting, runRenewals, runResync} from './upkeep.ts';
 import type {Led} from './upkeep.ts';
 import {Watchdog} from './watchdog.ts';
 import {WorkQueue} from './work-queue.ts';
@@ -52,6 +54,8 @@ export interface ControllersDeps {
   readonly blobs: Blobs;
   /** By engine name. */
   readonly engines: ReadonlyMap<string, Engine>;
+  /** Makes the engines of clusters that have their own; absent: there are none. */
+  readonly openClusterEngine?: OpenClusterEngine;
   readonly clock: Clock;
   readonly log: Log;
   readonly config: ControllersConfig;
@@ -77,7 +81,8 @@ const STAGGER_MS = 300;
 
 /** Runs all controllers of one replica until `signal` aborts; then launches in flight finish, jobs run on; what we own goes when the caller revokes the lease. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const {cache, clock, config, engines, log, membership, ownership} = deps;
+  const {cache, clock, config, log, membership, ownership, openClusterEngine} = deps;
+  const engines = new Map(deps.engines); // Those of clusters come and change with their keys.
   const ttlMs = config.ttlSeconds * 1000;
   const queue = new WorkQueue();
   const deploymentQueue = new WorkQueue();
@@ -144,7 +149,9 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     {controller: scans, queue},
     {controller: deployments, queue: deploymentQueue},
   ];
-  listenToEngines(engines.values(), led, signal);
+  const onChange = hintsFor(led);
+  for (const engine of deps.engines.values()) engine.onChange(onChange, signal);
+  if (openClusterEngine !== undefined) keepClusterEngines(engines, {cache, open: openClusterEngine, onChange, log}, signal);
   const upkeep = {
     ...{engines, lease: deps.lease, clock, log, clusterId: () => cache.meta?.value.cluster_id ?? ''},
     ...{orphanAfterMs: times.orphanAfterMs, keepJobsMs: config.keepJobsSeconds * 1000},

@@ -3,12 +3,15 @@ import {deploymentLaunch} from './deployment-document.ts';
 import type {ScriptConfig} from './deployment-document.ts';
 import {jobLaunch} from './job-document.ts';
 import type {JobHostConfig} from './job-document.ts';
+import {engineKey} from './cluster-engines.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
 import {HOST_ENGINE} from '../model/chain-engines.ts';
 import {olderEnvironment} from '../model/older-environment.ts';
+import {scanContainer} from '../model/scan-container.ts';
 import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
+import {KUBERNETES_ENGINE} from '../schema/cluster.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import type {JobFacts, PlannedJob} from '../schema/chain.ts';
 import type {Deployment} from '../schema/deployment.ts';
@@ -62,7 +65,7 @@ export class Launcher {
   /** @throws ControlPlaneError `invalid`: there is no such cluster. `unavailable`: this replica cannot serve it, or its key is damaged. */
   engineOf(clusterName: string): Engine {
     const cluster = this.#clusterOf(clusterName);
-    const engine = this.#engines.get(cluster.engine);
+    const engine = this.#engines.get(engineKey(clusterName, cluster));
     if (engine === undefined)
       throw new ControlPlaneError('unavailable', `this replica has no engine ${cluster.engine}`, {key: `/cluster/${clusterName}`});
     return engine;
@@ -151,7 +154,8 @@ export class Launcher {
     const own = isServer ? scannerServerArguments(spec.request, '.', STARTUP_JSON) : ['--client-startup-json', STARTUP_JSON];
     const env: [string, string][] = (settings.env ?? []).map(([name, value]) => [name, value]);
     env.push(...(isServer ? scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token) : olderEnvironment(spec.request)));
-    return {...this.#base(ref, planned, fence), command: [...base, ...own], env};
+    const container = this.engineOf(planned.cluster).name === KUBERNETES_ENGINE ? scanContainer(spec.request, settings.image, isServer) : {};
+    return {...this.#base(ref, planned, fence), ...container, command: [...base, ...own], env};
   }
 
   #deploymentJobSpec(ref: JobRef, facts: JobFacts, deployment: Deployment, fence: FenceToken, token: string): JobSpec {

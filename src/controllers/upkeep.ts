@@ -30,14 +30,12 @@ const RESYNC_MS = 2000;
 const RESYNC_PER_SECOND = 500;
 const FORGET_EVERY_MS = 600_000;
 
-/** Hands the engines' hints to whoever leads what they are about. */
-export function listenToEngines(engines: Iterable<Engine>, led: readonly Led[], signal: AbortSignal): void {
-  for (const engine of engines) {
-    engine.onChange(({scanId}) => {
-      const owner = leaderOf(scanId, led);
-      owner?.queue.add(owner.id);
-    }, signal);
-  }
+/** What engines tell their hints to: whoever leads what they are about looks at it. */
+export function hintsFor(led: readonly Led[]): (ref: JobRef) => void {
+  return ({scanId}) => {
+    const owner = leaderOf(scanId, led);
+    owner?.queue.add(owner.id);
+  };
 }
 
 /** A job's supervisor may die without a word: so every object with jobs is looked at from time to time, in small portions. */
@@ -63,13 +61,13 @@ export async function runResync({controller, queue}: Led, signal: AbortSignal): 
  * may not have come to it, and then from time to time.
  */
 export async function runRenewals(led: readonly Led[], {engines, lease, clock, log, orphanAfterMs}: UpkeepDeps, signal: AbortSignal): Promise<void> {
-  const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
   let renewedAt = new Map<string, number>();
   while (!signal.aborted) {
     await sleep(orphanAfterMs / 60, signal);
     if (signal.aborted) return; // Whoever is next renews in time.
     if (lease.current() === undefined) continue; // Not ours to speak for any more.
     const now = clock.monotonicMs();
+    const byPlace = new Map([...engines.values()].map((engine) => [engine.place, engine]));
     const ours = new Map<string, number>();
     const due = new Map<Engine, JobRef[]>();
     for (const {controller} of led) {

@@ -1,4 +1,5 @@
 import type {JobOutcome} from '../schema/job-outcome.ts';
+import type {JobResources} from '../schema/job-resources.ts';
 import type {FenceToken, JobExit} from '../schema/job.ts';
 
 /** Which try of which job of which scan: the name that collides when the same launch is asked for twice. */
@@ -31,7 +32,30 @@ export interface JobSpec {
    * the files in which process 0 may speak, see {@link JobSaid}. An engine without files leaves it out: there only the environment says anything.
    */
   readonly document?: string;
+  /** What engines of containers run it in; others leave all of this out. Absent: as the cluster's settings say. */
+  readonly image?: string;
+  readonly resources?: JobResources;
+  readonly pod?: PodShape;
 }
+
+/** What stands beside a job's process in its pod, as Kubernetes describes it. */
+export interface PodShape {
+  /** The command is the image's own; the job's is its arguments. */
+  readonly hasOwnCommand?: boolean;
+  readonly initContainers?: readonly PodPart[];
+  readonly sidecars?: readonly PodPart[];
+  readonly volumes?: readonly PodPart[];
+  /** Of the process itself. */
+  readonly volumeMounts?: readonly PodPart[];
+  /** Further values that must not be seen, for `secretKeyRef`s to {@link TRY_SECRET}. */
+  readonly secrets?: readonly (readonly [string, string])[];
+}
+
+/** A container, a volume or a mount, as Kubernetes takes it. */
+export type PodPart = Readonly<Record<string, unknown>> & {readonly name: string};
+
+/** Stands for the name of the try's own Secret wherever a {@link PodShape} refers to one of its {@link PodShape.secrets}. */
+export const TRY_SECRET = 'the-secret-of-this-try';
 
 /** The largest document of a job: arguments, data of its parents and all. */
 export const DOCUMENT_BYTES = 1024 * 1024;

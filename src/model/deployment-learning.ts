@@ -4,8 +4,9 @@ import type {Deployment, DeploymentState} from '../schema/deployment.ts';
 import type {JobExit, JobTry} from '../schema/job.ts';
 import {DEFAULT_RETRIES, LONGEST_PAUSE_MS, STEADY_MS, isOverStatus} from './deployment-facts.ts';
 import type {DeploymentInput} from './deployment-plan.ts';
+import {isLost, isTransientReason, lostExit} from './exit-reasons.ts';
 import {wasStopped} from './job-try.ts';
-import {foreignLeftMs, isLost, lostExit, wasAbandoned} from './try-learning.ts';
+import {foreignLeftMs} from './try-learning.ts';
 import type {Observed} from './try-learning.ts';
 
 type LearningInput = Pick<DeploymentInput, 'nowMs' | 'ownedForMs' | 'policy' | 'refused'> & {readonly spec: Deployment};
@@ -43,7 +44,7 @@ function ended(state: DeploymentState, open: JobTry, exit: JobExit, {nowMs, poli
   if (refused !== undefined) return {...rest, status: 'FAILED', reason: refused};
   if (wasStopped(exit)) return {...rest, status: 'PENDING', reason: 'stopped'};
   const after = (ms: number): string => rfc3339(nowMs + ms);
-  if (isLost(exit) || wasAbandoned(exit)) return {...rest, status: 'PENDING', reason: wordsOf(exit), retry_at: after(policy.retryBaseMs)};
+  if (isLost(exit) || isTransientReason(exit.reason)) return {...rest, status: 'PENDING', reason: wordsOf(exit), retry_at: after(policy.retryBaseMs)};
   if (exit.code === 0 && exit.reason === undefined) return {...rest, status: 'FINISHED'};
   const ranMs = Date.parse(exit.ended_at) - Date.parse(open.started_at ?? exit.ended_at);
   const failures = (ranMs >= STEADY_MS ? 0 : state.failures) + 1;

@@ -2,6 +2,7 @@ import type {Admission} from '../schema/admission.ts';
 import type {Chain, JobFacts} from '../schema/chain.ts';
 import type {Job} from '../schema/job.ts';
 import {SERVER_JOB} from './chain.ts';
+import {isTransientReason} from './exit-reasons.ts';
 import {openTry} from './job-table.ts';
 import {describeExit} from './job-try.ts';
 import type {PlanInput} from './scan-plan.ts';
@@ -83,7 +84,10 @@ function pauseLeftMs(job: Job, serverStarts: boolean, input: PlanInput): number 
   const exit = job.tries.at(-1)?.exit;
   if (exit === undefined) return 0;
   const hasDone = job.type === 'workers' && job.state === 'COMPLETE';
-  const afterFailure = job.failures === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, input.policy.retryBaseMs * 2 ** (job.failures - 1));
+  const {retryBaseMs} = input.policy;
+  // What nobody is to blame for may meet the same state of its cluster again.
+  const first = isTransientReason(exit.reason) ? retryBaseMs : 0;
+  const afterFailure = job.failures === 0 ? first : Math.min(LONGEST_PAUSE_MS, retryBaseMs * 2 ** (job.failures - 1));
   const pause = !hasDone ? afterFailure : serverStarts ? 0 : WORKERS_AGAIN_MS;
   // A wall clock that was set back, or a time that nobody can read, must not make this wait longer than the pause itself.
   const elapsed = input.nowMs - Date.parse(exit.ended_at);

@@ -1,9 +1,9 @@
 import {unreachable} from '../lib/assert.ts';
-import {rfc3339} from '../lib/clock.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {PlannedJob} from '../schema/chain.ts';
 import type {Job, JobExit, JobTry} from '../schema/job.ts';
 import type {StateName} from '../schema/state.ts';
+import {isLost, isTransientReason, lostExit} from './exit-reasons.ts';
 import {openTry} from './job-table.ts';
 import {isPastDeadline, replaceTry, wasKilled, wasStopped} from './job-try.ts';
 import {isChained} from './scan-record.ts';
@@ -106,7 +106,8 @@ function isUnwanted(record: ScanRecord): boolean {
 
 /** A server that ends before the final result is in has failed, whatever its exit code. What we stopped ourselves, or what never began, has not. */
 function countsAsFailure(job: Job, exit: JobExit, record: ScanRecord): boolean {
-  if (isUnwanted(record) || wasStopped(exit) || record.result?.value.is_final === true || isLost(exit)) return false;
+  if (isUnwanted(record) || wasStopped(exit) || record.result?.value.is_final === true || isLost(exit) || isTransientReason(exit.reason))
+    return false;
   return job.type === 'scanner-server' || exit.code !== 0;
 }
 
@@ -117,30 +118,6 @@ function closeTry(job: Job, current: JobTry, exit: JobExit, isFailure: boolean):
 }
 
 // A chain
-
-const HOST_IS_SILENT = 'its host does not answer for it any more';
-const NEVER_BEGAN = 'never began';
-
-/** The end of a try of which nothing can be known any more, or which never began. */
-export function lostExit(kind: 'foreign' | 'closed', nowMs: number): JobExit {
-  return {code: null, reason: kind === 'foreign' ? HOST_IS_SILENT : NEVER_BEGAN, ended_at: rfc3339(nowMs)};
-}
-
-/** How a try ends that was none: it uses up nothing. */
-const NO_TRY: ReadonlySet<string | undefined> = new Set([HOST_IS_SILENT, NEVER_BEGAN]);
-
-/** Whether it was none. */
-export function isLost(exit: JobExit): boolean {
-  return exit.code === null && NO_TRY.has(exit.reason);
-}
-
-/** What engines say of tries that went down with their host, or with all that ran there. */
-const TAKEN_DOWN: ReadonlySet<string | undefined> = new Set(['supervisor lost: the host was restarted', 'ended by a new start']);
-
-/** Whether nothing of its own ended it, nor anybody who meant it: there was no controller for a while, or it went down with its host. That uses up nothing either. */
-export function wasAbandoned({reason}: JobExit): boolean {
-  return reason?.startsWith('orphaned') === true || TAKEN_DOWN.has(reason);
-}
 
 /**
  * The record of a chain's job after a try. COMPLETE counts however it came to be, also after it was asked to stop. What was asked to end and did is PENDING,
@@ -163,7 +140,7 @@ function closeChainTry(
   if (isLost(exit)) return become('PENDING');
   if (said === 'COMPLETE' && tooLarge === undefined) return become('COMPLETE');
   if (wasKilled(exit)) return become('FAIL', job.failures + 1);
-  if (wasStopped(exit) || wasAbandoned(exit) || isUnwantedNow) return become('PENDING');
+  if (wasStopped(exit) || isTransientReason(exit.reason) || isUnwantedNow) return become('PENDING');
   if (said === 'STOPPED') return become('STOPPED');
   const failures = job.failures + 1;
   const isLate = isPastDeadline(planned.retry_deadline, Date.parse(job.since ?? current.intent_at), Date.parse(exit.ended_at));

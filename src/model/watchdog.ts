@@ -1,5 +1,6 @@
 import type {Job, JobExit} from '../schema/job.ts';
 import {SERVER_JOB} from './chain.ts';
+import {isKilledReason} from './exit-reasons.ts';
 import {timestampOf} from './manifest.ts';
 import type {Scan} from './manifest.ts';
 
@@ -67,7 +68,6 @@ function isUnwanted(scan: Scan): boolean {
   return scan.bad?.has('control') === true || control?.is_deleted === true || (control !== undefined && control.desired !== 'run');
 }
 
-const TRANSIENT_REASONS: ReadonlySet<string> = new Set(['OOMKilled', 'Evicted', 'DeadlineExceeded', 'StartError', 'CrashLoopBackOff']);
 /** As a shell reports SIGKILL and SIGTERM. */
 const KILLED_CODES: ReadonlySet<number> = new Set([137, 143]);
 const KILLED_SIGNALS: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM']);
@@ -85,6 +85,6 @@ function lastExit(job: Job): JobExit | undefined {
 }
 
 function isTransient({code, signal, reason}: JobExit): boolean {
-  if (reason !== undefined && TRANSIENT_REASONS.has(reason)) return true;
+  if (isKilledReason(reason)) return true;
   return (code !== null && KILLED_CODES.has(code)) || (signal !== undefined && KILLED_SIGNALS.has(signal));
 }

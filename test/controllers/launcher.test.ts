@@ -91,3 +91,32 @@ test('an HTTP call or a class is refused on a cluster of another engine, with th
   await expect(launch('constructor')).rejects.toThrow('unknown job type constructor');
   await expect(launch('shell')).resolves.toMatchObject({kind: 'running'});
 });
+
+test('on a Kubernetes cluster a scan gets the image of its release and the memory that it asked for', async () => {
+  const engine = new KeepingEngine();
+  const kubernetes = Object.assign(engine, {name: 'kubernetes'});
+  const settings = {scanner_server: ['server'], worker: ['worker'], image: 'icecube/skymap_scanner:${docker_tag}'};
+  const clusters = new Map([['k8s', entry({engine: 'kubernetes', capacity: 8, settings})]]);
+  const cache = {clusters, meta: undefined, bad: new Map()} as unknown as Cache;
+  const config = {
+    scannerAddress: '',
+    reportAddress: '',
+    jobs: {host: []},
+    outputLimitBytes: 1024,
+    stopGraceMs: 0,
+    orphanAfterMs: 0,
+    scripts: {apiAddress: '', etcdEndpoints: [], etcdPrefix: ''},
+  };
+  const launcher = new Launcher(cache, new Map([['kubernetes/k8s', kubernetes]]), config);
+  const spec = aSpec({docker_tag: '3.$&', scanner_server_memory_bytes: 1000, worker_memory_bytes: 2000});
+  for (const type of ['scanner-server', 'workers']) {
+    const planned: PlannedJob = {type, cluster: 'k8s', count: 3, retry: 0};
+    const ref = {scanId: 's1', job: type, try: 1};
+    launcher.intend(ref, planned, '2026-01-01T00:00:00.000Z');
+    await launcher.launch(ref, planned, {kind: 'skymap', spec}, {epoch: 1, revision: 1});
+  }
+  expect(engine.specs).toMatchObject([
+    {image: 'icecube/skymap_scanner:3.$&', resources: {limits: {memory: '1000'}, requests: {memory: '1000'}}},
+    {image: 'icecube/skymap_scanner:3.$&', resources: {limits: {memory: '2000'}}, count: 3},
+  ]);
+});

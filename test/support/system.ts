@@ -10,6 +10,7 @@ import {inheritedEnvironment, k8sJobSettings, loadConfig} from '../../src/config
 import {ensureClusters} from '../../src/controllers/index.ts';
 import {runReplica} from '../../src/controllers/replica.ts';
 import type {Engine} from '../../src/engines/engine.ts';
+import {openKubernetesEngine} from '../../src/engines/kubernetes/kubernetes-engine.ts';
 import {endLeftovers} from '../../src/engines/process/leftovers.ts';
 import {openProcessEngine} from '../../src/engines/process/process-engine.ts';
 import {openEwms} from '../../src/ewms/client.ts';
@@ -38,6 +39,8 @@ export interface TestSystemOptions {
   readonly settingsOfCluster?: Cluster['settings'];
   /** Further clusters besides `local`. */
   readonly clusters?: Readonly<Record<string, Cluster>>;
+  /** Where the API, which listens on this port of loopback, is reached from jobs. */
+  readonly expose?: (port: number) => Promise<string>;
   /** Who may call the API; without it anybody. */
   readonly authenticator?: Authenticator;
   /** How jobs of chains from outside are run; unless told, as the specs say. */
@@ -92,7 +95,7 @@ export class TestSystem {
       buildChain: (of: string, {type, args}: RequestSpec) => builder.build(of, type, args),
       ...(jobsModule === undefined ? {} : {jobsModule}),
     };
-    const common = {replica: id, database, engines, scannerAddress: this.address, config, clock: systemClock, log};
+    const common = {replica: id, database, engines, scannerAddress: await this.#scannerAddress(), config, clock: systemClock, log};
     const types = this.#options.jobs ?? {typeOf: (type: string) => jobs.typeOf(type), defaultCluster: config.requests.defaultCluster};
     const runner = await serveRunner(
       {
@@ -101,7 +104,9 @@ export class TestSystem {
       },
       stop.signal,
     );
-    const options = {...common, ...chains, ...this.#ewms(config), address: runner.address};
+    const clusterId = database.cache.meta?.value.cluster_id ?? '';
+    const openClusterEngine = openKubernetesEngine({clusterId, env: {}, log, clock: systemClock});
+    const options = {...common, ...chains, openClusterEngine, ...this.#ewms(config), address: runner.address};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);
@@ -184,6 +189,11 @@ export class TestSystem {
       ...this.#options.settings,
       ...more,
     });
+  }
+
+  async #scannerAddress(): Promise<string> {
+    const {expose} = this.#options;
+    return expose === undefined ? this.address : `http://${await expose(Number(new URL(this.address).port))}`;
   }
 
   #ewms(config: ReturnType<typeof loadConfig>): {readonly ewms?: EwmsClient} {

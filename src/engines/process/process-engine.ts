@@ -9,8 +9,8 @@ import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import {sleep} from '../../lib/sleep.ts';
 import type {FenceToken} from '../../schema/job.ts';
-import {DOCUMENT_BYTES} from '../engine.ts';
 import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.ts';
+import {checkRef, checkSpec} from '../job-checks.ts';
 import {readKeptOutput} from './kept-output.ts';
 import {BOOT_ID, endMembers, isAlive, pidNamespace, signalProcess} from './processes.ts';
 import {MARKERS, compareFences, isFileName, nameOf, openRunDirectory} from './run-directory.ts';
@@ -330,32 +330,6 @@ function handleOf(claim: Claim & {readonly kind: 'launch'}): string {
 
 function exited(claim: Claim & {readonly kind: 'launch'}, record: ExitRecord): JobObservation {
   return record.began ? {kind: 'exited', handle: handleOf(claim), exit: record.exit} : {kind: 'closed'};
-}
-
-function checkRef(ref: JobRef): void {
-  if (isFileName(ref.scanId) && isFileName(ref.job) && Number.isSafeInteger(ref.try) && ref.try >= 0) return;
-  throw new ControlPlaneError('invalid', `not fit to be file names: ${JSON.stringify([ref.scanId, ref.job, ref.try])}`);
-}
-
-function checkSpec(job: JobSpec): void {
-  checkRef(job.ref);
-  const isText = (text: string): boolean => !text.includes('\0');
-  const wrong =
-    job.command.length === 0 || job.command[0] === ''
-      ? 'the command is empty'
-      : !job.command.every(isText)
-        ? 'the command holds a null byte'
-        : // Values are not shown: they may be secrets.
-          !job.env.every(([name, value]) => name !== '' && !name.includes('=') && isText(name) && isText(value))
-          ? 'an environment entry has no name, a = in its name, or a null byte'
-          : !Number.isSafeInteger(job.count) || job.count < 1
-            ? 'count is below 1'
-            : job.timeoutMs !== undefined && !(job.timeoutMs > 0)
-              ? 'its longest duration is not above 0'
-              : undefined;
-  if (wrong !== undefined) throw new ControlPlaneError('invalid', `${nameOf(job.ref)}: ${wrong}`);
-  if (Buffer.byteLength(job.document ?? '') > DOCUMENT_BYTES)
-    throw new ControlPlaneError('too_large', `${nameOf(job.ref)}: its document is larger than ${DOCUMENT_BYTES} bytes`);
 }
 
 function isMissing(err: unknown): boolean {

@@ -1,0 +1,97 @@
+import {TRANSIENT_REASONS, isTransientReason} from '../../model/exit-reasons.ts';
+import {rfc3339} from '../../lib/clock.ts';
+import type {JobExit} from '../../schema/job.ts';
+import type {JobRecord} from './job-record.ts';
+import type {PodFacts} from './pod-facts.ts';
+import {podOutcome} from './pod-outcome.ts';
+import type {PodExit, PodOutcome} from './pod-outcome.ts';
+
+/** What is to be done about a launched try. */
+export type JobOutcome =
+  /** Nothing; `text` says what it waits for, if it does not run yet. */
+  | {readonly kind: 'running'; readonly text?: string}
+  /** Have its pods ended, for this reason; empty: it has done what it is about. */
+  | {readonly kind: 'end'; readonly reason: string}
+  | {readonly kind: 'exited'; readonly exit: JobExit};
+
+/** How long after we asked for the end a Job without any pod may still get one from a Job controller that looks at an older state of it. */
+export const SETTLE_MS = 5000;
+/** How long containers beside the main one may go on after it. */
+export const HELPERS_MS = 30_000;
+
+/**
+ * Judges a launched try by its Job and all its pods, as they are at `nowMs`.
+ *
+ * Of several processes each failure is made up for by another pod; when `count` of them have failed, all has failed, as if none had been replaced.
+ */
+export function jobOutcome(job: JobRecord, pods: readonly PodFacts[], nowMs: number, patienceMs: number): JobOutcome {
+  const outcomes = pods.map((pod) => podOutcome(pod, nowMs, patienceMs));
+  const exits = outcomes.flatMap((each) => (each.kind === 'ended' ? [each.exit] : [])).sort((a, b) => a.endedMs - b.endedMs);
+  const isOver = exits.length === pods.length;
+  if (job.end !== undefined) {
+    if (!isOver || (pods.length === 0 && nowMs - job.end.atMs < SETTLE_MS)) return {kind: 'running', text: 'it is being ended'};
+    return {kind: 'exited', exit: jobExit(exits, job, job.end.reason, nowMs)};
+  }
+  if (job.finished !== undefined) {
+    if (!isOver) return {kind: 'running'};
+    return {kind: 'exited', exit: jobExit(exits, job, finishedReason(job), nowMs)};
+  }
+  if (job.isDeleting) return {kind: 'end', reason: TRANSIENT_REASONS.jobDeleted};
+  if (exits.filter(({code}) => code === 0).length >= job.count && isOver) return {kind: 'exited', exit: jobExit(exits, job, '', nowMs)};
+  const failures = exits.filter(({code}) => code !== 0);
+  if (failures.length >= job.count) {
+    return isOver ? {kind: 'exited', exit: jobExit(exits, job, '', nowMs)} : {kind: 'end', reason: ''};
+  }
+  return liveOutcome(job, pods, outcomes, nowMs);
+}
+
+function liveOutcome(job: JobRecord, pods: readonly PodFacts[], outcomes: readonly PodOutcome[], nowMs: number): JobOutcome {
+  // Its only process is on its way out, and the Job controller is about to start it again: that would be a second launch of the same try.
+  const going = job.count === 1 ? pods.find(({deletesMs}, n) => deletesMs !== undefined && outcomes[n]?.kind !== 'ended') : undefined;
+  if (going !== undefined) return {kind: 'end', reason: isPastDeadline(job, going) ? timedOut(job.timeoutMs ?? 0) : TRANSIENT_REASONS.podDeleted};
+  const live = outcomes.filter(({kind}) => kind !== 'ended');
+  const [first] = live;
+  if (live.length > 0 && live.every((each) => each.kind === 'leaving' && nowMs - each.exit.endedMs > HELPERS_MS)) return {kind: 'end', reason: ''};
+  if (first?.kind === 'waiting' && first.hopeless !== undefined && live.every((each) => each.kind === 'waiting' && each.hopeless !== undefined)) {
+    return {kind: 'end', reason: first.hopeless};
+  }
+  const waiting = live.find((each) => each.kind === 'waiting');
+  if (live.some(({kind}) => kind !== 'waiting')) return {kind: 'running'};
+  return {kind: 'running', text: waiting?.text ?? 'waits for its pod'};
+}
+
+/** Whether it is the Job controller that told the pod to go, because of the deadline. It says so in the Job a moment later. All times are the server's. */
+function isPastDeadline({timeoutMs, startedMs}: JobRecord, {deletionAskedMs = 0}: PodFacts): boolean {
+  return timeoutMs !== undefined && startedMs > 0 && deletionAskedMs >= startedMs + Math.floor(timeoutMs / 1000) * 1000;
+}
+
+function finishedReason({finished, timeoutMs}: JobRecord): string {
+  if (finished?.type !== 'Failed' || finished.reason === 'BackoffLimitExceeded') return '';
+  if (finished.reason === 'DeadlineExceeded') return timeoutMs === undefined ? 'DeadlineExceeded' : timedOut(timeoutMs);
+  return finished.message === '' ? finished.reason : `${finished.reason}: ${finished.message}`;
+}
+
+function timedOut(ms: number): string {
+  return `timed out after ${ms / 1000} s`;
+}
+
+/** One exit of all processes; `reason` says why we ended them, if we did. */
+function jobExit(exits: readonly PodExit[], job: JobRecord, reason: string, nowMs: number): JobExit {
+  const failed = exits.find(({code}) => code !== 0);
+  const succeeded = exits.filter(({code}) => code === 0).length;
+  const isDone = job.finished?.type === 'Complete' || succeeded >= job.count || (reason === '' && failed === undefined && exits.length > 0);
+  const endedMs = Math.max(0, ...exits.map((each) => each.endedMs)) || job.finished?.atMs || nowMs;
+  const told = reason === '' ? {} : {reason};
+  const ended_at = rfc3339(endedMs);
+  if (isDone) return {code: 0, ...told, ended_at};
+  // Nobody is to take for the job's own word what it said when its node went down.
+  if (isTransientReason(reason)) return {code: null, ...told, ended_at};
+  if (failed === undefined) {
+    if (exits.length > 0) return {code: 0, ...told, ended_at};
+    return {code: null, reason: reason === '' ? (job.finished?.message ?? 'it left no trace') : reason, ended_at};
+  }
+  const {code, signal, reason: own} = failed;
+  // Of a pod that was never begun we know that we ended it, and no more.
+  const both = reason === '' ? own : reason;
+  return {code, ...(signal === undefined ? {} : {signal}), ...(both === undefined ? {} : {reason: both}), ended_at};
+}

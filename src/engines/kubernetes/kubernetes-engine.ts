@@ -1,0 +1,360 @@
+import {rfc3339} from '../../lib/clock.ts';
+import type {Clock} from '../../lib/clock.ts';
+import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
+import type {Log} from '../../lib/log.ts';
+import {sleep} from '../../lib/sleep.ts';
+import type {Cluster} from '../../schema/cluster.ts';
+import type {FenceToken} from '../../schema/job.ts';
+import type {KubernetesClusterSettings} from '../../schema/kubernetes-cluster.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.ts';
+import {checkRef, checkSpec, nameOfRef} from '../job-checks.ts';
+import {compareFences} from '../process/run-directory.ts';
+import {ApiClient} from './api-client.ts';
+import {loadInCluster, loadKubeconfig} from './client-config.ts';
+import type {ClientConfig} from './client-config.ts';
+import {ForgottenScans} from './forgotten-scans.ts';
+import type {InformerTimes} from './informer.ts';
+import {JobApi} from './job-api.ts';
+import type {Capabilities} from './job-manifest.ts';
+import type {JobRecord} from './job-record.ts';
+import {JobSettler, podsOf} from './job-settler.ts';
+import {ANNOTATIONS, FINALIZER, LABELS, labelHash, recordName} from './names.ts';
+import type {PodFacts} from './pod-facts.ts';
+import {PodLogs} from './pod-logs.ts';
+import {RecordWatch} from './record-watch.ts';
+import {TryClaims} from './try-claims.ts';
+
+export interface KubernetesEngineOptions {
+  /** What this place is called, see Engine. Who calls two namespaces the same takes one's jobs for the other's. */
+  readonly place: string;
+  /** `/meta` cluster_id of the database whose jobs these are. */
+  readonly clusterId: string;
+  readonly settings: KubernetesClusterSettings;
+  /** Where a pod finds its API server, and what programs that give credentials get. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly times?: InformerTimes;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What makes the engine of a cluster from its key. */
+export function openKubernetesEngine(
+  common: Omit<KubernetesEngineOptions, 'place' | 'settings'>,
+): (name: string, cluster: Cluster) => KubernetesEngine {
+  return (name, {place, settings}) => new KubernetesEngine({...common, place: place ?? `kubernetes/${name}/${settings.namespace ?? ''}`, settings});
+}
+
+const TTL_SECONDS = 600;
+const PATIENCE_SECONDS = 300;
+const REQUESTS_PER_SECOND = 50;
+/** How often what nothing happens to is looked at: what waits too long, pods that nobody let go of. */
+const SWEEP_MS = 5000;
+/** The owner is told of an end at once and records it; other replicas do so if it has not by then. */
+const OTHERS_AFTER_MS = 1500;
+const REMINDED_AT_ONCE = 20;
+/** Completion indexes are there by default. @see https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates-removed/ */
+const INDEXED_SINCE = 22;
+
+/**
+ * Runs each try as a Kubernetes Job in one namespace.
+ *
+ * Everything that counts is in the Job: what was decided (annotation `state`), under which fence, whether it is to end, and its exit. Our finalizer keeps
+ * it until it is forgotten, and its pods until its exit is recorded, so that nobody has to be there when it ends. Two watches tell what changes; they
+ * run as long as somebody listens. Answers that could be wrong because a watch is behind come from the server.
+ */
+export class KubernetesEngine implements Engine {
+  readonly name = 'kubernetes';
+  readonly place: string;
+  readonly #options: KubernetesEngineOptions;
+  readonly #client: ApiClient;
+  readonly #api: JobApi;
+  readonly #logs: PodLogs;
+  readonly #claims: TryClaims;
+  readonly #settler: JobSettler;
+  readonly #forgotten: ForgottenScans;
+  readonly #selector: string;
+  readonly #watch: RecordWatch;
+  readonly #listeners = new Set<(ref: JobRef) => void>();
+  #watching: AbortController | undefined;
+  #capabilities: Promise<Capabilities> | undefined;
+
+  constructor(options: KubernetesEngineOptions) {
+    const {place, clusterId, settings, env, clock, log} = options;
+    this.#options = options;
+    this.place = place;
+    const load = (): Promise<ClientConfig> =>
+      settings.kubeconfig === undefined ? loadInCluster(env) : loadKubeconfig(settings.kubeconfig, settings.context, env);
+    const perSecond = settings.requests_per_second ?? REQUESTS_PER_SECOND;
+    this.#client = new ApiClient({load, limits: {perSecond, burst: 2 * perSecond, inFlight: 32}, clock});
+    this.#api = new JobApi(this.#client, async () => settings.namespace ?? (await this.#client.config()).namespace ?? 'default');
+    this.#logs = new PodLogs(this.#api, log);
+    this.#forgotten = new ForgottenScans(this.#api, clusterId, clock);
+    this.#claims = new TryClaims({api: this.#api, forgotten: this.#forgotten, clusterId, settings, capabilities: () => this.#known()});
+    const patienceMs = (settings.patience_seconds ?? PATIENCE_SECONDS) * 1000;
+    const ttlSeconds = settings.ttl_seconds ?? TTL_SECONDS;
+    this.#settler = new JobSettler({api: this.#api, logs: this.#logs, patienceMs, ttlSeconds, clock, log});
+    this.#selector = `${LABELS.cluster}=${labelHash(clusterId)}`;
+    this.#watch = new RecordWatch({
+      ...{client: this.#client, api: this.#api, labelSelector: this.#selector, clock, log},
+      ...(options.times === undefined ? {} : {times: options.times}),
+      onChange: (record, ref, pod) => this.#onChange(record, ref, pod),
+    });
+  }
+
+  ensure(job: JobSpec): Promise<JobObservation> {
+    return atBorder(async () => {
+      checkSpec(job);
+      if (job.clusterId !== this.#options.clusterId) throw new ControlPlaneError('invalid', `${nameOfRef(job.ref)} is of another database`);
+      const record = await this.#claims.launch(job);
+      return record === undefined ? {kind: 'closed'} : this.#observation(record);
+    });
+  }
+
+  observe(ref: JobRef, place: string): Promise<JobObservation> {
+    return atBorder(async () => {
+      checkRef(ref);
+      if (place !== this.place) return {kind: 'foreign'};
+      const name = this.#recordName(ref);
+      const seen = this.#watch.isFresh ? this.#watch.job(name) : undefined;
+      // What was not decided when a watch told of it may have been since.
+      const record = seen === undefined || seen.state === 'prepared' ? await this.#api.job(name) : seen;
+      return record === undefined ? {kind: 'absent'} : this.#observation(record);
+    });
+  }
+
+  close(ref: JobRef, place: string, fence: FenceToken): Promise<JobObservation> {
+    return atBorder(async () => {
+      checkRef(ref);
+      if (place !== this.place) return {kind: 'foreign'};
+      return this.#observation(await this.#claims.close(ref, fence));
+    });
+  }
+
+  stop(ref: JobRef, place: string): Promise<void> {
+    return atBorder(async () => {
+      checkRef(ref);
+      if (place !== this.place) return;
+      for (;;) {
+        const record = await this.#claims.close(ref);
+        if (record.state !== 'launched' || record.exit !== undefined || record.end !== undefined) return;
+        // What has ended by itself is not ended by us, also where nobody has looked yet.
+        const settled = await this.#settler.settle(record.name);
+        if (settled === undefined || settled.exit !== undefined || settled.end !== undefined) return;
+        const pods = await this.#api.pods(podsOf(record.name));
+        if ((await this.#settler.end(settled, pods, 'stopped')) !== undefined) return;
+      }
+    });
+  }
+
+  /** It has no files. What keeps it from beginning is its status until it has one of its own, which it reports over REST. */
+  said(ref: JobRef, place: string): Promise<JobSaid> {
+    return atBorder(async () => {
+      checkRef(ref);
+      if (place !== this.place) return {};
+      const name = this.#recordName(ref);
+      const record = this.#watch.isFresh ? this.#watch.job(name) : await this.#api.job(name);
+      if (record?.state !== 'launched' || record.exit !== undefined) return {};
+      const outcome = this.#settler.judge(record, await this.#podsOf(record.name));
+      return outcome.kind === 'running' ? {status: outcome.text ?? 'its pod runs'} : {};
+    });
+  }
+
+  /**
+   * Nothing: a Job needs no owner to go on, and every replica that reaches its namespace can adopt it. What nobody ever comes back for is ended by its own
+   * deadline.
+   */
+  renew(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Both streams are one in a pod's log: all of it counts as standard output. */
+  output(ref: JobRef, place: string, index: number, stream: 'stdout' | 'stderr'): Promise<string> {
+    return atBorder(async () => {
+      checkRef(ref);
+      if (place !== this.place) throw new ControlPlaneError('not_found', `the output of ${nameOfRef(ref)} is kept in another namespace`);
+      if (stream === 'stderr') return '';
+      const record = await this.#api.job(this.#recordName(ref));
+      if (record === undefined) return '';
+      const pods = (await this.#api.pods(podsOf(record.name))).sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1));
+      // Numbered pods by their number, the newest of each; others in the order in which they came.
+      const pod = pods.findLast((each) => each.index === index) ?? (pods.every((each) => each.index === undefined) ? pods[index] : undefined);
+      return pod === undefined ? '' : this.#logs.read(pod, record.outputLimitBytes);
+    });
+  }
+
+  onChange(listener: (ref: JobRef) => void, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    const own = (ref: JobRef): void => listener(ref); // The same listener may come twice.
+    this.#listeners.add(own);
+    if (this.#watching === undefined) {
+      this.#watching = new AbortController();
+      const {signal: ending} = this.#watching;
+      void this.#watch.run(ending);
+      void this.#runSweeps(ending);
+    }
+    signal.addEventListener(
+      'abort',
+      () => {
+        this.#listeners.delete(own);
+        if (this.#listeners.size > 0) return;
+        this.#watching?.abort();
+        this.#watching = undefined;
+      },
+      {once: true},
+    );
+  }
+
+  known(): Promise<readonly string[]> {
+    return atBorder(async () => {
+      await this.#forgotten.prune();
+      const records = this.#watch.isFresh ? [...this.#watch.jobs()] : await this.#api.jobs(this.#selector);
+      return [...new Set(records.map(({ref}) => ref.scanId))];
+    });
+  }
+
+  tries(scanId: string, clusterId: string): Promise<readonly JobRef[]> {
+    return atBorder(async () => {
+      if (clusterId !== this.#options.clusterId) return [];
+      const records = await this.#api.jobs(`${this.#selector},${LABELS.scanHash}=${labelHash(scanId)}`);
+      return records.map(({ref}) => ref).filter((ref) => ref.scanId === scanId);
+    });
+  }
+
+  forget(scanId: string): Promise<void> {
+    return atBorder(async () => {
+      checkRef({scanId, job: 'any', try: 1});
+      const selector = `${this.#selector},${LABELS.scanHash}=${labelHash(scanId)}`;
+      let isRemembered = false;
+      for (;;) {
+        const records: JobRecord[] = [];
+        for (const seen of await this.#api.jobs(selector)) {
+          const ended = await this.#ended(seen);
+          if (ended !== undefined) records.push(ended);
+        }
+        const [newest] = records.map(({fence}) => fence).sort((a, b) => compareFences(b, a));
+        if (newest === undefined) return;
+        // Before anything goes: what was decided before and comes from now on finds this. What came in between is found by the next round.
+        if (!isRemembered) await this.#forgotten.remember(scanId, newest);
+        isRemembered = true;
+        for (const pod of await this.#api.pods(selector)) await this.#api.release('pods', pod);
+        for (const record of records) await this.#claims.remove(record);
+      }
+    });
+  }
+
+  /** Ends all connections. Listeners must have gone. */
+  dispose(): void {
+    this.#client.close();
+  }
+
+  /** A record that nothing runs of, nor ever will; `undefined`: it is gone. @throws ControlPlaneError `wrong_state`: something runs */
+  async #ended(seen: JobRecord): Promise<JobRecord | undefined> {
+    const decided = seen.state === 'prepared' ? await this.#claims.close(seen.ref) : seen;
+    const record = decided.state === 'launched' && decided.exit === undefined ? await this.#settler.settle(decided.name) : decided;
+    if (record?.state === 'launched' && record.exit === undefined) throw new ControlPlaneError('wrong_state', `${nameOfRef(record.ref)} still runs`);
+    return record;
+  }
+
+  async #observation(record: JobRecord): Promise<JobObservation> {
+    if (record.state === 'prepared') return {kind: 'absent'};
+    if (record.state === 'closed') return {kind: 'closed'};
+    const isDue = record.exit === undefined && this.#settler.judge(record, await this.#podsOf(record.name)).kind !== 'running';
+    const now = isDue ? await this.#settler.settle(record.name) : record;
+    if (now === undefined) return {kind: 'absent'};
+    if (now.exit !== undefined) return {kind: 'exited', handle: now.name, exit: now.exit};
+    return {kind: 'running', handle: now.name, startedAt: rfc3339(now.createdMs)};
+  }
+
+  async #podsOf(record: string): Promise<PodFacts[]> {
+    return this.#watch.isFresh ? this.#watch.pods(record) : this.#api.pods(podsOf(record));
+  }
+
+  #recordName(ref: JobRef): string {
+    return recordName(this.#options.clusterId, ref);
+  }
+
+  #known(): Promise<Capabilities> {
+    this.#capabilities ??= this.#api
+      .version()
+      .then(([major, minor]) => ({indexed: major > 1 || (major === 1 && minor >= INDEXED_SINCE)}))
+      .catch((err: unknown) => {
+        this.#capabilities = undefined;
+        throw err;
+      });
+    return this.#capabilities;
+  }
+
+  #onChange(record: string, ref: JobRef | undefined, pod: PodFacts | undefined): void {
+    const job = this.#watch.job(record);
+    // Its node throws the log away when it has gone.
+    if (pod?.deletesMs !== undefined && !pod.isRemoved && job !== undefined) void this.#logs.follow(pod, job.outputLimitBytes);
+    const told = ref ?? job?.ref;
+    if (told !== undefined) for (const listener of this.#listeners) listener(told);
+  }
+
+  /** What nobody may be there to see: ends of tries without an owner, waits that are too long, pods that were not let go of. */
+  async #runSweeps(signal: AbortSignal): Promise<void> {
+    const {clock, log} = this.#options;
+    const dueSince = new Map<string, number>();
+    while (!signal.aborted) {
+      await sleep(SWEEP_MS * (0.75 + Math.random() / 2), signal);
+      if (signal.aborted || !this.#watch.isFresh) continue;
+      const due = new Set<string>();
+      for (const job of this.#watch.jobs()) {
+        if (job.state === 'launched' && job.exit === undefined && this.#settler.judge(job, this.#watch.pods(job.name)).kind !== 'running')
+          due.add(job.name);
+        else if (job.state === 'launched' && job.isDeleting && job.exit === undefined) due.add(job.name);
+      }
+      // A pod whose Job is gone, or has its exit, waits for nothing any more.
+      const left = [...this.#watch.allPods()].filter(({record, finalizers}) => {
+        const job = this.#watch.job(record);
+        return finalizers.includes(FINALIZER) && (job === undefined || job.exit !== undefined);
+      });
+      for (const name of dueSince.keys()) if (!due.has(name)) dueSince.delete(name);
+      for (const name of due) {
+        const since = dueSince.get(name);
+        if (since === undefined) dueSince.set(name, clock.monotonicMs());
+        else if (clock.monotonicMs() - since > OTHERS_AFTER_MS) await this.#try(() => this.#settler.settle(name), log);
+      }
+      for (const pod of left) await this.#try(() => this.#releaseLeft(pod), log);
+      for (const pod of this.#overdue()) await this.#try(() => this.#remind(pod), log);
+    }
+  }
+
+  /** Pods that should have gone. Kubelets of 1.20 forget about one that was deleted while its container was being made, for up to a minute. */
+  #overdue(): PodFacts[] {
+    const nowMs = this.#options.clock.now();
+    return [...this.#watch.allPods()]
+      .filter(({deletesMs, isRemoved}) => deletesMs !== undefined && deletesMs < nowMs && !isRemoved)
+      .slice(0, REMINDED_AT_ONCE);
+  }
+
+  /** Any change of a pod has its kubelet look at it. */
+  async #remind({name}: PodFacts): Promise<void> {
+    const annotations = {[ANNOTATIONS.reminded]: rfc3339(this.#options.clock.now())};
+    await this.#api.patch('pods', name, {metadata: {annotations}});
+  }
+
+  async #releaseLeft(pod: PodFacts): Promise<void> {
+    const job = await this.#api.job(pod.record);
+    if (job === undefined || job.exit !== undefined) await this.#api.release('pods', pod);
+  }
+
+  async #try(work: () => Promise<unknown>, log: Log): Promise<void> {
+    try {
+      await work();
+    } catch (err) {
+      log.warn({err}, 'could not look after Kubernetes Jobs; trying again');
+    }
+  }
+}
+
+/** Runs one method's work. What somebody else changed first may work the next time. */
+async function atBorder<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (err) {
+    if (hasCode(err, 'revision_conflict')) throw new ControlPlaneError('unavailable', err.detail, {cause: err});
+    throw ControlPlaneError.from(err);
+  }
+}

@@ -1,0 +1,67 @@
+import {hasCode} from '../../lib/errors.ts';
+import type {Log} from '../../lib/log.ts';
+import {BoundedLog} from './bounded-log.ts';
+import type {JobApi} from './job-api.ts';
+import {MAIN_CONTAINER} from './pod-facts.ts';
+import type {PodFacts} from './pod-facts.ts';
+
+/** Reading a log that is there. */
+const READ_MS = 30_000;
+/** Following one from when its pod is told to go: longer than any grace that makes sense. */
+const FOLLOW_MS = 600_000;
+/** Bytes of all logs that are followed or remembered together. */
+const MEMORY_BYTES = 64 * 1024 * 1024;
+
+/**
+ * The logs of pods. A node throws a pod's log away as soon as the pod that was told to go has gone; so that is followed from then on, and remembered
+ * here for whoever asks when it has ended. A replica that comes later does not have it.
+ */
+export class PodLogs {
+  readonly #api: JobApi;
+  readonly #log: Log;
+  readonly #kept = new Map<string, {readonly log: BoundedLog; readonly limitBytes: number; readonly ended: Promise<void>}>();
+  #bytes = 0;
+
+  constructor(api: JobApi, log: Log) {
+    this.#api = api;
+    this.#log = log;
+  }
+
+  /** Begins to follow a pod's log. Resolves when its first bytes would be seen; never rejects. */
+  async follow(pod: PodFacts, limitBytes: number): Promise<void> {
+    const main = pod.containers.find(({name}) => name === MAIN_CONTAINER);
+    if (main?.isRunning !== true || limitBytes === 0 || this.#kept.has(pod.uid)) return;
+    const log = new BoundedLog(limitBytes);
+    const opened = this.#api.log(pod.name, MAIN_CONTAINER, true, AbortSignal.timeout(FOLLOW_MS));
+    const ended = (async () => {
+      for await (const chunk of await opened) log.write(chunk);
+    })().catch((err: unknown) => this.#log.debug({err, pod: pod.name}, 'could not follow the log of a pod'));
+    this.#kept.set(pod.uid, {log, limitBytes, ended});
+    this.#bytes += limitBytes;
+    for (const [uid, {limitBytes: bytes}] of this.#kept) {
+      if (this.#bytes <= MEMORY_BYTES) break;
+      this.#kept.delete(uid);
+      this.#bytes -= bytes;
+    }
+    await opened.catch(() => undefined);
+  }
+
+  /** What there is of a pod's log; empty where nothing is left of it. @throws ControlPlaneError `unavailable` */
+  async read(pod: PodFacts, limitBytes: number): Promise<string> {
+    const kept = this.#kept.get(pod.uid);
+    if (kept !== undefined) {
+      if (pod.isRemoved) await Promise.race([kept.ended, new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+      return kept.log.text();
+    }
+    // What its node has thrown away it may still give for a moment, or an error message in its place.
+    if (pod.isRemoved) return '';
+    const log = new BoundedLog(limitBytes);
+    try {
+      for await (const chunk of await this.#api.log(pod.name, MAIN_CONTAINER, false, AbortSignal.timeout(READ_MS))) log.write(chunk);
+    } catch (err) {
+      // A container that has not begun has no log, which the server calls a bad request.
+      if (!hasCode(err, 'not_found', 'invalid')) throw err;
+    }
+    return log.text();
+  }
+}

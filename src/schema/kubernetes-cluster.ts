@@ -1,0 +1,41 @@
+/**
+ * Settings of a cluster with engine `kubernetes`, in `/cluster/[name]`.
+ *
+ * `pod` and `container` are JSON merge patches (RFC 7386: `null` removes a member, lists are replaced): of every pod's `{metadata, spec}`, and of the
+ * container of the job itself. What makes a pod ours cannot be patched away.
+ */
+export interface KubernetesClusterSettings {
+  /** Path of a kubeconfig file, where controllers run; absent: the service account of the pod that they run in. */
+  readonly kubeconfig?: string;
+  /** One of its contexts; absent: the current one. */
+  readonly context?: string;
+  /** Absent: the one that the kubeconfig or the service account names, else `default`. */
+  readonly namespace?: string;
+  /** Of jobs that name none. For sky scans `${docker_tag}` in it stands for the scanner's release. */
+  readonly image?: string;
+  readonly pod?: Readonly<Record<string, unknown>>;
+  readonly container?: Readonly<Record<string, unknown>>;
+  /** A volume (as in a pod, without its name) that all nodes share: jobs of a scan then have one folder of it as their working directory. */
+  readonly shared_volume?: Readonly<Record<string, unknown>>;
+  /** After how long a Job whose exit is recorded loses its pods, where the server has a TTL controller. */
+  readonly ttl_seconds?: number;
+  /** How long images that cannot be pulled, and containers that cannot be made, are tried again. */
+  readonly patience_seconds?: number;
+  /** Requests to the API server, of each controller. */
+  readonly requests_per_second?: number;
+}
+
+const seconds = {type: 'integer', minimum: 0, maximum: 2_147_483_647} as const;
+
+export const kubernetesClusterProperties = {
+  kubeconfig: {type: 'string'},
+  context: {type: 'string'},
+  namespace: {type: 'string'},
+  image: {type: 'string'},
+  pod: {type: 'object'},
+  container: {type: 'object'},
+  shared_volume: {type: 'object'},
+  ttl_seconds: seconds,
+  patience_seconds: seconds,
+  requests_per_second: {type: 'number', exclusiveMinimum: 0},
+} as const;
