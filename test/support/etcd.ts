@@ -61,7 +61,20 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<TestEtcd> {
   return startBinary(binaries, options, extra);
 }
 
+const ATTEMPTS = 3;
+
+/** Somebody may take a port between its choice and etcd's start: then others are tried. */
 async function startBinary(binaries: EtcdBinaries, options: EtcdOptions, extra: readonly string[]): Promise<TestEtcd> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(binaries, options, extra);
+    } catch (err) {
+      if (attempt === ATTEMPTS) throw err;
+    }
+  }
+}
+
+async function startOnce(binaries: EtcdBinaries, options: EtcdOptions, extra: readonly string[]): Promise<TestEtcd> {
   const data = await mkdtemp(join(tmpdir(), 'scanplane-etcd-'));
   const scheme = options.scheme ?? 'http';
   const client = `${scheme}://127.0.0.1:${await freePort()}`;
@@ -124,7 +137,13 @@ async function startBinary(binaries: EtcdBinaries, options: EtcdOptions, extra: 
     await once(child, 'exit');
   }
 
-  await untilReady();
+  try {
+    await untilReady();
+  } catch (err) {
+    process.off('exit', reap);
+    reap();
+    throw err;
+  }
   return {
     endpoint: client,
     get pid() {

@@ -151,7 +151,8 @@ describe('the backlog', () => {
     const id = await post();
     await eventually(async () => expect((await stateOf(id))?.name).toBe('FAIL'), STARTED);
     expect((await stateOf(id))?.reason).toMatch(/scanner server failed 3 times/);
-    expect(await launches()).toEqual({[id]: 3});
+    // A try that never began, as when its owner lost its lease at that moment, is no failure.
+    expect((await launches())[id]).toBeGreaterThanOrEqual(3);
     expect(await waiting()).toEqual([]);
     const status = await ask<{scan_state: string; ewms_deactivated: string}>('GET', `/scan/${id}/status`);
     expect(status).toMatchObject({scan_state: expect.stringMatching(/^STOPPED__/) as string, ewms_deactivated: 'ABORTED'});
