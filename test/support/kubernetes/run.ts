@@ -63,10 +63,10 @@ async function enter(run: RunFolder, commandLine: readonly string[]): Promise<nu
   process.on('SIGINT', () => {
     if (!process.stdin.isTTY) end('SIGINT');
   });
-  // Whoever started us may be gone without a word.
+  // An npm script may be gone without a word. By hand one may well leave us behind on purpose (nohup).
   const parent = process.ppid;
   const watch = setInterval(() => {
-    if (process.ppid !== parent) end();
+    if (process.env['npm_lifecycle_event'] !== undefined && process.ppid !== parent) end();
   }, 500);
   try {
     if (child.pid !== undefined) await recordInit(run, child.pid);
