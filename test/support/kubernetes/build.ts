@@ -107,7 +107,15 @@ async function removeOld(builds: string): Promise<void> {
 /** Takes the programs out of the unpacked packages. */
 async function collect(runtime: string, firewall: string, whole: string): Promise<void> {
   const bin = join(whole, 'bin');
-  for (const path of ['usr/bin/etcd', 'usr/bin/containerd', 'usr/bin/containerd-shim-runc-v2', 'usr/bin/ctr', 'usr/sbin/runc', 'usr/bin/kubectl']) {
+  for (const path of [
+    'bin/busybox',
+    'usr/bin/etcd',
+    'usr/bin/containerd',
+    'usr/bin/containerd-shim-runc-v2',
+    'usr/bin/ctr',
+    'usr/sbin/runc',
+    'usr/bin/kubectl',
+  ]) {
     await copyFile(join(runtime, path), join(bin, path.slice(path.lastIndexOf('/') + 1)));
   }
   await mkdir(join(whole, 'cni'));

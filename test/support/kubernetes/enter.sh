@@ -1,10 +1,10 @@
 #!/bin/bash
 # The first process of the rig's own namespaces (network, mounts, processes): prepares them, then runs the given command and ends as it does.
 # With this process everything ends that was started in here. As the first one it also reaps orphans, which bash does while it waits.
-# usage: enter.sh RUN_FOLDER NODE_ADDRESS SERVICE_RANGE COMMAND [ARGUMENT...]
+# usage: enter.sh RUN_FOLDER PROGRAMS NODE_ADDRESS SERVICE_RANGE COMMAND [ARGUMENT...]
 set -euo pipefail
-run=$1 address=$2 services=$3
-shift 3
+run=$1 programs=$2 address=$3 services=$4
+shift 4
 
 # Among ourselves only: nothing that is mounted from here on shows outside.
 mount --make-rshared /
@@ -28,6 +28,7 @@ kernel.panic_on_oops 1
 SETTINGS
 
 # An address that pods reach, and a route by which this node's own packets to Services get as far as the rules that redirect them.
+ip() { "$programs/busybox" ip "$@"; }
 ip link set lo up
 ip address add "$address/32" dev lo
 ip route add "$services" dev lo src "$address"

@@ -24,7 +24,7 @@ export async function buildKubernetes(apt: PrivateApt, work: string, bin: string
   const env = {
     PATH: [join(goRoot, 'bin'), process.env['PATH']].join(delimiter),
     HOME: work,
-    TMPDIR: process.env['TMPDIR'] ?? '/tmp',
+    TMPDIR: work,
     GOROOT: goRoot,
     GOPATH: goPath,
     GOCACHE: join(work, 'gocache'),

@@ -13,7 +13,7 @@ import {join} from 'node:path';
  * - The vendored reflect2 1.0.1 breaks from Go 1.18 on: any object with a map, so any Job, ends in a nil dereference. Debian's 1.0.2 takes its place.
  */
 export const RECIPE = {
-  layout: 1,
+  layout: 2,
   suite: 'bookworm',
   source: 'kubernetes',
   version: {

@@ -38,7 +38,7 @@ async function main(commandLine: readonly string[]): Promise<number> {
   try {
     makeCgroup(run.cgroup);
     await writeRig({...run, build});
-    const code = await enter(run, commandLine);
+    const code = await enter(run, build.bin, commandLine);
     if (code > 0 && code < 128) await keepLogs(run);
     return code;
   } finally {
@@ -47,9 +47,9 @@ async function main(commandLine: readonly string[]): Promise<number> {
 }
 
 /** Runs inside.ts with the command in new namespaces. If we are killed the kernel ends all of it: `setpriv` ties `unshare` to us, and that its child. */
-async function enter(run: RunFolder, commandLine: readonly string[]): Promise<number> {
+async function enter(run: RunFolder, programs: string, commandLine: readonly string[]): Promise<number> {
   const inside = [process.execPath, join(import.meta.dirname, 'inside.ts'), run.folder, ...commandLine];
-  const script = ['bash', join(import.meta.dirname, 'enter.sh'), run.folder, NETWORK.address, NETWORK.services, ...inside];
+  const script = ['bash', join(import.meta.dirname, 'enter.sh'), run.folder, programs, NETWORK.address, NETWORK.services, ...inside];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...NAMESPACES, ...script], {stdio: 'inherit'});
   const ended = outcome(child);
   // A first process takes no signal from within that it does not handle, and `unshare` keeps those from outside to itself: so the end is abrupt,
@@ -63,10 +63,10 @@ async function enter(run: RunFolder, commandLine: readonly string[]): Promise<nu
   process.on('SIGINT', () => {
     if (!process.stdin.isTTY) end('SIGINT');
   });
-  // Whoever started us may be gone without a word.
+  // An npm script may be gone without a word. By hand one may well leave us behind on purpose (nohup).
   const parent = process.ppid;
   const watch = setInterval(() => {
-    if (process.ppid !== parent) end();
+    if (process.env['npm_lifecycle_event'] !== undefined && process.ppid !== parent) end();
   }, 500);
   try {
     if (child.pid !== undefined) await recordInit(run, child.pid);

@@ -48,7 +48,7 @@ export async function whyNot(): Promise<string | undefined> {
 export const NAMESPACES = ['--net', '--mount', '--pid', '--fork', '--mount-proc', '--propagation', 'private', '--kill-child=KILL'];
 
 /** What a run calls, and the Debian package that has it. */
-const TOOLS = {unshare: 'util-linux', setpriv: 'util-linux', mount: 'mount', ip: 'iproute2', bash: 'bash', openssl: 'openssl'} as const;
+const TOOLS = {unshare: 'util-linux', setpriv: 'util-linux', mount: 'mount', bash: 'bash', openssl: 'openssl'} as const;
 
 async function requireTools(): Promise<void> {
   const lacking = new Set<string>();
