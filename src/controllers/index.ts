@@ -21,6 +21,7 @@ import {keepClusterEngines} from './cluster-engines.ts';
 import type {OpenClusterEngine} from './cluster-engines.ts';
 import {ChainSource, noRequestTypes} from './chain-source.ts';
 import type {BuildChain} from './chain-source.ts';
+import {runForgetting, runForgettingDeleted} from './forgetting.ts';
 import {Janitor} from './janitor.ts';
 import {Launcher} from './launcher.ts';
 import {runLone} from './lone.ts';
@@ -73,7 +74,6 @@ const STAGGER_MS = 300;
 /** How often a scan whose jobs run is looked at although nothing called for it, at the most often; with many scans, so many per second. */
 const RESYNC_MS = 2000;
 const RESYNC_PER_SECOND = 500;
-const FORGET_EVERY_MS = 600_000;
 
 /** Runs all controllers of one replica until `signal` aborts; then launches in flight finish, jobs run on; what we own goes when the caller revokes the lease. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
@@ -144,6 +144,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     ...(config.watchdogSeconds > 0 ? [runLone(watchdog, lone, signal)] : []),
     runRenewals(scans, {...deps, engines}, signal),
     runForgetting({...deps, engines}, signal),
+    runForgettingDeleted({...deps, engines}, signal),
     runResync(scans, queue, signal),
     runRebalance(
       {
@@ -195,32 +196,6 @@ async function runRenewals(scans: ScanController, deps: ControllersDeps, signal:
     }
     for (const [engine, refs] of byEngine) {
       await engine.renew(refs).catch((err: unknown) => log.warn({err, engine: engine.name}, 'could not renew jobs; trying again'));
-    }
-  }
-}
-
-/** Removes what the engines keep of scans that ended long ago or are gone. Every replica does so for the places it shares; twice does no harm. */
-async function runForgetting(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const {cache, clock, config, engines, log} = deps;
-  while (!signal.aborted) {
-    await sleep(FORGET_EVERY_MS * (0.5 + Math.random()), signal);
-    if (signal.aborted) return;
-    const before = clock.now() - config.keepJobsSeconds * 1000;
-    for (const engine of engines.values()) {
-      const known = await engine.known().catch((err: unknown) => {
-        log.warn({err, engine: engine.name}, 'could not list what is kept of old jobs; trying again');
-        return [];
-      });
-      for (const id of known) {
-        try {
-          const record = cache.scans.get(id);
-          const state = record?.state?.value;
-          const isOver = record === undefined || (state !== undefined && isTerminal(state.name) && !(Date.parse(state.ended_at ?? '') >= before)); // By hand: no time.
-          if (isOver && record?.owner === undefined) await engine.forget(id);
-        } catch (err) {
-          log.warn({err, engine: engine.name, scanId: id}, 'could not remove what is kept of old jobs; trying again');
-        }
-      }
     }
   }
 }

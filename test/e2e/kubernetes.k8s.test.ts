@@ -112,4 +112,17 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     await putCluster('away', {kubeconfig: namespace.kubeconfig});
     expect((await ended('waits')).name).toBe('COMPLETE');
   });
+
+  test('a request that is deleted while it runs leaves no Job, pod or Secret', async () => {
+    await put('gone', {a: 'trap "exit 1" TERM; while :; do sleep 0.1; done'});
+    await eventually(() => expect(jobOf('gone', 'a')?.state).toBe('RUNNING'), {timeoutMs: 60_000});
+    const left = async (): Promise<readonly unknown[]> => {
+      const all = await Promise.all((['jobs', 'pods', 'secrets'] as const).map((kind) => namespace.list(kind)));
+      return all.flat().filter(({metadata}) => metadata.labels?.['scanplane/scan'] === 'gone');
+    };
+    expect((await left()).length).toBeGreaterThanOrEqual(2);
+    await etcd.etcdctl(['put', controlKey('gone'), '{"desired": "stop", "is_deleted": true}']);
+    expect((await ended('gone')).name).toBe('STOPPED');
+    await eventually(async () => expect(await left()).toEqual([]), {timeoutMs: 90_000});
+  });
 });
