@@ -75,13 +75,13 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     expect((await ended('good')).name).toBe('COMPLETE');
     const [entry] = [await system.database.store.get(logKey('good', 'a', 1))];
     expect(entry?.value.toString()).toContain('field M31\\n\\"field\\":\\"M31\\"');
-    expect(jobOf('good', 'a')?.tries.at(-1)).toMatchObject({place: `kubernetes/k8s/${namespace.name}`, exit: {code: 0}});
+    await eventually(() => expect(jobOf('good', 'a')?.tries.at(-1)).toMatchObject({place: `kubernetes/k8s/${namespace.name}`, exit: {code: 0}}));
   });
 
   test('a command that fails is tried again as another Job, and then the request has failed', async () => {
     await put('bad', {a: 'exit 3'}, {retry: 1});
     expect((await ended('bad')).name).toBe('FAIL');
-    expect(jobOf('bad', 'a')).toMatchObject({tries_total: 2, failures: 2});
+    await eventually(() => expect(jobOf('bad', 'a')).toMatchObject({tries_total: 2, failures: 2}));
   });
 
   test('a Job that somebody deletes uses up no retry: another one takes its place', async () => {
@@ -96,7 +96,7 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     );
     await namespace.delete('jobs', name);
     expect((await ended('deleted')).name).toBe('COMPLETE');
-    expect(jobOf('deleted', 'a')).toMatchObject({tries_total: 2, failures: 0});
+    await eventually(() => expect(jobOf('deleted', 'a')).toMatchObject({state: 'COMPLETE', tries_total: 2, failures: 0}));
     expect(jobOf('deleted', 'a')?.tries[0]?.exit).toMatchObject({code: null, reason: 'its Job was deleted'});
   });
 
@@ -106,7 +106,7 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     await eventually(() => expect(jobOf('stopped', 'a')?.state).toBe('RUNNING'), {timeoutMs: 60_000});
     await etcd.etcdctl(['put', controlKey('stopped'), '{"desired": "stop"}']);
     expect((await ended('stopped')).name).toBe('STOPPED');
-    expect(jobOf('stopped', 'a')?.tries.at(-1)?.exit?.reason).toBe('stopped');
+    await eventually(() => expect(jobOf('stopped', 'a')?.tries.at(-1)).toMatchObject({exit: {reason: 'stopped'}}));
     expect((await stateOf('waits'))?.name).not.toBe('FAIL');
     // The operator mends the cluster's key.
     await putCluster('away', {kubeconfig: namespace.kubeconfig});
