@@ -28,7 +28,7 @@ function kept(): {
   readonly engines: Map<string, Engine>;
   readonly opened: ClusterEngine[];
   readonly heard: JobRef[];
-  put(name: string, cluster: Cluster | undefined): void;
+  readonly put: (name: string, cluster: Cluster | undefined) => void;
 } {
   const clusters = new Map<string, ReturnType<typeof entry<Cluster>>>();
   let changed: Parameters<Cache['onChange']>[0] = () => {};
@@ -43,7 +43,7 @@ function kept(): {
   const put = (name: string, cluster: Cluster | undefined): void => {
     if (cluster === undefined) clusters.delete(name);
     else clusters.set(name, entry(cluster));
-    changed([{kind: 'key', ref: {kind: 'cluster', name}, revision: 1}], 1);
+    changed([{kind: 'key', ref: {kind: 'cluster', name}, revision: 1}]);
   };
   return {engines, opened, heard, put};
 }
