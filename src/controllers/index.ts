@@ -20,6 +20,7 @@ import {ChainSource, noRequestTypes} from './chain-source.ts';
 import type {BuildChain} from './chain-source.ts';
 import {DeploymentController} from './deployment-controller.ts';
 import type {ScriptConfig} from './deployment-document.ts';
+import {runForgettingDeleted} from './forgetting.ts';
 import {Janitor} from './janitor.ts';
 import {Launcher} from './launcher.ts';
 import {runLone} from './lone.ts';
@@ -166,6 +167,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     ...(config.watchdogSeconds > 0 ? [runLone(watchdog, lone, signal)] : []),
     runRenewals(led, upkeep, signal),
     runForgetting(led, upkeep, signal),
+    runForgettingDeleted({...deps, engines}, signal),
     runEnding(led, upkeep, signal),
     ...led.map((each) => runResync(each, signal)),
     runRebalance(

@@ -75,13 +75,13 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     expect((await ended('good')).name).toBe('COMPLETE');
     const [entry] = [await system.database.store.get(logKey('good', 'a', 1))];
     expect(entry?.value.toString()).toContain('field M31\\n\\"field\\":\\"M31\\"');
-    expect(jobOf('good', 'a')?.tries.at(-1)).toMatchObject({place: `kubernetes/k8s/${namespace.name}`, exit: {code: 0}});
+    await eventually(() => expect(jobOf('good', 'a')?.tries.at(-1)).toMatchObject({place: `kubernetes/k8s/${namespace.name}`, exit: {code: 0}}));
   });
 
   test('a command that fails is tried again as another Job, and then the request has failed', async () => {
     await put('bad', {a: 'exit 3'}, {retry: 1});
     expect((await ended('bad')).name).toBe('FAIL');
-    expect(jobOf('bad', 'a')).toMatchObject({tries_total: 2, failures: 2});
+    await eventually(() => expect(jobOf('bad', 'a')).toMatchObject({tries_total: 2, failures: 2}));
   });
 
   test('a Job that somebody deletes uses up no retry: another one takes its place', async () => {
@@ -96,7 +96,7 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     );
     await namespace.delete('jobs', name);
     expect((await ended('deleted')).name).toBe('COMPLETE');
-    expect(jobOf('deleted', 'a')).toMatchObject({tries_total: 2, failures: 0});
+    await eventually(() => expect(jobOf('deleted', 'a')).toMatchObject({state: 'COMPLETE', tries_total: 2, failures: 0}));
     expect(jobOf('deleted', 'a')?.tries[0]?.exit).toMatchObject({code: null, reason: 'its Job was deleted'});
   });
 
@@ -106,10 +106,23 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     await eventually(() => expect(jobOf('stopped', 'a')?.state).toBe('RUNNING'), {timeoutMs: 60_000});
     await etcd.etcdctl(['put', controlKey('stopped'), '{"desired": "stop"}']);
     expect((await ended('stopped')).name).toBe('STOPPED');
-    expect(jobOf('stopped', 'a')?.tries.at(-1)?.exit?.reason).toBe('stopped');
+    await eventually(() => expect(jobOf('stopped', 'a')?.tries.at(-1)).toMatchObject({exit: {reason: 'stopped'}}));
     expect((await stateOf('waits'))?.name).not.toBe('FAIL');
     // The operator mends the cluster's key.
     await putCluster('away', {kubeconfig: namespace.kubeconfig});
     expect((await ended('waits')).name).toBe('COMPLETE');
+  });
+
+  test('a request that is deleted while it runs leaves no Job, pod or Secret', async () => {
+    await put('gone', {a: 'trap "exit 1" TERM; while :; do sleep 0.1; done'});
+    await eventually(() => expect(jobOf('gone', 'a')?.state).toBe('RUNNING'), {timeoutMs: 60_000});
+    const left = async (): Promise<readonly unknown[]> => {
+      const all = await Promise.all((['jobs', 'pods', 'secrets'] as const).map((kind) => namespace.list(kind)));
+      return all.flat().filter(({metadata}) => metadata.labels?.['scanplane/scan'] === 'gone');
+    };
+    expect((await left()).length).toBeGreaterThanOrEqual(2);
+    await etcd.etcdctl(['put', controlKey('gone'), '{"desired": "stop", "is_deleted": true}']);
+    expect((await ended('gone')).name).toBe('STOPPED');
+    await eventually(async () => expect(await left()).toEqual([]), {timeoutMs: 90_000});
   });
 });

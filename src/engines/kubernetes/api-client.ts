@@ -31,6 +31,8 @@ export interface ApiRequest {
 const REQUEST_TIMEOUT_MS = 20_000;
 /** All attempts of a request together. */
 const DEADLINE_MS = 45_000;
+/** For so long what is known of a server is believed, whatever happens. */
+const DOUBT_AFTER_MS = 60_000;
 const ATTEMPTS = 4;
 const RETRY_MS = 200;
 const LONGEST_RETRY_AFTER_MS = 10_000;
@@ -46,6 +48,7 @@ export class ApiClient {
   readonly #options: ApiClientOptions;
   readonly #limit: RateLimit;
   #config: Promise<ClientConfig> | undefined;
+  #loadedMs = 0;
   #agent: {readonly config: ClientConfig; readonly agent: HttpAgent | HttpsAgent} | undefined;
 
   constructor(options: ApiClientOptions) {
@@ -95,6 +98,7 @@ export class ApiClient {
       throw refusalError(parseRefusal(response.statusCode ?? 0, await bodyOf(response, starting.signal)));
     } catch (err) {
       request.signal.removeEventListener('abort', giveUp);
+      this.#doubt();
       throw connectionError(err);
     } finally {
       clearTimeout(timer);
@@ -119,6 +123,7 @@ export class ApiClient {
         ...(afterSeconds > 0 ? {afterMs: Math.min(afterSeconds * 1000, LONGEST_RETRY_AFTER_MS)} : {}),
       };
     } catch (err) {
+      this.#doubt();
       return {kind: 'failed', error: connectionError(err), isPassing: !hasCode(err, 'too_large')};
     }
   }
@@ -154,11 +159,19 @@ export class ApiClient {
   }
 
   #load(): Promise<ClientConfig> {
-    this.#config ??= this.#options.load().catch((err: unknown) => {
-      this.#config = undefined;
-      throw err;
-    });
+    if (this.#config === undefined) {
+      this.#loadedMs = this.#options.clock.monotonicMs();
+      this.#config = this.#options.load().catch((err: unknown) => {
+        this.#config = undefined;
+        throw err;
+      });
+    }
     return this.#config;
+  }
+
+  /** Something does not work that did: certificates may have been replaced, or the server moved. Looked up again, and not all the time. */
+  #doubt(): void {
+    if (this.#options.clock.monotonicMs() - this.#loadedMs > DOUBT_AFTER_MS) this.#config = undefined;
   }
 
   /** Our word was not taken: a token that was replaced is read again, and so is the file that may name another. */

@@ -26,7 +26,8 @@ export const HELPERS_MS = 30_000;
  */
 export function jobOutcome(job: JobRecord, pods: readonly PodFacts[], nowMs: number, patienceMs: number): JobOutcome {
   const outcomes = pods.map((pod) => podOutcome(pod, nowMs, patienceMs));
-  const exits = outcomes.flatMap((each) => (each.kind === 'ended' ? [each.exit] : [])).sort((a, b) => a.endedMs - b.endedMs);
+  const exits = outcomes.flatMap((each, n) => (each.kind === 'ended' ? [{...each.exit, wasDeleted: wasDeleted(pods[n], each.exit)}] : []));
+  exits.sort((a, b) => a.endedMs - b.endedMs);
   const isOver = exits.length === pods.length;
   if (job.end !== undefined) {
     if (!isOver || (pods.length === 0 && nowMs - job.end.atMs < SETTLE_MS)) return {kind: 'running', text: 'it is being ended'};
@@ -38,16 +39,26 @@ export function jobOutcome(job: JobRecord, pods: readonly PodFacts[], nowMs: num
   }
   if (job.isDeleting) return {kind: 'end', reason: TRANSIENT_REASONS.jobDeleted};
   if (exits.filter(({code}) => code === 0).length >= job.count && isOver) return {kind: 'exited', exit: jobExit(exits, job, '', nowMs)};
-  const failures = exits.filter(({code}) => code !== 0);
-  if (failures.length >= job.count) {
+  if (exits.filter(({code, wasDeleted: isGone}) => code !== 0 && !isGone).length >= job.count) {
     return isOver ? {kind: 'exited', exit: jobExit(exits, job, '', nowMs)} : {kind: 'end', reason: ''};
   }
   return liveOutcome(job, pods, outcomes, nowMs);
 }
 
+interface DatedExit extends PodExit {
+  /** Somebody told the pod to go before it ended. */
+  readonly wasDeleted: boolean;
+}
+
+function wasDeleted(pod: PodFacts | undefined, {code, endedMs}: PodExit): boolean {
+  return pod?.deletionAskedMs !== undefined && pod.deletionAskedMs <= endedMs && code !== 0;
+}
+
 function liveOutcome(job: JobRecord, pods: readonly PodFacts[], outcomes: readonly PodOutcome[], nowMs: number): JobOutcome {
-  // Its only process is on its way out, and the Job controller is about to start it again: that would be a second launch of the same try.
-  const going = job.count === 1 ? pods.find(({deletesMs}, n) => deletesMs !== undefined && outcomes[n]?.kind !== 'ended') : undefined;
+  // Its only process was told to go, and the Job controller starts it again, if it has not yet: that would be a second launch of the same try.
+  const isGoing = (pod: PodFacts, outcome: PodOutcome | undefined): boolean =>
+    pod.deletesMs !== undefined && (outcome?.kind !== 'ended' || wasDeleted(pod, outcome.exit));
+  const going = job.count === 1 ? pods.find((pod, n) => isGoing(pod, outcomes[n])) : undefined;
   if (going !== undefined) return {kind: 'end', reason: isPastDeadline(job, going) ? timedOut(job.timeoutMs ?? 0) : TRANSIENT_REASONS.podDeleted};
   const live = outcomes.filter(({kind}) => kind !== 'ended');
   const [first] = live;
@@ -76,22 +87,20 @@ function timedOut(ms: number): string {
 }
 
 /** One exit of all processes; `reason` says why we ended them, if we did. */
-function jobExit(exits: readonly PodExit[], job: JobRecord, reason: string, nowMs: number): JobExit {
-  const failed = exits.find(({code}) => code !== 0);
-  const succeeded = exits.filter(({code}) => code === 0).length;
-  const isDone = job.finished?.type === 'Complete' || succeeded >= job.count || (reason === '' && failed === undefined && exits.length > 0);
+function jobExit(exits: readonly DatedExit[], job: JobRecord, reason: string, nowMs: number): JobExit {
+  const failures = exits.filter(({code}) => code !== 0);
+  // What ended by itself says more than what was told to go.
+  const failed = failures.find((each) => !each.wasDeleted) ?? failures[0];
+  const isDone = job.finished?.type === 'Complete' || exits.length - failures.length >= job.count;
   const endedMs = Math.max(0, ...exits.map((each) => each.endedMs)) || job.finished?.atMs || nowMs;
-  const told = reason === '' ? {} : {reason};
   const ended_at = rfc3339(endedMs);
-  if (isDone) return {code: 0, ...told, ended_at};
+  const told = reason === '' ? {} : {reason};
+  if (isDone || (failed === undefined && exits.length > 0)) return {code: 0, ...told, ended_at};
   // Nobody is to take for the job's own word what it said when its node went down.
-  if (isTransientReason(reason)) return {code: null, ...told, ended_at};
-  if (failed === undefined) {
-    if (exits.length > 0) return {code: 0, ...told, ended_at};
-    return {code: null, reason: reason === '' ? (job.finished?.message ?? 'it left no trace') : reason, ended_at};
-  }
-  const {code, signal, reason: own} = failed;
-  // Of a pod that was never begun we know that we ended it, and no more.
-  const both = reason === '' ? own : reason;
-  return {code, ...(signal === undefined ? {} : {signal}), ...(both === undefined ? {} : {reason: both}), ended_at};
+  if (isTransientReason(reason)) return {code: null, reason, ended_at};
+  if (failed === undefined) return {code: null, reason: reason === '' ? (job.finished?.message ?? 'it left no trace') : reason, ended_at};
+  if (reason === '' && failed.wasDeleted) return {code: null, reason: failed.reason ?? TRANSIENT_REASONS.podDeleted, ended_at};
+  const {code, signal} = failed;
+  const why = reason === '' ? failed.reason : reason;
+  return {code, ...(signal === undefined ? {} : {signal}), ...(why === undefined ? {} : {reason: why}), ended_at};
 }

@@ -2,7 +2,6 @@ import {rfc3339} from '../../lib/clock.ts';
 import type {Clock} from '../../lib/clock.ts';
 import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
-import {sleep} from '../../lib/sleep.ts';
 import type {Cluster} from '../../schema/cluster.ts';
 import type {FenceToken} from '../../schema/job.ts';
 import type {KubernetesClusterSettings} from '../../schema/kubernetes-cluster.ts';
@@ -18,9 +17,10 @@ import {JobApi} from './job-api.ts';
 import type {Capabilities} from './job-manifest.ts';
 import type {JobRecord} from './job-record.ts';
 import {JobSettler, podsOf} from './job-settler.ts';
-import {ANNOTATIONS, FINALIZER, LABELS, labelHash, recordName} from './names.ts';
+import {LABELS, labelHash, recordName} from './names.ts';
 import type {PodFacts} from './pod-facts.ts';
 import {PodLogs} from './pod-logs.ts';
+import {RecordSweeper} from './record-sweeper.ts';
 import {RecordWatch} from './record-watch.ts';
 import {TryClaims} from './try-claims.ts';
 
@@ -47,11 +47,6 @@ export function openKubernetesEngine(
 const TTL_SECONDS = 600;
 const PATIENCE_SECONDS = 300;
 const REQUESTS_PER_SECOND = 50;
-/** How often what nothing happens to is looked at: what waits too long, pods that nobody let go of. */
-const SWEEP_MS = 5000;
-/** The owner is told of an end at once and records it; other replicas do so if it has not by then. */
-const OTHERS_AFTER_MS = 1500;
-const REMINDED_AT_ONCE = 20;
 /** Completion indexes are there by default. @see https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates-removed/ */
 const INDEXED_SINCE = 22;
 
@@ -74,6 +69,7 @@ export class KubernetesEngine implements Engine {
   readonly #forgotten: ForgottenScans;
   readonly #selector: string;
   readonly #watch: RecordWatch;
+  readonly #sweeper: RecordSweeper;
   readonly #listeners = new Set<(ref: JobRef) => void>();
   #watching: AbortController | undefined;
   #capabilities: Promise<Capabilities> | undefined;
@@ -99,6 +95,7 @@ export class KubernetesEngine implements Engine {
       ...(options.times === undefined ? {} : {times: options.times}),
       onChange: (record, ref, pod) => this.#onChange(record, ref, pod),
     });
+    this.#sweeper = new RecordSweeper({watch: this.#watch, settler: this.#settler, api: this.#api, clock, log});
   }
 
   ensure(job: JobSpec): Promise<JobObservation> {
@@ -190,7 +187,7 @@ export class KubernetesEngine implements Engine {
       this.#watching = new AbortController();
       const {signal: ending} = this.#watching;
       void this.#watch.run(ending);
-      void this.#runSweeps(ending);
+      void this.#sweeper.run(ending);
     }
     signal.addEventListener(
       'abort',
@@ -290,62 +287,6 @@ export class KubernetesEngine implements Engine {
     if (pod?.deletesMs !== undefined && !pod.isRemoved && job !== undefined) void this.#logs.follow(pod, job.outputLimitBytes);
     const told = ref ?? job?.ref;
     if (told !== undefined) for (const listener of this.#listeners) listener(told);
-  }
-
-  /** What nobody may be there to see: ends of tries without an owner, waits that are too long, pods that were not let go of. */
-  async #runSweeps(signal: AbortSignal): Promise<void> {
-    const {clock, log} = this.#options;
-    const dueSince = new Map<string, number>();
-    while (!signal.aborted) {
-      await sleep(SWEEP_MS * (0.75 + Math.random() / 2), signal);
-      if (signal.aborted || !this.#watch.isFresh) continue;
-      const due = new Set<string>();
-      for (const job of this.#watch.jobs()) {
-        if (job.state === 'launched' && job.exit === undefined && this.#settler.judge(job, this.#watch.pods(job.name)).kind !== 'running')
-          due.add(job.name);
-        else if (job.state === 'launched' && job.isDeleting && job.exit === undefined) due.add(job.name);
-      }
-      // A pod whose Job is gone, or has its exit, waits for nothing any more.
-      const left = [...this.#watch.allPods()].filter(({record, finalizers}) => {
-        const job = this.#watch.job(record);
-        return finalizers.includes(FINALIZER) && (job === undefined || job.exit !== undefined);
-      });
-      for (const name of dueSince.keys()) if (!due.has(name)) dueSince.delete(name);
-      for (const name of due) {
-        const since = dueSince.get(name);
-        if (since === undefined) dueSince.set(name, clock.monotonicMs());
-        else if (clock.monotonicMs() - since > OTHERS_AFTER_MS) await this.#try(() => this.#settler.settle(name), log);
-      }
-      for (const pod of left) await this.#try(() => this.#releaseLeft(pod), log);
-      for (const pod of this.#overdue()) await this.#try(() => this.#remind(pod), log);
-    }
-  }
-
-  /** Pods that should have gone. Kubelets of 1.20 forget about one that was deleted while its container was being made, for up to a minute. */
-  #overdue(): PodFacts[] {
-    const nowMs = this.#options.clock.now();
-    return [...this.#watch.allPods()]
-      .filter(({deletesMs, isRemoved}) => deletesMs !== undefined && deletesMs < nowMs && !isRemoved)
-      .slice(0, REMINDED_AT_ONCE);
-  }
-
-  /** Any change of a pod has its kubelet look at it. */
-  async #remind({name}: PodFacts): Promise<void> {
-    const annotations = {[ANNOTATIONS.reminded]: rfc3339(this.#options.clock.now())};
-    await this.#api.patch('pods', name, {metadata: {annotations}});
-  }
-
-  async #releaseLeft(pod: PodFacts): Promise<void> {
-    const job = await this.#api.job(pod.record);
-    if (job === undefined || job.exit !== undefined) await this.#api.release('pods', pod);
-  }
-
-  async #try(work: () => Promise<unknown>, log: Log): Promise<void> {
-    try {
-      await work();
-    } catch (err) {
-      log.warn({err}, 'could not look after Kubernetes Jobs; trying again');
-    }
   }
 }
 

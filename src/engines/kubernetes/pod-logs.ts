@@ -51,7 +51,8 @@ export class PodLogs {
     const kept = this.#kept.get(pod.uid);
     if (kept !== undefined) {
       if (pod.isRemoved) await Promise.race([kept.ended, new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
-      return kept.log.text();
+      const text = kept.log.text();
+      if (text !== '' || pod.isRemoved) return text;
     }
     // What its node has thrown away it may still give for a moment, or an error message in its place.
     if (pod.isRemoved) return '';

@@ -18,7 +18,7 @@ describe.skipIf(whyNoCluster() !== undefined)('on a cluster', () => {
     },
     {
       ...{hasFiles: false, hasTwoStreams: false, hasIndexes: false, hasOrphans: false, canKillItself: false},
-      ...{timeoutMs: 15_000, endsWithinMs: 120_000},
+      ...{timeoutMs: 30_000, endsWithinMs: 120_000},
     },
   );
 });

@@ -29,7 +29,8 @@ function aPod(changes: Partial<PodFacts>, container: Partial<ContainerFacts> = {
 const runs = (changes: Partial<PodFacts> = {}): PodFacts => aPod(changes, {isRunning: true});
 const ended = (code: number, endedMs = NOW - 1000, changes: Partial<PodFacts> = {}): PodFacts =>
   aPod({phase: code === 0 ? 'Succeeded' : 'Failed', ...changes}, {terminated: {code, reason: '', message: '', endedMs}});
-const gone = (code: number): PodFacts => ended(code, NOW - 1000, {phase: 'Failed', deletesMs: NOW - 2000, isRemoved: true});
+const gone = (code: number): PodFacts =>
+  ended(code, NOW - 1000, {phase: 'Failed', deletesMs: NOW - 2000, deletionAskedMs: NOW - 2000, isRemoved: true});
 const stuck = (): PodFacts => aPod({phase: 'Pending'}, {waiting: {reason: 'InvalidImageName', message: ''}});
 
 function judge(job: Partial<JobRecord>, ...pods: readonly PodFacts[]): JobOutcome {
@@ -71,6 +72,26 @@ test('what we end says why, with the code that it ended with', () => {
   expect(judge({end: {reason: 'stopped', atMs: NOW}}, gone(7))).toMatchObject({kind: 'exited', exit: {code: 7, reason: 'stopped'}});
   expect(judge({end: {reason: 'stopped', atMs: NOW}}, gone(137))).toMatchObject({exit: {code: null, signal: 'SIGKILL', reason: 'stopped'}});
   expect(judge({end: {reason: 'its pod was deleted', atMs: NOW}}, gone(143))).toMatchObject({exit: {code: null, reason: 'its pod was deleted'}});
+});
+
+test('one process that was told to go and has gone before anybody looked ends its try all the same', () => {
+  expect(judge({}, gone(143))).toEqual({kind: 'end', reason: 'its pod was deleted'});
+  expect(judge({}, gone(143), runs())).toEqual({kind: 'end', reason: 'its pod was deleted'});
+  expect(judge({end: {reason: 'its pod was deleted', atMs: NOW}}, gone(1), gone(0))).toMatchObject({kind: 'exited'});
+});
+
+test('one process that had ended before somebody removed its pod ended by itself', () => {
+  expect(judge({}, ended(3, NOW - 5000, {deletesMs: NOW, deletionAskedMs: NOW - 1000, isRemoved: true}))).toMatchObject({
+    kind: 'exited',
+    exit: {code: 3},
+  });
+});
+
+test('several processes: those that were told to go are no failures of theirs, and never the reason where there is another', () => {
+  expect(judge({count: 2}, gone(143), gone(143), runs(), runs())).toEqual({kind: 'running'});
+  const failed = finished('Failed', 'BackoffLimitExceeded');
+  expect(judge({count: 2, finished: failed}, gone(143), gone(143))).toMatchObject({exit: {code: null, reason: 'its pod was deleted'}});
+  expect(judge({count: 2, finished: failed}, gone(143), ended(4, NOW))).toMatchObject({exit: {code: 4}});
 });
 
 test('a Job that was to end and shows no pod is given time for one that is on its way', () => {
