@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs';
 import {expect, test} from 'vitest';
 import {TestSystem} from '../support/system.ts';
 import {startEtcd} from '../support/etcd.ts';
@@ -31,6 +32,9 @@ test('a process that runs controllers tells what it leads and owns, what waits, 
       'scanplane_owner_keys_lost_total{cause="lease"}': 0,
       scanplane_etcd_reachable: 1,
     };
+    const described = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const own = [...(await figuresOf(replica.address)).keys()].map((name) => name.replace(/(_bucket|_sum|_count)?(\{.*)?$/, ''));
+    expect(own.filter((name) => !/^scanplane_(process|nodejs)_/.test(name) && !described.includes(name))).toEqual([]);
     await eventually(
       async () => {
         const figures = await figuresOf(replica.address);
