@@ -44,8 +44,10 @@ describe.skipIf(whyNoCluster() !== undefined)('controllers that are killed', () 
     database = openDatabase({endpoints: [etcd.endpoint], prefix: ''}, silentLog);
     meta = await ensureMeta(database.store);
     scans = new HandPutScans(database.store);
-    const settings = {kubeconfig: gate.kubeconfig, namespace: namespace.name, image: namespace.image, ttl_seconds: 1};
-    await etcd.etcdctl(['put', clusterKey('k8s'), canonicalJson({engine: 'kubernetes', capacity: 8, settings})]);
+    const settings = {kubeconfig: gate.kubeconfig, namespace: namespace.name, image: namespace.image};
+    const clusters = {k8s: settings, brief: {...settings, ttl_seconds: 1}};
+    for (const [name, each] of Object.entries(clusters))
+      await etcd.etcdctl(['put', clusterKey(name), canonicalJson({engine: 'kubernetes', capacity: 8, place: 'here', settings: each})]);
     controllers = new ControllersProcess(etcd.endpoint);
   });
   afterAll(async () => {
@@ -95,11 +97,11 @@ describe.skipIf(whyNoCluster() !== undefined)('controllers that are killed', () 
   }
 
   test('controllers that are away for longer than the TTL of a Job that ended meanwhile neither lose its exit nor run it again', async () => {
-    await scans.put('away', {bad: 'sleep 1; exit 0', good: 'exit 0'});
-    await Promise.all(['bad', 'good'].map(async (job) => scans.running('away', job)));
+    await scans.put('away', {a: {script: 'sleep 1', cluster: 'brief'}, b: {script: 'sleep 1; exit 7', cluster: 'brief'}});
+    await Promise.all(['a', 'b'].map(async (job) => scans.running('away', job)));
     await controllers?.kill();
     // One that lived just long enough to record the exits.
-    const dying = namespace.engine({ttl_seconds: 1}, {clusterId: meta.cluster_id, place: `kubernetes/k8s/${namespace.name}`});
+    const dying = namespace.engine({ttl_seconds: 1}, {clusterId: meta.cluster_id, place: 'here'});
     await eventually(
       async () => {
         const jobs = await launchedJobs('away');
@@ -111,12 +113,9 @@ describe.skipIf(whyNoCluster() !== undefined)('controllers that are killed', () 
     );
     dying.dispose();
     controllers = new ControllersProcess(etcd.endpoint);
-    expect(await scans.ended('away')).toMatchObject({name: 'COMPLETE'});
-    for (const name of ['bad', 'good']) {
-      const job = await scans.job('away', name);
-      expect(job).toMatchObject({tries_total: 1, failures: 0});
-      expect(job?.tries[0]?.exit?.code).toBe(0);
-    }
+    expect(await scans.ended('away')).toMatchObject({name: 'FAIL'});
+    expect(await scans.job('away', 'a')).toMatchObject({tries_total: 1, tries: [{exit: {code: 0}}]});
+    expect(await scans.job('away', 'b')).toMatchObject({tries_total: 1, tries: [{exit: {code: 7}}]});
     expect(await podsOf('away')).toEqual([]);
   });
 });
