@@ -169,7 +169,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     runForgetting(led, upkeep, signal),
     runForgettingDeleted({...deps, engines}, signal),
     runEnding(led, upkeep, signal),
-    ...led.map((each) => runResync(each, signal)),
+    ...led.map((each) => runResync(each, config.resyncSeconds * 1000, signal)),
     runRebalance(
       {
         ...{log, intervalMs: ttlMs, stableForMs: 2 * ttlMs, atMost: 16},

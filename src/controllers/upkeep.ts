@@ -25,8 +25,7 @@ export interface UpkeepDeps {
   readonly keepJobsMs: number;
 }
 
-/** How often an object whose jobs run is looked at although nothing called for it, at the most often; with many objects, so many per second. */
-const RESYNC_MS = 2000;
+/** Objects whose jobs run that are looked at although nothing called for it, per second: with many of them it takes longer than it should. */
 const RESYNC_PER_SECOND = 500;
 const FORGET_EVERY_MS = 600_000;
 
@@ -38,13 +37,13 @@ export function hintsFor(led: readonly Led[]): (ref: JobRef) => void {
   };
 }
 
-/** A job's supervisor may die without a word: so every object with jobs is looked at from time to time, in small portions. */
-export async function runResync({controller, queue}: Led, signal: AbortSignal): Promise<void> {
+/** A job's supervisor may die without a word: so every object with jobs is looked at every `resyncMs`, in small portions. */
+export async function runResync({controller, queue}: Led, resyncMs: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const ids = new Set<string>();
     for (const {ref} of controller.runningTries()) ids.add(controller.objectOf(ref.scanId) ?? ref.scanId);
     const pauseMs = 100;
-    const rounds = Math.max(RESYNC_MS / pauseMs, Math.ceil((ids.size * 1000) / (RESYNC_PER_SECOND * pauseMs)));
+    const rounds = Math.max(resyncMs / pauseMs, Math.ceil((ids.size * 1000) / (RESYNC_PER_SECOND * pauseMs)));
     const portion = Math.ceil(ids.size / rounds);
     let n = 0;
     for (const id of ids) {
@@ -52,7 +51,7 @@ export async function runResync({controller, queue}: Led, signal: AbortSignal): 
       if (signal.aborted) return;
       queue.add(id);
     }
-    if (ids.size < rounds) await sleep(RESYNC_MS - ids.size * pauseMs, signal);
+    if (ids.size < rounds) await sleep(resyncMs - ids.size * pauseMs, signal);
   }
 }
 

@@ -14,15 +14,18 @@ import {TestSystem} from '../support/system.ts';
 const EVENT: unknown = JSON.parse(await readFile(new URL('../../examples/events/sample-event.json', import.meta.url), 'utf8'));
 const SLOW = {timeoutMs: 150_000, everyMs: 200};
 
-/** A scanner server that does this in its first try, and in every other one nothing for long. */
-const server = (first: string): string[] => ['/bin/sh', '-c', `if [ "$SCANPLANE_TRY" = 1 ]; then ${first}; fi; exec sleep 600`, 'server'];
+/** A scanner server that does this in its first try, which its pod is named after, and in every other one nothing for long. */
+const server = (first: string): string[] => {
+  const firstTry = `*-1-${'?'.repeat(12)}-?????`;
+  return ['/bin/sh', '-c', `case "$HOSTNAME" in ${firstTry}) ${first};; esac; exec sleep 600`, 'server'];
+};
 
 /** Scans on clusters that differ in what happens to a server there. */
 const CLUSTERS = {
   memory: {scanner_server: server('x=a; while :; do x="$x$x"; done')},
   disk: {scanner_server: server('dd if=/dev/zero of=/tmp/much bs=1M count=24; sleep 600'), container: {resources: {limits: {'ephemeral-storage': '8Mi'}}}},
   drain: {scanner_server: server('exec sleep 600')},
-  image: {scanner_server: server(''), image: 'localhost:1/no-such-image:1'},
+  image: {scanner_server: server('true'), image: 'localhost:1/no-such-image:1'},
 } as const satisfies Record<string, ClusterSettings>;
 type Name = keyof typeof CLUSTERS;
 

@@ -3,11 +3,11 @@ import type {ApiClient, ApiRequest} from './api-client.ts';
 import {readJobRecord} from './job-record.ts';
 import type {JobRecord} from './job-record.ts';
 import {FINALIZER} from './names.ts';
-import type {ApiConfigMap, ApiJob, ApiList, ApiObject, ApiPod} from './objects.ts';
+import type {ApiConfigMap, ApiEvent, ApiJob, ApiList, ApiObject, ApiPod} from './objects.ts';
 import {readPodFacts} from './pod-facts.ts';
 import type {PodFacts} from './pod-facts.ts';
 
-type Kind = 'jobs' | 'pods' | 'secrets' | 'configmaps';
+type Kind = 'jobs' | 'pods' | 'secrets' | 'configmaps' | 'events';
 
 const PAGE = 250;
 
@@ -73,6 +73,12 @@ export class JobApi {
 
   async pods(labelSelector: string): Promise<PodFacts[]> {
     return (await this.list<ApiPod>('pods', labelSelector)).map(readPodFacts).filter((each) => each !== undefined);
+  }
+
+  /** Those that match, a page of them. */
+  async events(fieldSelector: string): Promise<ApiEvent[]> {
+    const query = {fieldSelector, limit: String(PAGE)};
+    return [...((await this.#client.json<ApiList<ApiEvent>>({method: 'GET', path: await this.path('events'), query})).items ?? [])];
   }
 
   configMap(name: string): Promise<ApiConfigMap | undefined> {

@@ -20,6 +20,7 @@ import {JobSettler, podsOf} from './job-settler.ts';
 import {LABELS, labelHash, recordName} from './names.ts';
 import type {PodFacts} from './pod-facts.ts';
 import {PodLogs} from './pod-logs.ts';
+import {PodRefusals} from './pod-refusals.ts';
 import {RecordSweeper} from './record-sweeper.ts';
 import {RecordWatch} from './record-watch.ts';
 import {TryClaims} from './try-claims.ts';
@@ -64,6 +65,7 @@ export class KubernetesEngine implements Engine {
   readonly #client: ApiClient;
   readonly #api: JobApi;
   readonly #logs: PodLogs;
+  readonly #refusals: PodRefusals;
   readonly #claims: TryClaims;
   readonly #settler: JobSettler;
   readonly #forgotten: ForgottenScans;
@@ -84,6 +86,7 @@ export class KubernetesEngine implements Engine {
     this.#client = new ApiClient({load, limits: {perSecond, burst: 2 * perSecond, inFlight: 32}, clock});
     this.#api = new JobApi(this.#client, async () => settings.namespace ?? (await this.#client.config()).namespace ?? 'default');
     this.#logs = new PodLogs(this.#api, log);
+    this.#refusals = new PodRefusals(this.#api, clock);
     this.#forgotten = new ForgottenScans(this.#api, clusterId, clock);
     this.#claims = new TryClaims({api: this.#api, forgotten: this.#forgotten, clusterId, settings, capabilities: () => this.#known()});
     const patienceMs = (settings.patience_seconds ?? PATIENCE_SECONDS) * 1000;
@@ -151,8 +154,11 @@ export class KubernetesEngine implements Engine {
       const name = this.#recordName(ref);
       const record = this.#watch.isFresh ? this.#watch.job(name) : await this.#api.job(name);
       if (record?.state !== 'launched' || record.exit !== undefined) return {};
-      const outcome = this.#settler.judge(record, await this.#podsOf(record.name));
-      return outcome.kind === 'running' ? {status: outcome.text ?? 'its pod runs'} : {};
+      const pods = await this.#podsOf(record.name);
+      const outcome = this.#settler.judge(record, pods);
+      if (outcome.kind !== 'running') return {};
+      const refusal = pods.length === 0 ? await this.#refusals.why(record) : undefined;
+      return {status: refusal === undefined ? (outcome.text ?? 'its pod runs') : `waits for its pod: ${refusal}`};
     });
   }
 
