@@ -2,6 +2,7 @@ import {readFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {ApiPod} from '../../src/engines/kubernetes/objects.ts';
 import type {Cluster, ClusterSettings} from '../../src/schema/cluster.ts';
+import {controlKey} from '../../src/schema/keys.ts';
 import {TestNamespace} from '../engines/kubernetes/harness.ts';
 import {checkedFetch} from '../support/checked-fetch.ts';
 import {startEtcd} from '../support/etcd.ts';
@@ -126,7 +127,8 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
       return all.flat().map(({metadata: {name, labels}}) => `${labels?.['scanplane/scan']} ${name}`);
     };
     expect((await left()).length).toBeGreaterThanOrEqual(3 * 3 * 2 + 2);
-    for (const id of deleted) await checkedFetch(`${system.address}/v2/scan/${id}`, {method: 'DELETE'});
+    for (const id of ids.values()) expect((await checkedFetch(`${system.address}/v2/scan/${id}`, {method: 'DELETE'})).status).toBe(200);
+    await etcd.etcdctl(['put', controlKey('request'), '{"desired": "stop", "is_deleted": true}']);
     await eventually(async () => expect(await left()).toEqual([]), SLOW);
     for (const id of deleted) expect((await scans.state(id))?.name).toBe(id === idOf('image') ? 'FAIL' : 'STOPPED');
   });
