@@ -2,6 +2,7 @@ import {readFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {ApiPod} from '../../src/engines/kubernetes/objects.ts';
 import type {Cluster, ClusterSettings} from '../../src/schema/cluster.ts';
+import type {JobExit} from '../../src/schema/job.ts';
 import {controlKey} from '../../src/schema/keys.ts';
 import {TestNamespace} from '../engines/kubernetes/harness.ts';
 import {checkedFetch} from '../support/checked-fetch.ts';
@@ -72,7 +73,7 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
   const idOf = (name: Name): string => ids.get(name) ?? '';
 
   /** The server's second try runs; what became of its first one. */
-  async function secondTry(name: Name): Promise<{readonly failures: number; readonly reason: string; readonly log: string}> {
+  async function secondTry(name: Name): Promise<{readonly failures: number; readonly exit: JobExit | undefined; readonly log: string}> {
     const id = idOf(name);
     const job = await eventually(async () => {
       const current = await scans.job(id, 'server');
@@ -80,19 +81,19 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
       expect(current?.tries[1]?.handle).toBeDefined();
       return current;
     }, SLOW);
-    return {failures: job?.failures ?? -1, reason: job?.tries[0]?.exit?.reason ?? '', log: await scans.log(id, 'server')};
+    return {failures: job?.failures ?? -1, exit: job?.tries[0]?.exit, log: await scans.log(id, 'server')};
   }
 
   test('one that takes too much memory is started again, which uses up a retry, and the log says so', async () => {
-    const {failures, reason, log} = await secondTry('memory');
-    expect(reason).toMatch(/^OOMKilled/);
+    const {failures, exit, log} = await secondTry('memory');
+    expect(exit).toMatchObject({code: null, reason: expect.stringMatching(/^OOMKilled/)});
     expect(log).toContain('OOMKilled');
     expect(failures).toBe(1);
   });
 
   test('one that its kubelet evicts is started again, which uses up no retry, and the log says why', async () => {
-    const {failures, reason, log} = await secondTry('disk');
-    expect(reason).toMatch(/^Evicted: .*ephemeral/);
+    const {failures, exit, log} = await secondTry('disk');
+    expect(exit).toMatchObject({code: null, reason: expect.stringMatching(/^Evicted: .*ephemeral/)});
     expect(log).toContain('Evicted');
     expect(failures).toBe(0);
   });
@@ -105,9 +106,9 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
     const {name} = pod?.metadata ?? {name: 'none'};
     const eviction = {apiVersion: 'policy/v1beta1', kind: 'Eviction', metadata: {name, namespace: namespace.name}};
     await namespace.client.json({method: 'POST', path: `${namespace.path('pods', name)}/eviction`, body: eviction});
-    const {failures, reason, log} = await secondTry('drain');
-    expect(reason).toMatch(/^its pod was deleted|^Evicted/);
-    expect(log).toContain(reason);
+    const {failures, exit, log} = await secondTry('drain');
+    expect(exit).toMatchObject({code: null, reason: expect.stringMatching(/^its pod was deleted|^Evicted/)});
+    expect(log).toContain(exit?.reason);
     expect(failures).toBe(0);
   });
 

@@ -118,7 +118,8 @@ export class KubernetesEngine implements Engine {
       const seen = this.#watch.isFresh ? this.#watch.job(name) : undefined;
       // What was not decided when a watch told of it may have been since.
       const record = seen === undefined || seen.state === 'prepared' ? await this.#api.job(name) : seen;
-      return record === undefined ? {kind: 'absent'} : this.#observation(record);
+      if (record === undefined) return {kind: (await this.#forgotten.hasClosed(ref)) ? 'closed' : 'absent'};
+      return this.#observation(record);
     });
   }
 
@@ -126,7 +127,8 @@ export class KubernetesEngine implements Engine {
     return atBorder(async () => {
       checkRef(ref);
       if (place !== this.place) return {kind: 'foreign'};
-      return this.#observation(await this.#claims.close(ref, fence));
+      const record = await this.#claims.close(ref, fence);
+      return record === undefined ? {kind: 'closed'} : this.#observation(record);
     });
   }
 
@@ -136,7 +138,7 @@ export class KubernetesEngine implements Engine {
       if (place !== this.place) return;
       for (;;) {
         const record = await this.#claims.close(ref);
-        if (record.state !== 'launched' || record.exit !== undefined || record.end !== undefined) return;
+        if (record === undefined || record.state !== 'launched' || record.exit !== undefined || record.end !== undefined) return;
         // What has ended by itself is not ended by us, also where nobody has looked yet.
         const settled = await this.#settler.settle(record.name);
         if (settled === undefined || settled.exit !== undefined || settled.end !== undefined) return;
@@ -253,6 +255,7 @@ export class KubernetesEngine implements Engine {
   /** A record that nothing runs of, nor ever will; `undefined`: it is gone. @throws ControlPlaneError `wrong_state`: something runs */
   async #ended(seen: JobRecord): Promise<JobRecord | undefined> {
     const decided = seen.state === 'prepared' ? await this.#claims.close(seen.ref) : seen;
+    if (decided === undefined) return undefined;
     const record = decided.state === 'launched' && decided.exit === undefined ? await this.#settler.settle(decided.name) : decided;
     if (record?.state === 'launched' && record.exit === undefined) throw new ControlPlaneError('wrong_state', `${nameOfRef(record.ref)} still runs`);
     return record;
