@@ -437,8 +437,11 @@ export class ScanController implements JobController {
 
   /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */
   async #forgetEarlier(id: string, launches: readonly (readonly [string, JobFacts])[]): Promise<void> {
-    const {launcher, log} = this.#deps;
+    const {launcher, log, cache} = this.#deps;
+    const {cluster_id: clusterId = '', epoch = 1} = cache.meta?.value ?? {};
     for (const engine of new Set(launches.map(([, planned]) => launcher.engineAt(launcher.placeOf(planned.cluster))))) {
+      // Nor forgotten after a restore from a backup that is older than they are: then they are this very scan's, and are not run again.
+      if (epoch > 1 && (await engine.tries(id, clusterId)).some(({fence}) => fence !== undefined && fence.epoch < epoch)) continue;
       await engine.forget(id).catch((err: unknown) => {
         // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
         if (!hasCode(err, 'wrong_state')) throw err;

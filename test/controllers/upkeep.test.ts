@@ -21,7 +21,7 @@ test('what runs although nothing that is stored speaks of it is ended; what is s
   const stop = new AbortController();
   const deps = {
     ...{engines: new Map<string, Engine>([['process', engine]]), lease: {} as LeaseKeeper, clock: systemClock, log: silentLog},
-    ...{orphanAfterMs: 10, keepJobsMs: 0, clusterId: () => 'c'},
+    ...{orphanAfterMs: 10, keepJobsMs: 0, meta: () => undefined},
   };
   const done = runEnding([{controller, queue: new WorkQueue()}], deps, stop.signal);
   await eventually(() => expect(engine.running('deploy.gone')).toEqual([]));

@@ -5,7 +5,7 @@ import type {Log} from '../../lib/log.ts';
 import type {Cluster} from '../../schema/cluster.ts';
 import type {FenceToken} from '../../schema/job.ts';
 import type {KubernetesClusterSettings} from '../../schema/kubernetes-cluster.ts';
-import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec, KnownTry} from '../engine.ts';
 import {checkRef, checkSpec, nameOfRef} from '../job-checks.ts';
 import {compareFences} from '../process/run-directory.ts';
 import {ApiClient} from './api-client.ts';
@@ -217,11 +217,11 @@ export class KubernetesEngine implements Engine {
     });
   }
 
-  tries(scanId: string, clusterId: string): Promise<readonly JobRef[]> {
+  tries(scanId: string, clusterId: string): Promise<readonly KnownTry[]> {
     return atBorder(async () => {
       if (clusterId !== this.#options.clusterId) return [];
       const records = await this.#api.jobs(`${this.#selector},${LABELS.scanHash}=${labelHash(scanId)}`);
-      return records.map(({ref}) => ref).filter((ref) => ref.scanId === scanId);
+      return records.map(({ref, fence}) => ({...ref, fence})).filter((known) => known.scanId === scanId);
     });
   }
 
