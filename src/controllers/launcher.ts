@@ -165,7 +165,8 @@ export class Launcher {
   }
 
   #deploymentJobSpec(ref: JobRef, facts: JobFacts, deployment: Deployment, fence: FenceToken, token: string): JobSpec {
-    const launch = deploymentLaunch(deployment, ref.try, token, this.#config.scripts);
+    const runsImages = this.engineOf(facts.cluster).name === KUBERNETES_ENGINE;
+    const launch = deploymentLaunch(deployment, ref.try, token, this.#config.scripts, runsImages);
     const own = this.#clusterOf(facts.cluster).settings.env ?? [];
     return {...launch, ...this.#base(ref, facts, fence), env: [...own, ...launch.env]};
   }

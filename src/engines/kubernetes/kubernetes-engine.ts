@@ -103,7 +103,7 @@ export class KubernetesEngine implements Engine {
 
   ensure(job: JobSpec): Promise<JobObservation> {
     return atBorder(async () => {
-      checkSpec(job);
+      checkSpec(job, true);
       if (job.clusterId !== this.#options.clusterId) throw new ControlPlaneError('invalid', `${nameOfRef(job.ref)} is of another database`);
       const record = await this.#claims.launch(job);
       return record === undefined ? {kind: 'closed'} : this.#observation(record);
