@@ -5,7 +5,7 @@ import {ControlPlaneError, hasCode, isRetryable, reasonOf} from '../lib/errors.t
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import {must, unreachable} from '../lib/assert.ts';
-import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
+import type {Engine, JobObservation, JobRef, KnownTry} from '../engines/engine.ts';
 import type {ChainRun} from '../model/chain-run.ts';
 import {withChainTry} from '../model/chain-work.ts';
 import {openTry} from '../model/job-table.ts';
@@ -427,7 +427,7 @@ export class ScanController implements JobController {
     const ask = async (cluster: string): Promise<void> => {
       try {
         const place = launcher.placeOf(cluster);
-        if (!known.has(place)) await unlessSlow(this.#forgetEarlier(record.id, launcher.engineAt(place)));
+        if (!known.has(place)) await unlessSlow(this.#forgetEarlier(record, launcher.engineAt(place)));
       } catch (err) {
         away.set(cluster, ControlPlaneError.from(err));
       }
@@ -440,11 +440,13 @@ export class ScanController implements JobController {
   }
 
   /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */
-  async #forgetEarlier(id: string, engine: Engine): Promise<void> {
+  async #forgetEarlier({id, spec}: ScanRecord, engine: Engine): Promise<void> {
     const {log, cache} = this.#deps;
     const {cluster_id: clusterId = '', epoch = 1} = cache.meta?.value ?? {};
-    // Nor forgotten after a restore from a backup that is older than they are: then they are this very scan's, and are not run again.
-    if (epoch > 1 && (await engine.tries(id, clusterId)).some(({fence}) => fence !== undefined && fence.epoch < epoch)) return;
+    const tries = await engine.tries(id, clusterId);
+    // Two clusters may share a place. And of before a restore from a backup that is older than they are, they are this very scan's, and are not run again.
+    const isKept = ({fence}: KnownTry): boolean => fence !== undefined && (fence.epoch < epoch || fence.revision > Number(spec?.createRevision ?? 0));
+    if (tries.length === 0 || tries.some(isKept)) return;
     await engine.forget(id).catch((err: unknown) => {
       // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
       if (!hasCode(err, 'wrong_state')) throw err;
