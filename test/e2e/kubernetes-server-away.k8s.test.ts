@@ -20,7 +20,7 @@ test('an API server that is stopped for 30 s and started again loses nothing: wh
   await Promise.all([system.startReplica(), system.startReplica()]);
   await scans.put('runs', {a: `sleep ${AWAY_MS / 1000 + 10}`, b: {script: 'exit 0', after: ['a']}});
   await scans.put('ends', {a: 'sleep 5; exit 3'});
-  await scans.put('stopped', {a: 'trap "exit 0" TERM; while :; do sleep 0.1; done'});
+  await scans.put('stopped', {a: 'trap "exit 1" TERM; while :; do sleep 0.1; done'});
   await Promise.all(['runs', 'ends', 'stopped'].map(async (id) => scans.running(id, 'a')));
 
   await own.stopApiServer();

@@ -41,9 +41,10 @@ export class JobApi {
     return orUndefined(async () => this.#client.json<T>({method: 'PATCH', path: await this.path(kind, name), body: patch}));
   }
 
-  /** Has it deleted if it is still the one with this uid; what belongs to it follows. */
-  async delete(kind: Kind, name: string, uid: string): Promise<void> {
-    const body = {apiVersion: 'v1', kind: 'DeleteOptions', preconditions: {uid}, propagationPolicy: 'Background'};
+  /** Has it deleted if it is still the one with this uid; what belongs to it follows. `graceSeconds`: not what it says itself. */
+  async delete(kind: Kind, name: string, uid: string, graceSeconds?: number): Promise<void> {
+    const grace = graceSeconds === undefined ? {} : {gracePeriodSeconds: graceSeconds};
+    const body = {apiVersion: 'v1', kind: 'DeleteOptions', preconditions: {uid}, propagationPolicy: 'Background', ...grace};
     await orUndefined(async () => this.#client.text({method: 'DELETE', path: await this.path(kind, name), body})).catch((err: unknown) => {
       if (!hasCode(err, 'revision_conflict')) throw err; // Another one has its name by now.
     });

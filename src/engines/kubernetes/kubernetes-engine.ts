@@ -241,7 +241,11 @@ export class KubernetesEngine implements Engine {
         // Before anything goes: what was decided before and comes from now on finds this. What came in between is found by the next round.
         if (!isRemembered) await this.#forgotten.remember(scanId, newest);
         isRemembered = true;
-        for (const pod of await this.#api.pods(selector)) await this.#api.release('pods', pod);
+        for (const pod of await this.#api.pods(selector)) {
+          await this.#api.release('pods', pod);
+          // A kubelet may take a minute to remove a pod of which nothing runs any more.
+          if (pod.phase === 'Succeeded' || pod.phase === 'Failed') await this.#api.delete('pods', pod.name, pod.uid, 0);
+        }
         for (const record of records) await this.#claims.remove(record);
       }
     });
