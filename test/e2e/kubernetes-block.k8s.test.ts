@@ -35,8 +35,8 @@ test('a processing script runs on Kubernetes, in its own image and through the l
     expect(answer.status, JSON.stringify(json)).toBeLessThan(300);
     return json;
   };
-  await ask('PUT', '/v2/script/batch:primes:1.0', {image, command: ['/app/examples/scripts/process-block.ts']});
   const script = {kind: 'batch', name: 'primes', version: '1.0'};
+  await ask('POST', '/v2/script', {...script, image, command: ['/app/examples/scripts/process-block.ts']});
   const id = 'pb-test-20260101-00001';
   await ask('POST', '/v2/eb', {processing_blocks: [{pb_id: id, script, parameters: {up_to: 20_000}}]});
   const state = await eventually(

@@ -1,5 +1,5 @@
 import {expect, onTestFinished} from 'vitest';
-import type {ApiPod} from '../../src/engines/kubernetes/objects.ts';
+import type {ApiJob} from '../../src/engines/kubernetes/objects.ts';
 import {sleep} from '../../src/lib/sleep.ts';
 import {startEtcd} from '../support/etcd.ts';
 import {HandPutScans} from '../support/hand-put-scans.ts';
@@ -19,7 +19,7 @@ test('an API server that is stopped for 30 s and started again loses nothing: wh
   const scans = new HandPutScans(system.database.store);
   await Promise.all([system.startReplica(), system.startReplica()]);
   await scans.put('runs', {a: `sleep ${AWAY_MS / 1000 + 10}`, b: {script: 'exit 0', after: ['a']}});
-  await scans.put('ends', {a: 'sleep 5; exit 3'});
+  await scans.put('ends', {a: 'echo words; sleep 5; exit 3'});
   await scans.put('stopped', {a: 'trap "exit 1" TERM; while :; do sleep 0.1; done'});
   await Promise.all(['runs', 'ends', 'stopped'].map(async (id) => scans.running(id, 'a')));
 
@@ -37,7 +37,8 @@ test('an API server that is stopped for 30 s and started again loses nothing: wh
   expect(await scans.ended('runs')).toMatchObject({name: 'COMPLETE'});
   expect(await scans.job('ends', 'a')).toMatchObject({tries_total: 1, failures: 1, tries: [{exit: {code: 3}}]});
   for (const id of ['runs', 'posted']) expect(await scans.job(id, 'a')).toMatchObject({tries_total: 1, failures: 0});
-  const {items} = JSON.parse(await own.kubectl(['get', 'pods', '-o', 'json'])) as {readonly items: readonly ApiPod[]};
+  expect(await scans.log('ends', 'a')).toContain('words');
+  const {items} = JSON.parse(await own.kubectl(['get', 'jobs', '-o', 'json'])) as {readonly items: readonly ApiJob[]};
   const ran = items.map(({metadata}) => `${metadata.labels?.['scanplane/scan']} ${metadata.labels?.['scanplane/job']}`).sort();
   expect(ran).toEqual(['ends a', 'posted a', 'runs a', 'runs b', 'stopped a']);
 });
