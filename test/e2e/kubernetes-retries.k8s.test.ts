@@ -25,7 +25,10 @@ const server = (first: string): string[] => {
 /** Scans on clusters that differ in what happens to a server there. */
 const CLUSTERS = {
   memory: {scanner_server: server('x=a; while :; do x="$x$x"; done')},
-  disk: {scanner_server: server('dd if=/dev/zero of=/tmp/much bs=1M count=24; sleep 600'), container: {resources: {limits: {'ephemeral-storage': '8Mi'}}}},
+  disk: {
+    scanner_server: server('dd if=/dev/zero of=/tmp/much bs=1M count=24; sleep 600'),
+    container: {resources: {limits: {'ephemeral-storage': '8Mi'}}},
+  },
   drain: {scanner_server: server('exec sleep 600')},
   image: {scanner_server: server('true'), image: 'localhost:1/no-such-image:1'},
 } as const satisfies Record<string, ClusterSettings>;

@@ -44,7 +44,10 @@ describe.skipIf(whyNoCluster() !== undefined)('several clusters, of which one ca
     await narrow.client.json({method: 'POST', path: narrow.path('resourcequotas'), body});
     // It is enforced from when its controller has counted.
     await eventually(async () => {
-      const {status} = await narrow.client.json<{readonly status?: {readonly hard?: object}}>({method: 'GET', path: narrow.path('resourcequotas', 'quota')});
+      const {status} = await narrow.client.json<{readonly status?: {readonly hard?: object}}>({
+        method: 'GET',
+        path: narrow.path('resourcequotas', 'quota'),
+      });
       expect(status?.hard).toEqual(hard);
     }, SLOW);
   }
