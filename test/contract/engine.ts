@@ -479,7 +479,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       await ended(engine, job.ref);
     });
 
-    test('the tries of a scan are listed, but those that another database launched', async () => {
+    test('the tries of a scan are listed with their fences, but those that another database launched', async () => {
       const scanId = nextScanId();
       expect(await engine.tries(scanId, 'c1')).toEqual([]);
       const ref = (job: string, number: number): JobRef => ({scanId, job, try: number});
@@ -487,7 +487,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       await engine.close(ref('a', 2), engine.place, FENCE);
       await engine.ensure(aJob({ref: ref('b', 1), clusterId: 'c2'}));
       const listed = await sibling.tries(scanId, 'c1');
-      expect(listed.toSorted((x, y) => x.try - y.try)).toEqual([ref('a', 1), ref('a', 2)]);
+      expect(listed.toSorted((x, y) => x.try - y.try)).toEqual([1, 2].map((number) => ({...ref('a', number), fence: FENCE})));
       await untilExited(engine, ref('a', 1));
       await untilExited(engine, ref('b', 1));
     });
