@@ -87,6 +87,12 @@ export class Launcher {
     }
   }
 
+  /** Whether this engine is that of a cluster. */
+  serves(engine: Engine, clusterName: string): boolean {
+    const cluster = this.#cache.clusters.get(clusterName)?.value;
+    return cluster !== undefined && this.#engines.get(engineKey(clusterName, cluster)) === engine;
+  }
+
   /** The engines of this replica. */
   get engines(): Iterable<Engine> {
     return this.#engines.values();
@@ -170,7 +176,8 @@ export class Launcher {
   }
 
   #deploymentJobSpec(ref: JobRef, facts: JobFacts, deployment: Deployment, fence: FenceToken, token: string): JobSpec {
-    const launch = deploymentLaunch(deployment, ref.try, token, this.#config.scripts);
+    const runsImages = this.engineOf(facts.cluster).name === KUBERNETES_ENGINE;
+    const launch = deploymentLaunch(deployment, ref.try, token, this.#config.scripts, runsImages);
     const own = this.#clusterOf(facts.cluster).settings.env ?? [];
     return {...launch, ...this.#base(ref, facts, fence), env: [...own, ...launch.env]};
   }

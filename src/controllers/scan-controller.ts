@@ -3,8 +3,9 @@ import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {ControlPlaneError, hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
+import {sleep} from '../lib/sleep.ts';
 import {must, unreachable} from '../lib/assert.ts';
-import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
+import type {Engine, JobObservation, JobRef, KnownTry} from '../engines/engine.ts';
 import type {ChainRun} from '../model/chain-run.ts';
 import {withChainTry} from '../model/chain-work.ts';
 import {openTry} from '../model/job-table.ts';
@@ -189,7 +190,7 @@ export class ScanController implements JobController {
     if (!this.#held.has(id)) this.#chains.drop(id); // Lost meanwhile: nobody else would.
     const {doomed} = held;
     const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);
-    const observed = await this.#observe(record, writer, run, doomed === undefined);
+    const {observed, unseen} = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
     const step = planScan({
       ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => this.#isCluster(name)},
@@ -199,7 +200,10 @@ export class ScanController implements JobController {
       ...(workflows === undefined ? {} : {workflowIsOver: workflows.isOver(id)}),
     });
     try {
-      return await this.#take(step, record, run, writer);
+      const result = await this.#take(step, record, run, writer);
+      // What could be done has been; the rest is tried again after longer and longer pauses.
+      if (unseen !== undefined && (step.kind === 'wait' || step.kind === 'quiet')) throw unseen;
+      return result;
     } catch (err) {
       this.#chains.drop(id); // It has followed what may not have been written.
       throw err;
@@ -257,10 +261,17 @@ export class ScanController implements JobController {
     return held;
   }
 
-  async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Map<string, Observed>> {
+  /** What engines say of the open tries. `unseen`: why one of them does not answer now; what runs elsewhere goes on meanwhile. */
+  async #observe(
+    record: ScanRecord,
+    writer: FencedWriter,
+    run: ChainRun | undefined,
+    mayLaunch: boolean,
+  ): Promise<{readonly observed: ReadonlyMap<string, Observed>; readonly unseen?: ControlPlaneError}> {
     const {clock, launcher} = this.#deps;
     const held = this.#hold(record.id, writer);
     const observed = new Map<string, Observed>();
+    let unseen: ControlPlaneError | undefined;
     const look = async (name: string, job: Job): Promise<void> => {
       const current = openTry(job);
       if (current === undefined) return;
@@ -281,7 +292,12 @@ export class ScanController implements JobController {
         launcher.canLaunch(ref, current) &&
         writer.isOwner()
       ) {
-        seen = await this.#launchTry(ref, job, record, run, writer);
+        try {
+          seen = await this.#launchTry(ref, job, record, run, writer);
+        } catch (err) {
+          if (hasCode(err, 'unavailable')) observed.set(name, {kind: 'waiting', why: err.detail});
+          throw err;
+        }
       }
       const speaks = isChained(record) && (seen.kind === 'exited' || seen.kind === 'running');
       observed.set(
@@ -289,8 +305,12 @@ export class ScanController implements JobController {
         speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
       );
     };
-    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));
-    return observed;
+    const tolerant = (err: unknown): void => {
+      if (!hasCode(err, 'unavailable')) throw err;
+      unseen ??= err;
+    };
+    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => unlessSlow(look(name, entry.value)).catch(tolerant)));
+    return {observed, ...(unseen === undefined ? {} : {unseen})};
   }
 
   /** One whose key is damaged is there: it keeps its slots, and waits for the repair. */
@@ -375,8 +395,7 @@ export class ScanController implements JobController {
   async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, run: ChainRun | undefined, by: Writer): Promise<PreparedLaunch> {
     const {launcher, clock} = this.#deps;
     const {id} = record;
-    const launches = this.#placeable(step.jobs).slice(0, LAUNCHES_PER_WRITE);
-    if (record.jobs === undefined) await this.#forgetEarlier(id, launches);
+    const launches = (await this.#placeable(record, step.jobs)).slice(0, LAUNCHES_PER_WRITE);
     const nowText = rfc3339(clock.now());
     const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
     const ops: Op[] = [put(keys.stateKey(id), {...step.state, by})];
@@ -385,8 +404,8 @@ export class ScanController implements JobController {
     let bytes = 0;
     for (const [name, planned] of launches) {
       if (bytes >= LAUNCH_BYTES_PER_WRITE) break; // The rest at the next look.
-      // A job that is both learnt of and launched in one step has its newest record with the run.
-      const previous = run === undefined ? record.jobs?.get(name)?.value : run.record(name);
+      // A job that is both learnt of and launched in one step has its newest record among what was learnt, or with the run.
+      const previous = run === undefined ? (step.changes.get(name) ?? record.jobs?.get(name)?.value) : run.record(name);
       const number = (previous?.tries_total ?? 0) + 1;
       const intent = launcher.intend({scanId: id, job: name, try: number}, planned, nowText);
       const job = run === undefined ? withNewTry(previous, planned, intent) : withChainTry(run, name, attemptOf(record), intent);
@@ -401,15 +420,19 @@ export class ScanController implements JobController {
   }
 
   /** Those whose cluster can be asked now. @throws ControlPlaneError `unavailable` when there is none */
-  #placeable(jobs: ReadonlyMap<string, JobFacts>): (readonly [string, JobFacts])[] {
+  async #placeable(record: ScanRecord, jobs: ReadonlyMap<string, JobFacts>): Promise<(readonly [string, JobFacts])[]> {
+    const {launcher} = this.#deps;
     const away = new Map<string, ControlPlaneError>();
-    for (const cluster of new Set([...jobs.values()].map((facts) => facts.cluster))) {
+    const known = new Set([...(record.jobs ?? [])].flatMap(([, {value}]) => value.tries.map(({place}) => place)));
+    const ask = async (cluster: string): Promise<void> => {
       try {
-        this.#deps.launcher.placeOf(cluster);
+        const place = launcher.placeOf(cluster);
+        if (!known.has(place)) await unlessSlow(this.#forgetEarlier(record, launcher.engineAt(place)));
       } catch (err) {
         away.set(cluster, ControlPlaneError.from(err));
       }
-    }
+    };
+    await Promise.all([...new Set([...jobs.values()].map((facts) => facts.cluster))].map(ask));
     const launches = [...jobs].filter(([, {cluster}]) => !away.has(cluster));
     const [reason] = away.values();
     if (launches.length === 0 && reason !== undefined) throw reason;
@@ -417,15 +440,18 @@ export class ScanController implements JobController {
   }
 
   /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */
-  async #forgetEarlier(id: string, launches: readonly (readonly [string, JobFacts])[]): Promise<void> {
-    const {launcher, log} = this.#deps;
-    for (const engine of new Set(launches.map(([, planned]) => launcher.engineAt(launcher.placeOf(planned.cluster))))) {
-      await engine.forget(id).catch((err: unknown) => {
-        // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
-        if (!hasCode(err, 'wrong_state')) throw err;
-        log.warn({err, scanId: id}, 'jobs of an earlier scan of this id still run');
-      });
-    }
+  async #forgetEarlier({id, spec}: ScanRecord, engine: Engine): Promise<void> {
+    const {log, cache} = this.#deps;
+    const {cluster_id: clusterId = '', epoch = 1} = cache.meta?.value ?? {};
+    const tries = await engine.tries(id, clusterId);
+    // Two clusters may share a place. And of before a restore from a backup that is older than they are, they are this very scan's, and are not run again.
+    const isKept = ({fence}: KnownTry): boolean => fence !== undefined && (fence.epoch < epoch || fence.revision > Number(spec?.createRevision ?? 0));
+    if (tries.length === 0 || tries.some(isKept)) return;
+    await engine.forget(id).catch((err: unknown) => {
+      // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
+      if (!hasCode(err, 'wrong_state')) throw err;
+      log.warn({err, scanId: id}, 'jobs of an earlier scan of this id still run');
+    });
   }
 
   async #launch(record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
@@ -506,6 +532,23 @@ export class ScanController implements JobController {
     const current = job === undefined ? undefined : openTry(job);
     if (current === undefined) return;
     await act(this.#deps.launcher.engineAt(current.place), {scanId: record.id, job: name, try: current.try}, current.place);
+  }
+}
+
+/** How long one cluster that does not answer holds up what a scan has on others. */
+const SLOW_MS = 10_000;
+
+/** @throws ControlPlaneError `unavailable`: there is no answer yet; what was asked for goes on */
+async function unlessSlow(work: Promise<void>): Promise<void> {
+  const answered = new AbortController();
+  const late = sleep(SLOW_MS, answered.signal).then(() => {
+    if (!answered.signal.aborted) throw new ControlPlaneError('unavailable', 'its cluster does not answer');
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    answered.abort();
+    work.catch(() => undefined); // Whoever asks again meets the reason.
   }
 }
 

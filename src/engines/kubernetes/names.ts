@@ -37,7 +37,7 @@ export const ANNOTATIONS = {
   end: 'scanplane/end',
   /** The JobExit as JSON: what became of it, for good. */
   exit: 'scanplane/exit',
-  /** On pods that should have gone: when their kubelet was last reminded. */
+  /** On pods that should have gone, and Jobs that should have pods: when their kubelet, or their controller, was last reminded. */
   reminded: 'scanplane/reminded',
 } as const;
 
