@@ -3,7 +3,7 @@ import {readRef, timeMs} from './job-record.ts';
 import type {JobRef} from '../engine.ts';
 import type {ApiPod, ContainerStatus} from './objects.ts';
 
-/** The container that a try is about; others only help it. */
+/** The container that a try is about, unless its pod says another; others only help it. */
 export const MAIN_CONTAINER = 'main';
 
 /** Characters kept of a message of the kubelet or the scheduler. */
@@ -45,6 +45,8 @@ export interface PodFacts {
   readonly disruption?: string;
   /** Why it has no node. */
   readonly unschedulable?: string;
+  /** The container that it is about. */
+  readonly main: string;
   readonly containers: readonly ContainerFacts[];
 }
 
@@ -72,6 +74,7 @@ export function readPodFacts({metadata, status}: ApiPod): PodFacts | undefined {
     ...(metadata.deletionTimestamp === undefined ? {} : deletion(metadata.deletionTimestamp, metadata.deletionGracePeriodSeconds)),
     isRemoved: metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0,
     ...(scheduled?.status === 'False' ? {unschedulable: cut(scheduled.message) || (scheduled.reason ?? 'Unschedulable')} : {}),
+    main: metadata.annotations?.[ANNOTATIONS.container] ?? MAIN_CONTAINER,
     containers: [
       ...(status?.initContainerStatuses ?? []).map((each) => containerFacts(each, true)),
       ...(status?.containerStatuses ?? []).map((each) => containerFacts(each, false)),
