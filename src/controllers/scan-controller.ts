@@ -11,7 +11,7 @@ import {openTry} from '../model/job-table.ts';
 import {needsOwner, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
 import {attemptOf, isChained, isExternal, isOver, modRevisionOf} from '../model/scan-record.ts';
-import type {Entry, ScanRecord} from '../model/scan-record.ts';
+import type {ScanRecord} from '../model/scan-record.ts';
 import type {Observed} from '../model/try-learning.ts';
 import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
@@ -218,13 +218,12 @@ export class ScanController implements JobController {
    */
   async prepareLaunch(record: ScanRecord, admission: Admission): Promise<PreparedLaunch | undefined> {
     const {clock, policy} = this.#deps;
-    const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
     if (isChained(record)) return undefined; // Its owner reads the chain first.
     try {
       const chain = await this.#deps.chains.skymap(record, policy.retry);
-      const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy, chain});
+      const step = planScan({record: admitted(record, admission), observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy, chain});
       if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
-      return await this.#prepare(step, record, undefined, this.#by());
+      return await this.#prepare(step, record, undefined, this.#by()); // What it compares of the admission is that there is none.
     } catch (err) {
       this.#deps.log.warn({err, scanId: record.id}, 'a launch could not be prepared; the scan’s owner will meet the reason');
       return undefined;
@@ -237,9 +236,16 @@ export class ScanController implements JobController {
   }
 
   /** Goes on after a prepared launch was written together with our claim. */
-  async launchPrepared(id: string, writer: FencedWriter, revision: Revision, prepared: PreparedLaunch, record: ScanRecord): Promise<void> {
+  async launchPrepared(
+    id: string,
+    writer: FencedWriter,
+    revision: Revision,
+    prepared: PreparedLaunch,
+    record: ScanRecord,
+    admission: Admission,
+  ): Promise<void> {
     this.#hold(id, writer).lastRevision = revision;
-    await this.#launch(record, undefined, writer, prepared);
+    await this.#launch(admitted(record, admission), undefined, writer, prepared);
   }
 
   #hold(id: string, writer: FencedWriter): Held {
@@ -379,6 +385,8 @@ export class ScanController implements JobController {
     if (record.jobs === undefined) await this.#forgetEarlier(id, launches);
     const nowText = rfc3339(clock.now());
     const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
+    // Once its workflow is handed over, its server is not started any more.
+    if (isExternal(record)) compares.push({key: keys.ewmsKey(id), modRevision: modRevisionOf(record, 'ewms')});
     const ops: Op[] = [put(keys.stateKey(id), {...step.state, by})];
     if (record.chain === undefined) ops.push(put(keys.chainKey(id), step.chain));
     const jobs = new Map<string, {planned: JobFacts; try: number}>();
@@ -511,4 +519,9 @@ export class ScanController implements JobController {
 
 function put(key: string, value: unknown): {readonly put: string; readonly value: string} {
   return {put: key, value: canonicalJson(value)};
+}
+
+/** The scan as it is once this admission is written. */
+function admitted(record: ScanRecord, admission: Admission): ScanRecord {
+  return {...record, admission: {value: admission, createRevision: 0, modRevision: 0, lease: '0'}};
 }

@@ -9,7 +9,8 @@ import type {Cluster} from '../schema/cluster.ts';
 import {KUBERNETES_ENGINE} from '../schema/cluster.ts';
 import type {SkymapSpec} from '../schema/scan.ts';
 import {TRY_SECRET} from './engine.ts';
-import type {JobSpec, PodPart} from './engine.ts';
+import type {JobRef, JobSpec, PodPart} from './engine.ts';
+import {recordName} from './kubernetes/names.ts';
 
 /** What depends on the scan alone of a job of a sky scan. */
 export type ScanJob = Pick<JobSpec, 'command' | 'env' | 'image' | 'resources' | 'pod' | 'timeoutMs'>;
@@ -44,13 +45,16 @@ export function scanJob({scanId, spec, cluster, clusterName, isServer, scannerAd
   return {...container, command: [...base, ...own], env};
 }
 
-/** What the pod of a scan takes whose workers come from an outside workload manager. */
-export interface HostedServerInput extends Omit<ScanJobInput, 'isServer'> {
-  /** The Job's name, as Argo CD is told. */
-  readonly jobName: string;
+/** What the pods of scans are made of whose workers come from an outside workload manager. */
+export interface Hosting {
   readonly settings: K8sJobSettings;
   /** That of our client at the workload manager. */
   readonly ewmsClientSecret: string;
+}
+
+export interface HostedServerInput extends Omit<ScanJobInput, 'isServer'>, Hosting {
+  readonly ref: JobRef;
+  readonly clusterId: string;
 }
 
 const TOKEN_KEY = 'scanner-token';
@@ -63,14 +67,14 @@ const EWMS_KEY = 'ewms-client-secret';
  * @throws ControlPlaneError `invalid`: there is no image for the containers beside it.
  */
 export function hostedServer(input: HostedServerInput): ScanJob {
-  const {scanId, spec, cluster, scannerAddress, token, jobName, settings: given, ewmsClientSecret} = input;
+  const {scanId, spec, cluster, scannerAddress, token, ref, clusterId, settings: given, ewmsClientSecret} = input;
   const {kubernetes: site} = given;
   if (site.skydriverImage === '') {
     throw new ControlPlaneError('invalid', 'kubernetes.skydriverImage (SCANPLANE_K8S_SKYDRIVER_IMAGE) is not set: a server whose workers are outside needs it');
   }
   const secret = (key: string): SecretKeyRef => ({secretKeyRef: {name: TRY_SECRET, key}});
   const settings = {...given, skydriverAddress: addressFor(spec, scannerAddress)};
-  const where = {jobName, namespace: cluster.settings.namespace ?? site.namespace};
+  const where = {jobName: recordName(clusterId, ref), namespace: cluster.settings.namespace ?? site.namespace};
   const pod = scanPod({id: scanId, request: spec.request}, settings, {scannerToken: secret(TOKEN_KEY), ewmsClientSecret: secret(EWMS_KEY)}, where);
   const {server} = pod;
   const image = scanContainer(spec.request, cluster.settings.image, true).image ?? server.image;
