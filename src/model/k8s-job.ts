@@ -11,6 +11,8 @@ export interface K8sJobSettings {
   /** The address that the scanner and the init container report to. */
   readonly skydriverAddress: string;
   readonly ewms: {readonly address: string; readonly tokenUrl: string; readonly clientId: string};
+  /** What jobs of ours have besides. */
+  readonly launch?: {readonly stopGraceMs: number; readonly outputLimitBytes: number};
 }
 
 /** A manifest of kind Job, `batch/v1`, as far as we write it. */
