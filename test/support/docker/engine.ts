@@ -21,6 +21,8 @@ export type EngineNetwork = 'machine' | 'own';
 export interface DockerEngine {
   /** @throws CommandError with what docker said. */
   docker(args: readonly string[], options?: CommandOptions): Promise<string>;
+  /** Runs docker-compose. */
+  compose(args: readonly string[], options?: CommandOptions): Promise<string>;
   /** Runs a program in the engine's network. */
   inside(program: string, args: readonly string[], options?: CommandOptions): Promise<string>;
   /** Ends the engine and all containers, at once. */
@@ -49,7 +51,11 @@ export async function startDocker(run: RunFolder, packages: DockerPackages, netw
   const pid = must(child.pid, 'setpriv is there');
   await recordInit(run, pid);
   const env = {...process.env, DOCKER_HOST: host, DOCKER_CONFIG: join(run.folder, 'docker-config'), PATH: [packages.bin, process.env['PATH']].join(delimiter)};
-  const docker: DockerEngine['docker'] = async (of, options = {}) => command('docker', of, {...options, env: {...env, ...options.env}});
+  const client =
+    (program: string): DockerEngine['docker'] =>
+    async (of, options = {}) =>
+      command(join(packages.bin, program), of, {...options, env: {...env, ...options.env}});
+  const docker = client('docker');
   try {
     await eventually(
       async () => {
@@ -66,6 +72,7 @@ export async function startDocker(run: RunFolder, packages: DockerPackages, netw
   }
   return {
     docker,
+    compose: client('docker-compose'),
     async inside(program, of, options) {
       // The first process in there is the one child of unshare.
       const first = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
