@@ -163,6 +163,15 @@ export function planScan(input: PlanInput): ScanStep {
   if (isFinal) return tearDown();
   if (control.is_deleted) return endAs(ended('STOPPED', 'deleted by the user'));
   if (control.desired === 'stop') return endAs(ended('STOPPED', 'stopped by the user'));
+  const server = jobs.get(SERVER_JOB);
+  // A workflow is asked for once, by its server: another server would have no workers. The watchdog makes another scan of it.
+  if (isExternal(record) && record.ewms !== undefined && server !== undefined && openTry(server) === undefined) {
+    if (server.state !== 'FAIL') {
+      jobs.set(SERVER_JOB, {...server, state: 'FAIL'});
+      changes.set(SERVER_JOB, {...server, state: 'FAIL'});
+    }
+    return endAs(ended('FAIL', `the scanner server ended after its workflow was handed over: ${describeExit(server)}`));
+  }
   // It may have been told already, so there is no way back.
   if (state?.workflow_ending !== undefined) return endAs(ended('STOPPED', 'its workflow was ended'));
   // What runs outside cannot be suspended: it goes on, and so do we.
@@ -212,14 +221,6 @@ export function planScan(input: PlanInput): ScanStep {
     waitMs = next.waitMs === undefined ? leftMs : Math.min(next.waitMs, leftMs ?? next.waitMs);
   } else {
     const chain = must(input.chain, 'the chain of a sky scan');
-    const server = jobs.get(SERVER_JOB);
-    // Its workflow was asked for in its name, and can be asked for once: another server would have no workers. The watchdog makes another scan of it.
-    if (isHosted && record.ewms !== undefined && server !== undefined && openTry(server) === undefined && server.state !== 'FAIL') {
-      const failed: Job = {...server, state: 'FAIL'};
-      jobs.set(SERVER_JOB, failed);
-      changes.set(SERVER_JOB, failed);
-      return endAs(ended('FAIL', `the scanner server ended after its workflow was handed over: ${describeExit(failed)}`));
-    }
     const failure = failureOf(jobs);
     if (failure !== undefined) return endAs(ended('FAIL', failure));
     const next = launchable(chain, jobs, admission, input);
