@@ -3,7 +3,9 @@ import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {must, unreachable} from '../lib/assert.ts';
 import {hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
+import type {ControlPlaneError} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
+import {sleep} from '../lib/sleep.ts';
 import type {JobRef} from '../engines/engine.ts';
 import {revisionOf} from '../model/block-record.ts';
 import type {DeployRecord} from '../model/block-record.ts';
@@ -50,13 +52,21 @@ interface Held {
   remembered?: DeploymentState;
   /** For which create revision of its key the engines were last asked what they have; `''`: for none. */
   lookedFor?: string;
+  /** When those are asked again that did not answer, in milliseconds of the monotonic clock. */
+  lookAgainMs?: number;
   /** Tries that engines have besides that of the state, and that are to end. */
   strays: readonly TryName[];
   /** Tries that no engine took, by `<job>/<try>`, and why: no retry of the launch can mend it. */
   readonly refused: Map<string, string>;
   /** Why it must end, found out by an error that no retry can mend. */
   doomed?: string;
+  /** Why its newest try could not begin yet. */
+  refusal?: ControlPlaneError;
 }
+
+/** For how long a look for what other clusters have of a deployment holds up what it has on its own, and after how long it is repeated. */
+const OTHERS_MS = 1000;
+const LOOK_AGAIN_MS = 60_000;
 
 /** Runs deployments of type `job`: starts them, watches them, starts them again, ends them, writes their state. The decisions are in {@link planDeployment}. */
 export class DeploymentController implements JobController {
@@ -159,6 +169,7 @@ export class DeploymentController implements JobController {
       const known = {record, found, nowMs, ...(held.remembered === undefined ? {} : {remembered: held.remembered})};
       const state = presentState(known);
       const open = openTryOf(state);
+      delete held.refusal;
       const observed = state === undefined || open === undefined ? undefined : await this.#observe(record, state, open, held, writer);
       const refused = held.refused.get(`${state?.of}/${open?.try}`);
       const doomed = held.doomed ?? (open === undefined ? this.#impossible(record) : undefined);
@@ -168,7 +179,10 @@ export class DeploymentController implements JobController {
         ...(refused === undefined ? {} : {refused}),
         ...(doomed === undefined ? {} : {doomed}),
       });
-      return await this.#take(step, record, writer);
+      const result = await this.#take(step, record, writer);
+      // Why it waits is written down; it is asked for again after longer and longer pauses.
+      if (held.refusal !== undefined && step.kind === 'wait') throw held.refusal;
+      return result;
     } catch (err) {
       delete held.lookedFor; // What was found may not have been used.
       throw err;
@@ -194,16 +208,21 @@ export class DeploymentController implements JobController {
 
   /** What the engines of this replica have of it: looked for when its key is new to us or its state says nothing, then followed until it has ended. */
   async #find(record: DeployRecord, held: Held): Promise<readonly FoundTry[]> {
-    const {launcher, cache} = this.#deps;
+    const {launcher, cache, clock} = this.#deps;
     const of = String(revisionOfDeployment(record) ?? '');
-    if (held.lookedFor !== of || (record.state?.value.of === undefined && !isUnasked(record))) {
-      const strays: TryName[] = [];
-      for (const engine of launcher.engines) {
-        const tries = await engine.tries(deploymentJobs(record.id), cache.meta?.value.cluster_id ?? '');
-        for (const {job, try: number} of tries) strays.push({job, try: number, place: engine.place});
-      }
-      held.strays = strays;
+    const isDue = held.lookAgainMs !== undefined && held.lookAgainMs <= clock.monotonicMs();
+    if (isDue || held.lookedFor !== of || (record.state?.value.of === undefined && !isUnasked(record))) {
+      const own = this.#placesOf(record);
+      const looks = [...launcher.engines].map(async (engine) => {
+        const tries = engine.tries(deploymentJobs(record.id), cache.meta?.value.cluster_id ?? '');
+        const known = await (own.has(engine.place) ? tries : unlessAway(tries));
+        return known?.map(({job, try: number}): TryName => ({job, try: number, place: engine.place}));
+      });
+      const answers = await Promise.all(looks);
+      held.strays = answers.flatMap((known) => known ?? []);
       held.lookedFor = of;
+      if (answers.includes(undefined)) held.lookAgainMs = clock.monotonicMs() + LOOK_AGAIN_MS;
+      else delete held.lookAgainMs;
     }
     const look = async (name: TryName): Promise<FoundTry> => ({
       ...name,
@@ -214,6 +233,15 @@ export class DeploymentController implements JobController {
     const isOpen = ({job, try: number}: TryName): boolean => job === String(state?.of) && number === openTryOf(state)?.try;
     held.strays = found.filter((each) => (each.seen.kind === 'running' || each.seen.kind === 'absent') && !isOpen(each));
     return found;
+  }
+
+  /** Where it runs, and where it is to run: what is not known of them is waited for. */
+  #placesOf({spec, state}: DeployRecord): ReadonlySet<string> {
+    const {launcher} = this.#deps;
+    const places = new Set((state?.value.tries ?? []).map(({place}) => place));
+    const cluster = spec?.value.type === 'job' ? this.#clusterOf(spec.value) : undefined;
+    for (const engine of launcher.engines) if (cluster !== undefined && launcher.serves(engine, cluster)) places.add(engine.place);
+    return places;
   }
 
   async #observe(record: DeployRecord, state: DeploymentState, open: JobTry, held: Held, writer: FencedWriter): Promise<Observed> {
@@ -231,7 +259,13 @@ export class DeploymentController implements JobController {
       !isOverStatus(state.status) &&
       held.doomed === undefined;
     if (seen.kind !== 'absent' || !isWanted || !launcher.canLaunch(ref, open) || !writer.isOwner()) return seen;
-    return this.#launch(ref, spec, writer);
+    try {
+      return await this.#launch(ref, spec, writer);
+    } catch (err) {
+      if (!hasCode(err, 'unavailable')) throw err;
+      held.refusal = err;
+      return {kind: 'waiting', why: err.detail};
+    }
   }
 
   /** Why nothing of it can be launched, whoever tries: known before an intent is written. */
@@ -357,6 +391,20 @@ export class DeploymentController implements JobController {
 
   #fence(writer: FencedWriter): FenceToken {
     return {epoch: this.#deps.cache.meta?.value.epoch ?? 1, revision: writer.createRevision};
+  }
+}
+
+/** `undefined`: a cluster is away, or slow. */
+async function unlessAway<T>(answer: Promise<T>): Promise<T | undefined> {
+  const answered = new AbortController();
+  const tolerant = answer.catch((err: unknown) => {
+    if (!hasCode(err, 'unavailable')) throw err;
+    return undefined;
+  });
+  try {
+    return await Promise.race([tolerant, sleep(OTHERS_MS, answered.signal).then(() => undefined)]);
+  } finally {
+    answered.abort();
   }
 }
 

@@ -86,6 +86,12 @@ export class Launcher {
     }
   }
 
+  /** Whether this engine is that of a cluster. */
+  serves(engine: Engine, clusterName: string): boolean {
+    const cluster = this.#cache.clusters.get(clusterName)?.value;
+    return cluster !== undefined && this.#engines.get(engineKey(clusterName, cluster)) === engine;
+  }
+
   /** The engines of this replica. */
   get engines(): Iterable<Engine> {
     return this.#engines.values();

@@ -189,7 +189,7 @@ export class ScanController implements JobController {
     if (!this.#held.has(id)) this.#chains.drop(id); // Lost meanwhile: nobody else would.
     const {doomed} = held;
     const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);
-    const observed = await this.#observe(record, writer, run, doomed === undefined);
+    const {observed, unseen} = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
     const step = planScan({
       ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => this.#isCluster(name)},
@@ -199,7 +199,10 @@ export class ScanController implements JobController {
       ...(workflows === undefined ? {} : {workflowIsOver: workflows.isOver(id)}),
     });
     try {
-      return await this.#take(step, record, run, writer);
+      const result = await this.#take(step, record, run, writer);
+      // What could be done has been; the rest is tried again after longer and longer pauses.
+      if (unseen !== undefined && (step.kind === 'wait' || step.kind === 'quiet')) throw unseen;
+      return result;
     } catch (err) {
       this.#chains.drop(id); // It has followed what may not have been written.
       throw err;
@@ -263,10 +266,17 @@ export class ScanController implements JobController {
     return held;
   }
 
-  async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Map<string, Observed>> {
+  /** What engines say of the open tries. `unseen`: why one of them does not answer now; what runs elsewhere goes on meanwhile. */
+  async #observe(
+    record: ScanRecord,
+    writer: FencedWriter,
+    run: ChainRun | undefined,
+    mayLaunch: boolean,
+  ): Promise<{readonly observed: ReadonlyMap<string, Observed>; readonly unseen?: ControlPlaneError}> {
     const {clock, launcher} = this.#deps;
     const held = this.#hold(record.id, writer);
     const observed = new Map<string, Observed>();
+    let unseen: ControlPlaneError | undefined;
     const look = async (name: string, job: Job): Promise<void> => {
       const current = openTry(job);
       if (current === undefined) return;
@@ -287,7 +297,12 @@ export class ScanController implements JobController {
         launcher.canLaunch(ref, current) &&
         writer.isOwner()
       ) {
-        seen = await this.#launchTry(ref, job, record, run, writer);
+        try {
+          seen = await this.#launchTry(ref, job, record, run, writer);
+        } catch (err) {
+          if (hasCode(err, 'unavailable')) observed.set(name, {kind: 'waiting', why: err.detail});
+          throw err;
+        }
       }
       const speaks = isChained(record) && (seen.kind === 'exited' || seen.kind === 'running');
       observed.set(
@@ -295,8 +310,12 @@ export class ScanController implements JobController {
         speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
       );
     };
-    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value)));
-    return observed;
+    const tolerant = (err: unknown): void => {
+      if (!hasCode(err, 'unavailable')) throw err;
+      unseen ??= err;
+    };
+    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value).catch(tolerant)));
+    return {observed, ...(unseen === undefined ? {} : {unseen})};
   }
 
   /** One whose key is damaged is there: it keeps its slots, and waits for the repair. */

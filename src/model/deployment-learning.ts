@@ -16,6 +16,10 @@ export function learnDeployment(state: DeploymentState, open: JobTry, observed: 
   switch (observed.kind) {
     case 'absent':
       return state;
+    case 'waiting': {
+      const reason = `waits: ${observed.why}`;
+      return isOverStatus(state.status) || reason === state.reason ? state : {...state, reason};
+    }
     case 'running': {
       if (open.handle !== undefined && (state.status === 'RUNNING' || isOverStatus(state.status))) return state;
       const {reason: _reason, retry_at: _retry, ...rest} = state;

@@ -13,6 +13,8 @@ import type {ScanRecord} from './scan-record.ts';
 /** What the engine says of the newest try of a job. The same shape as the engines' JobObservation, which this layer must not import, and what the job said itself. */
 export type Observed =
   | {readonly kind: 'absent' | 'foreign' | 'closed'}
+  /** It was asked for and could not begin yet: `why`. It is asked for again. */
+  | {readonly kind: 'waiting'; readonly why: string}
   | {readonly kind: 'running'; readonly handle: string; readonly startedAt: string; readonly status?: string}
   | {
       readonly kind: 'exited';
@@ -30,6 +32,9 @@ export const DATA_BYTES = 256 * 1024;
 
 /** Jobs that change in one look: each is written with the log entry of its try, and a transaction has room for so many. What is left over is met again at the next look. */
 export const LEARNT_AT_ONCE = 24;
+
+/** How the status of a job begins that waits for its engine. */
+const WAITS = 'waits: ';
 
 /** What takes a try that has ended to the record of its job. */
 type CloseTry = (job: Job, current: JobTry, exit: JobExit) => Job;
@@ -64,6 +69,10 @@ function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInpu
   switch (observed.kind) {
     case 'absent':
       return job;
+    case 'waiting': {
+      const status = `${WAITS}${observed.why}`;
+      return status === job.status ? job : {...job, status};
+    }
     case 'foreign':
       // Another host's run directory. Its supervisor ends the job by itself when no owner has renewed it for `orphanAfterMs`; nobody but us may have, since we lead.
       if (foreignLeftMs(input) > 0) return job;
@@ -74,15 +83,22 @@ function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInpu
       const isNews = observed.status !== undefined && observed.status !== job.status;
       if (current.handle !== undefined && !isNews) return job;
       const status = isNews && observed.status !== undefined ? {status: observed.status} : {};
-      return replaceTry(job, {...current, handle: observed.handle, started_at: observed.startedAt}, {state: 'RUNNING', ...status});
+      return replaceTry(withoutWait(job), {...current, handle: observed.handle, started_at: observed.startedAt}, {state: 'RUNNING', ...status});
     }
     case 'exited': {
       const seen = current.handle === undefined ? {...current, handle: observed.handle} : current;
-      return close(job, seen, observed.exit);
+      return close(withoutWait(job), seen, observed.exit);
     }
     default:
       return unreachable(observed);
   }
+}
+
+/** What it waited for is over. */
+function withoutWait(job: Job): Job {
+  if (job.status?.startsWith(WAITS) !== true) return job;
+  const {status: _status, ...rest} = job;
+  return rest;
 }
 
 /** How long another host's job may still run: until its supervisor has noticed that nobody renews it, and has ended it; with something to spare. */
