@@ -14,6 +14,7 @@ import {attemptOf, isChained, isExternal, isOver, modRevisionOf} from '../model/
 import type {ScanRecord} from '../model/scan-record.ts';
 import type {Observed} from '../model/try-learning.ts';
 import type {Admission} from '../schema/admission.ts';
+import {KUBERNETES_ENGINE} from '../schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {JobFacts} from '../schema/chain.ts';
 import {deploymentOfJobs} from '../schema/deployment.ts';
@@ -305,6 +306,11 @@ export class ScanController implements JobController {
         }
       }
       const speaks = isChained(record) && (seen.kind === 'exited' || seen.kind === 'running');
+      const hasPods = !isChained(record) && engine.name === KUBERNETES_ENGINE && (seen.kind === 'exited' || seen.kind === 'running');
+      if (hasPods) {
+        const {pods} = await engine.said(ref, current.place);
+        return void observed.set(name, {...seen, ...(pods === undefined ? {} : {pods})});
+      }
       observed.set(
         name,
         speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,

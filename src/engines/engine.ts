@@ -1,6 +1,7 @@
 import type {JobOutcome} from '../schema/job-outcome.ts';
 import type {JobResources} from '../schema/job-resources.ts';
 import type {FenceToken, JobExit} from '../schema/job.ts';
+import type {PodSeen} from '../schema/pod-seen.ts';
 
 /** Which try of which job of which scan: the name that collides when the same launch is asked for twice. */
 export interface JobRef {
@@ -80,6 +81,8 @@ export const DOCUMENT_BYTES = 1024 * 1024;
  */
 export interface JobSaid {
   readonly status?: string;
+  /** The pods that it has or had, where its engine runs pods. */
+  readonly pods?: readonly PodSeen[];
   readonly endpoint?: string;
   readonly data?: Readonly<Record<string, unknown>>;
   readonly outcome?: JobOutcome;

@@ -164,6 +164,23 @@ test('a scan whose workers come from EWMS: its server is the Job that is shown, 
   expect(shown.spec.template.metadata.labels).toMatchObject({app: 'scanner-instance', team: 'realtime'});
   expect((await get(`/scan/${id}/ewms/workflow-id`)).workflow_id).toBe(`W-${id}`);
 
+  // oxlint-disable-next-line typescript/no-explicit-any -- answers are read as they come
+  const podOf = async (): Promise<any> => {
+    const {pods} = await get(`/v1/scan/${id}/status?include_pod_statuses=true`);
+    expect([pods.pod_message, Object.keys(pods.pod_status)]).toEqual(['retrieved', [pod?.metadata.name]]);
+    return pods.pod_status[pod?.metadata.name ?? ''];
+  };
+  const [pod] = await liveOf<ApiPod>(own, 'pod', id);
+  await eventually(async () =>
+    expect(await podOf()).toMatchObject({
+      ...{phase: 'Running', pod_ip: pod?.status?.podIP, qos_class: 'Burstable'},
+      init_container_statuses: [{name: `init-ewms-${id}`, state: {running: null, terminated: {exit_code: 0, reason: 'Completed'}}}],
+      container_statuses: expect.arrayContaining([
+        expect.objectContaining({name: `skyscan-server-${id}`, ready: true, state: {waiting: null, running: {started_at: expect.any(String)}, terminated: null}}),
+      ]),
+    }),
+  );
+
   // As a pilot would, elsewhere.
   const startup = join(await mkdtemp(join(tmpdir(), 'scanplane-pilot-')), 'startup.json');
   await writeFile(startup, upload.content);
@@ -173,6 +190,19 @@ test('a scan whose workers come from EWMS: its server is the Job that is shown, 
   expect(ewms.callsOf(`/W-${id}/actions/finished`)).toHaveLength(1);
   expect((await get(`/scan/${id}/result`)).is_final).toBe(true);
   expect(site.system.database.cache.scans.get(id)?.jobs?.get('server')?.value.tries).toHaveLength(1);
+
+  // What was seen last is kept when the pod is not.
+  await own.kubectl(['delete', 'pod', pod?.metadata.name ?? '', '--ignore-not-found']);
+  expect(await liveOf<ApiPod>(own, 'pod', id)).toEqual([]);
+  expect(await podOf()).toMatchObject({
+    phase: 'Succeeded',
+    container_statuses: expect.arrayContaining([
+      expect.objectContaining({name: `skyscan-server-${id}`, ready: false, state: expect.objectContaining({terminated: expect.objectContaining({exit_code: 0})})}),
+    ]),
+  });
+  const {pods, ...status} = await get(`/scan/${id}/status?include_pod_statuses=true`);
+  expect(Object.keys(pods.pod_status)).toEqual([pod?.metadata.name]);
+  expect(await get(`/scan/${id}/status`)).toEqual(status);
 });
 
 test('a server that dies after its workflow was handed over fails its scan: another would have no workers', async ({own}) => {
@@ -192,5 +222,7 @@ test('a server that dies after its workflow was handed over fails its scan: anot
     reason: 'the scanner server ended after its workflow was handed over: its pod was deleted',
   });
   expect(site.ewms.callsOf(`/W-${id}/actions/abort`)).toHaveLength(1);
+  const {pods} = await site.get(`/scan/${id}/status?include_pod_statuses=true`);
+  expect(pods.pod_status[pod].phase).toBe('Failed');
   expect(await liveOf<ApiJob>(own, 'job', id)).toHaveLength(1);
 });

@@ -5,6 +5,7 @@ import type {Log} from '../../lib/log.ts';
 import type {Cluster} from '../../schema/cluster.ts';
 import type {FenceToken} from '../../schema/job.ts';
 import type {KubernetesClusterSettings} from '../../schema/kubernetes-cluster.ts';
+import {PODS_KEPT} from '../../schema/pod-seen.ts';
 import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.ts';
 import {checkRef, checkSpec, nameOfRef} from '../job-checks.ts';
 import {compareFences} from '../process/run-directory.ts';
@@ -143,16 +144,19 @@ export class KubernetesEngine implements Engine {
     });
   }
 
-  /** It has no files. What keeps it from beginning is its status until it has one of its own, which it reports over REST. */
+  /** It has no files. What keeps it from beginning is its status until it has one of its own, which it reports over REST. Of its pods, what there is. */
   said(ref: JobRef, place: string): Promise<JobSaid> {
     return atBorder(async () => {
       checkRef(ref);
       if (place !== this.place) return {};
       const name = this.#recordName(ref);
       const record = this.#watch.isFresh ? this.#watch.job(name) : await this.#api.job(name);
-      if (record?.state !== 'launched' || record.exit !== undefined) return {};
-      const outcome = this.#settler.judge(record, await this.#podsOf(record.name));
-      return outcome.kind === 'running' ? {status: outcome.text ?? 'its pod runs'} : {};
+      if (record?.state !== 'launched') return {};
+      const facts = await this.#podsOf(record.name);
+      const pods = facts.sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1)).map(({seen}) => seen).slice(-PODS_KEPT);
+      if (record.exit !== undefined) return {pods};
+      const outcome = this.#settler.judge(record, facts);
+      return outcome.kind === 'running' ? {status: outcome.text ?? 'its pod runs', pods} : {pods};
     });
   }
 
