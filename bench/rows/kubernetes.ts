@@ -146,8 +146,8 @@ async function engineSide(
   const done = Promise.withResolvers<void>();
   let phase = newPhase();
   const look = async (ref: JobRef): Promise<void> => {
-    if (ref.scanId !== scanId || phase.ended.has(ref.job)) return;
-    // As controllers do: one look at a time, and another after it when something came meanwhile.
+    // As controllers do: none before its launch is answered, one look at a time, and another after it when something came meanwhile.
+    if (ref.scanId !== scanId || !phase.created.has(ref.job) || phase.ended.has(ref.job)) return;
     const isLooking = seen.has(ref.job);
     seen.set(ref.job, true);
     if (isLooking) return;

@@ -23,6 +23,14 @@ export interface JobSettlerOptions {
   readonly log: Log;
 }
 
+/** A try as watches show it. */
+export interface SeenTry {
+  readonly job: JobRecord;
+  readonly pods: readonly PodFacts[];
+}
+
+/** How long the Job controller may take to see that a Job is complete. Others record its end before that, if they must. */
+const COMPLETES_MS = 5000;
 /** Writers of one Job are few: its owner, another replica's watch, the Job controller. */
 const ATTEMPTS = 8;
 
@@ -44,17 +52,30 @@ export class JobSettler {
     return jobOutcome(job, pods, this.#options.clock.now(), this.#options.patienceMs);
   }
 
-  /** Does what is due for a launched try, by what the server has now. Who asks while it is under way gets that answer. @returns the Job as it is then; `undefined`: it is gone */
-  settle(name: string): Promise<JobRecord | undefined> {
+  /**
+   * Does what is due for a launched try, by what the server has now; by what was `seen` of it, where that leaves no doubt. Who asks while it is under way
+   * gets that answer.
+   *
+   * @returns the Job as it is then; `undefined`: it is gone
+   */
+  settle(name: string, seen?: SeenTry): Promise<JobRecord | undefined> {
     const underWay = this.#underWay.get(name);
     if (underWay !== undefined) return underWay;
-    const work = this.#settle(name).finally(() => this.#underWay.delete(name));
+    const work = this.#settle(name, seen).finally(() => this.#underWay.delete(name));
     this.#underWay.set(name, work);
     return work;
   }
 
-  async #settle(name: string): Promise<JobRecord | undefined> {
+  /** Whether a try whose pods have all done well is about to be called complete by the Job controller: what is written before that gets in its way. */
+  isAboutToComplete({finished, end, isDeleting}: JobRecord, outcome: JobOutcome): boolean {
+    if (outcome.kind !== 'exited' || outcome.exit.code !== 0 || finished !== undefined || end !== undefined || isDeleting) return false;
+    return this.#options.clock.now() - Date.parse(outcome.exit.ended_at) < COMPLETES_MS;
+  }
+
+  async #settle(name: string, seen: SeenTry | undefined): Promise<JobRecord | undefined> {
     const {api, log} = this.#options;
+    const complete = seen === undefined ? undefined : await this.#recordComplete(seen);
+    if (complete !== undefined) return complete;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       // The Job first: pods that it does not know of yet may come after it was read, and then its version has changed.
       const job = await api.job(name);
@@ -77,6 +98,18 @@ export class JobSettler {
       if (next.isDeleting) await this.#deletePods(pods);
     }
     throw new ControlPlaneError('unavailable', `the Job ${name} changes all the time`);
+  }
+
+  /** Of a Job that the server calls complete nothing runs any more, and what has ended once stays so: an older view of it is as good. `undefined`: ask the server. */
+  async #recordComplete({job, pods}: SeenTry): Promise<JobRecord | undefined> {
+    if (job.state !== 'launched' || job.exit !== undefined || job.finished?.type !== 'Complete') return undefined;
+    const outcome = this.judge(job, pods);
+    if (outcome.kind !== 'exited' || outcome.exit.code !== 0 || pods.length < job.count) return undefined;
+    const recorded = await this.#record(job, outcome);
+    if (recorded?.exit === undefined) return undefined;
+    this.#options.log.info({job: job.name, scanId: job.ref.scanId, code: 0, reason: recorded.exit.reason}, 'a Kubernetes Job has ended');
+    await this.#releasePods(pods);
+    return recorded;
   }
 
   /**

@@ -1,6 +1,6 @@
 import {rfc3339} from '../../lib/clock.ts';
 import type {Clock} from '../../lib/clock.ts';
-import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
+import {ControlPlaneError} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import type {Cluster} from '../../schema/cluster.ts';
 import type {FenceToken} from '../../schema/job.ts';
@@ -10,6 +10,7 @@ import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.t
 import {checkRef, checkSpec, nameOfRef} from '../job-checks.ts';
 import {compareFences} from '../process/run-directory.ts';
 import {ApiClient} from './api-client.ts';
+import {atBorder} from './at-border.ts';
 import {loadInCluster, loadKubeconfig} from './client-config.ts';
 import type {ClientConfig} from './client-config.ts';
 import {ForgottenScans} from './forgotten-scans.ts';
@@ -104,7 +105,9 @@ export class KubernetesEngine implements Engine {
       checkSpec(job);
       if (job.clusterId !== this.#options.clusterId) throw new ControlPlaneError('invalid', `${nameOfRef(job.ref)} is of another database`);
       const record = await this.#claims.launch(job);
-      return record === undefined ? {kind: 'closed'} : this.#observation(record);
+      if (record === undefined) return {kind: 'closed'};
+      this.#watch.tell(record);
+      return this.#observation(record);
     });
   }
 
@@ -259,11 +262,21 @@ export class KubernetesEngine implements Engine {
   async #observation(record: JobRecord): Promise<JobObservation> {
     if (record.state === 'prepared') return {kind: 'absent'};
     if (record.state === 'closed') return {kind: 'closed'};
-    const isDue = record.exit === undefined && this.#settler.judge(record, await this.#podsOf(record.name)).kind !== 'running';
-    const now = isDue ? await this.#settler.settle(record.name) : record;
+    const now = record.exit === undefined ? await this.#settled(record) : record;
     if (now === undefined) return {kind: 'absent'};
     if (now.exit !== undefined) return {kind: 'exited', handle: now.name, exit: now.exit};
     return {kind: 'running', handle: now.name, startedAt: rfc3339(now.createdMs)};
+  }
+
+  /** The record after what is due for it has been done; `undefined`: it is gone. */
+  async #settled(record: JobRecord): Promise<JobRecord | undefined> {
+    const pods = await this.#podsOf(record.name);
+    const outcome = this.#settler.judge(record, pods);
+    // The watch tells when it is, and the sweeper comes by if it never is.
+    if (outcome.kind === 'running' || (this.#watch.isFresh && this.#settler.isAboutToComplete(record, outcome))) return record;
+    const settled = await this.#settler.settle(record.name, this.#watch.isFresh ? {job: record, pods} : undefined);
+    if (settled !== undefined) this.#watch.tell(settled);
+    return settled;
   }
 
   async #podsOf(record: string): Promise<PodFacts[]> {
@@ -291,15 +304,5 @@ export class KubernetesEngine implements Engine {
     if (pod?.deletesMs !== undefined && !pod.isRemoved && job !== undefined) void this.#logs.follow(pod, job.outputLimitBytes);
     const told = ref ?? job?.ref;
     if (told !== undefined) for (const listener of this.#listeners) listener(told);
-  }
-}
-
-/** Runs one method's work. What somebody else changed first may work the next time. */
-async function atBorder<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (err) {
-    if (hasCode(err, 'revision_conflict')) throw new ControlPlaneError('unavailable', err.detail, {cause: err});
-    throw ControlPlaneError.from(err);
   }
 }
