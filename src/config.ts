@@ -112,6 +112,8 @@ export interface ControllersConfig {
   readonly janitorGraceSeconds: number;
   /** How long the run directory of a scan that has ended is kept. */
   readonly keepJobsSeconds: number;
+  /** How often what runs is looked at although nothing called for it. */
+  readonly resyncSeconds: number;
   /** The address that scanners are given; empty: the API's public address. */
   readonly scannerAddress: string;
   /** Where the process engine keeps its jobs; empty: no process engine in this process. */
@@ -205,6 +207,7 @@ const schema = {
       janitorSeconds: amount(30, 0.1),
       janitorGraceSeconds: amount(300, 0),
       keepJobsSeconds: amount(86_400, 0),
+      resyncSeconds: amount(2, 0.1),
       scannerAddress: text(''),
       runDirectory: text(''),
     }),
@@ -289,6 +292,7 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_START_SECONDS: ['controllers', 'startSeconds'],
   SCANPLANE_WATCHDOG_SECONDS: ['controllers', 'watchdogSeconds'],
   SCANPLANE_KEEP_JOBS_SECONDS: ['controllers', 'keepJobsSeconds'],
+  SCANPLANE_RESYNC_SECONDS: ['controllers', 'resyncSeconds'],
   SCANPLANE_JANITOR_GRACE_SECONDS: ['controllers', 'janitorGraceSeconds'],
   SCANPLANE_BLOCK_GRACE_SECONDS: ['controllers', 'blockGraceSeconds'],
   SCANPLANE_JANITOR_SECONDS: ['controllers', 'janitorSeconds'],

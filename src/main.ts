@@ -7,6 +7,7 @@ import type {Runner} from './api/runner/serve.ts';
 import {serveApi} from './api/serve.ts';
 import {lint} from './cli/lint/lint.ts';
 import {requestCommand} from './cli/request/request-command.ts';
+import {restoredCommand} from './cli/restored.ts';
 import {sdpCommand} from './cli/sdp/sdp-command.ts';
 import {clusterEnvironment, inheritedEnvironment, k8sJobSettings, loadConfig, scannerAddress} from './config.ts';
 import type {Config} from './config.ts';
@@ -36,6 +37,9 @@ const USAGE = `scanplane COMMAND
   token NAME ROLE…
                makes a token for a tokens file, for roles user or system, or request:ROLE for a role
               of which access lists of requests speak; the token is shown once
+  restored [copy]
+               after a restore of the database from a backup, before controllers are started on it: it
+               takes the place of the one before, and what that left running; a copy beside it takes nothing
   lint [DIR]   checks request specs; lint --help says how
   request …    starts, stops and shows requests over the REST API; see scanplane request help
   sdp …        shows and changes execution blocks, processing blocks, scripts and deployments; see scanplane sdp help
@@ -54,6 +58,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === 'request') return requestCommand(argv.slice(1));
   if (argv[0] === 'sdp') return sdpCommand(argv.slice(1));
   if (argv[0] === 'token' && argv.length >= 3) return showNewToken(argv[1] as string, argv.slice(2));
+  if (argv[0] === 'restored') return restoredCommand(argv.slice(1), loadConfig().etcd);
   if (argv[0] === 'lint') return lint(argv.slice(1));
   const role = ROLES[argv[0] ?? ''];
   if (role === undefined || argv.length !== 1) {

@@ -158,7 +158,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   for (const engine of deps.engines.values()) engine.onChange(onChange, signal);
   if (openClusterEngine !== undefined) keepClusterEngines(engines, {cache, open: openClusterEngine, onChange, log}, signal);
   const upkeep = {
-    ...{engines, lease: deps.lease, clock, log, clusterId: () => cache.meta?.value.cluster_id ?? ''},
+    ...{engines, lease: deps.lease, clock, log, meta: () => cache.meta?.value},
     ...{orphanAfterMs: times.orphanAfterMs, keepJobsMs: config.keepJobsSeconds * 1000},
   };
   const loop = {cache, ownership, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs};
@@ -173,7 +173,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     runForgetting(led, upkeep, signal),
     runForgettingDeleted({...deps, engines}, signal),
     runEnding(led, upkeep, signal),
-    ...led.map((each) => runResync(each, signal)),
+    ...led.map((each) => runResync(each, config.resyncSeconds * 1000, signal)),
     runRebalance(
       {
         ...{log, intervalMs: ttlMs, stableForMs: 2 * ttlMs, atMost: 16},

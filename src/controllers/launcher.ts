@@ -10,6 +10,7 @@ import type {Hosting} from '../engines/scan-job.ts';
 import {HOST_ENGINE} from '../model/chain-engines.ts';
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
+import {KUBERNETES_ENGINE} from '../schema/cluster.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import type {JobFacts, PlannedJob} from '../schema/chain.ts';
 import type {Deployment} from '../schema/deployment.ts';
@@ -164,10 +165,10 @@ export class Launcher {
   }
 
   #deploymentJobSpec(ref: JobRef, facts: JobFacts, deployment: Deployment, fence: FenceToken, token: string): JobSpec {
-    const launch = deploymentLaunch(deployment, ref.try, token, this.#config.scripts);
+    const runsImages = this.engineOf(facts.cluster).name === KUBERNETES_ENGINE;
+    const launch = deploymentLaunch(deployment, ref.try, token, this.#config.scripts, runsImages);
     const own = this.#clusterOf(facts.cluster).settings.env ?? [];
-    const {image} = deployment.args;
-    return {...launch, ...this.#base(ref, facts, fence), ...(image === undefined ? {} : {image}), env: [...own, ...launch.env]};
+    return {...launch, ...this.#base(ref, facts, fence), env: [...own, ...launch.env]};
   }
 
   #chainJobSpec(ref: JobRef, facts: JobFacts, context: LaunchContext & {readonly kind: 'chain'}, fence: FenceToken, token: string): JobSpec {

@@ -3,8 +3,9 @@ import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {ControlPlaneError, hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
+import {sleep} from '../lib/sleep.ts';
 import {must, unreachable} from '../lib/assert.ts';
-import type {Engine, JobObservation, JobRef} from '../engines/engine.ts';
+import type {Engine, JobObservation, JobRef, KnownTry} from '../engines/engine.ts';
 import type {ChainRun} from '../model/chain-run.ts';
 import {withChainTry} from '../model/chain-work.ts';
 import {openTry} from '../model/job-table.ts';
@@ -320,7 +321,7 @@ export class ScanController implements JobController {
       if (!hasCode(err, 'unavailable')) throw err;
       unseen ??= err;
     };
-    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => look(name, entry.value).catch(tolerant)));
+    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => unlessSlow(look(name, entry.value)).catch(tolerant)));
     return {observed, ...(unseen === undefined ? {} : {unseen})};
   }
 
@@ -406,8 +407,7 @@ export class ScanController implements JobController {
   async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, run: ChainRun | undefined, by: Writer): Promise<PreparedLaunch> {
     const {launcher, clock} = this.#deps;
     const {id} = record;
-    const launches = this.#placeable(step.jobs).slice(0, LAUNCHES_PER_WRITE);
-    if (record.jobs === undefined) await this.#forgetEarlier(id, launches);
+    const launches = (await this.#placeable(record, step.jobs)).slice(0, LAUNCHES_PER_WRITE);
     const nowText = rfc3339(clock.now());
     const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
     // Once its workflow is handed over, its server is not started any more.
@@ -434,15 +434,19 @@ export class ScanController implements JobController {
   }
 
   /** Those whose cluster can be asked now. @throws ControlPlaneError `unavailable` when there is none */
-  #placeable(jobs: ReadonlyMap<string, JobFacts>): (readonly [string, JobFacts])[] {
+  async #placeable(record: ScanRecord, jobs: ReadonlyMap<string, JobFacts>): Promise<(readonly [string, JobFacts])[]> {
+    const {launcher} = this.#deps;
     const away = new Map<string, ControlPlaneError>();
-    for (const cluster of new Set([...jobs.values()].map((facts) => facts.cluster))) {
+    const known = new Set([...(record.jobs ?? [])].flatMap(([, {value}]) => value.tries.map(({place}) => place)));
+    const ask = async (cluster: string): Promise<void> => {
       try {
-        this.#deps.launcher.placeOf(cluster);
+        const place = launcher.placeOf(cluster);
+        if (!known.has(place)) await unlessSlow(this.#forgetEarlier(record, launcher.engineAt(place)));
       } catch (err) {
         away.set(cluster, ControlPlaneError.from(err));
       }
-    }
+    };
+    await Promise.all([...new Set([...jobs.values()].map((facts) => facts.cluster))].map(ask));
     const launches = [...jobs].filter(([, {cluster}]) => !away.has(cluster));
     const [reason] = away.values();
     if (launches.length === 0 && reason !== undefined) throw reason;
@@ -450,15 +454,18 @@ export class ScanController implements JobController {
   }
 
   /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */
-  async #forgetEarlier(id: string, launches: readonly (readonly [string, JobFacts])[]): Promise<void> {
-    const {launcher, log} = this.#deps;
-    for (const engine of new Set(launches.map(([, planned]) => launcher.engineAt(launcher.placeOf(planned.cluster))))) {
-      await engine.forget(id).catch((err: unknown) => {
-        // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
-        if (!hasCode(err, 'wrong_state')) throw err;
-        log.warn({err, scanId: id}, 'jobs of an earlier scan of this id still run');
-      });
-    }
+  async #forgetEarlier({id, spec}: ScanRecord, engine: Engine): Promise<void> {
+    const {log, cache} = this.#deps;
+    const {cluster_id: clusterId = '', epoch = 1} = cache.meta?.value ?? {};
+    const tries = await engine.tries(id, clusterId);
+    // Two clusters may share a place. And of before a restore from a backup that is older than they are, they are this very scan's, and are not run again.
+    const isKept = ({fence}: KnownTry): boolean => fence !== undefined && (fence.epoch < epoch || fence.revision > Number(spec?.createRevision ?? 0));
+    if (tries.length === 0 || tries.some(isKept)) return;
+    await engine.forget(id).catch((err: unknown) => {
+      // Its keys were deleted while it ran: the new tries meet the old ones by name, and take them over or step past them.
+      if (!hasCode(err, 'wrong_state')) throw err;
+      log.warn({err, scanId: id}, 'jobs of an earlier scan of this id still run');
+    });
   }
 
   async #launch(record: ScanRecord, run: ChainRun | undefined, writer: FencedWriter, prepared: PreparedLaunch): Promise<void> {
@@ -539,6 +546,23 @@ export class ScanController implements JobController {
     const current = job === undefined ? undefined : openTry(job);
     if (current === undefined) return;
     await act(this.#deps.launcher.engineAt(current.place), {scanId: record.id, job: name, try: current.try}, current.place);
+  }
+}
+
+/** How long one cluster that does not answer holds up what a scan has on others. */
+const SLOW_MS = 10_000;
+
+/** @throws ControlPlaneError `unavailable`: there is no answer yet; what was asked for goes on */
+async function unlessSlow(work: Promise<void>): Promise<void> {
+  const answered = new AbortController();
+  const late = sleep(SLOW_MS, answered.signal).then(() => {
+    if (!answered.signal.aborted) throw new ControlPlaneError('unavailable', 'its cluster does not answer');
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    answered.abort();
+    work.catch(() => undefined); // Whoever asks again meets the reason.
   }
 }
 

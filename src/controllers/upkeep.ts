@@ -3,6 +3,7 @@ import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import {parseKey} from '../schema/keys.ts';
+import type {Meta} from '../schema/replica.ts';
 import type {LeaseKeeper} from '../store/contracts.ts';
 import type {JobController} from './controller.ts';
 import type {WorkQueue} from './work-queue.ts';
@@ -20,13 +21,12 @@ export interface UpkeepDeps {
   readonly log: Log;
   readonly orphanAfterMs: number;
   /** Which database this is. */
-  readonly clusterId: () => string;
+  readonly meta: () => Meta | undefined;
   /** How long engines keep what has ended. */
   readonly keepJobsMs: number;
 }
 
-/** How often an object whose jobs run is looked at although nothing called for it, at the most often; with many objects, so many per second. */
-const RESYNC_MS = 2000;
+/** Objects whose jobs run that are looked at although nothing called for it, per second: with many of them it takes longer than it should. */
 const RESYNC_PER_SECOND = 500;
 const FORGET_EVERY_MS = 600_000;
 
@@ -38,13 +38,13 @@ export function hintsFor(led: readonly Led[]): (ref: JobRef) => void {
   };
 }
 
-/** A job's supervisor may die without a word: so every object with jobs is looked at from time to time, in small portions. */
-export async function runResync({controller, queue}: Led, signal: AbortSignal): Promise<void> {
+/** A job's supervisor may die without a word: so every object with jobs is looked at every `resyncMs`, in small portions. */
+export async function runResync({controller, queue}: Led, resyncMs: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const ids = new Set<string>();
     for (const {ref} of controller.runningTries()) ids.add(controller.objectOf(ref.scanId) ?? ref.scanId);
     const pauseMs = 100;
-    const rounds = Math.max(RESYNC_MS / pauseMs, Math.ceil((ids.size * 1000) / (RESYNC_PER_SECOND * pauseMs)));
+    const rounds = Math.max(resyncMs / pauseMs, Math.ceil((ids.size * 1000) / (RESYNC_PER_SECOND * pauseMs)));
     const portion = Math.ceil(ids.size / rounds);
     let n = 0;
     for (const id of ids) {
@@ -52,7 +52,7 @@ export async function runResync({controller, queue}: Led, signal: AbortSignal): 
       if (signal.aborted) return;
       queue.add(id);
     }
-    if (ids.size < rounds) await sleep(RESYNC_MS - ids.size * pauseMs, signal);
+    if (ids.size < rounds) await sleep(resyncMs - ids.size * pauseMs, signal);
   }
 }
 
@@ -94,8 +94,12 @@ export async function runRenewals(led: readonly Led[], {engines, lease, clock, l
   }
 }
 
-/** Ends what runs although nothing that is stored speaks of it any more. Every replica does so for the places it shares; twice does no harm. */
-export async function runEnding(led: readonly Led[], {engines, log, orphanAfterMs, clusterId}: UpkeepDeps, signal: AbortSignal): Promise<void> {
+/**
+ * Ends what runs although nothing that is stored speaks of it any more. Every replica does so for the places it shares; twice does no harm. What may only be
+ * unknown because the database was restored from a backup is told once and left alone: nobody can know what it is worth.
+ */
+export async function runEnding(led: readonly Led[], {engines, log, orphanAfterMs, meta}: UpkeepDeps, signal: AbortSignal): Promise<void> {
+  const told = new Set<string>();
   while (!signal.aborted) {
     await sleep(orphanAfterMs / 6, signal);
     if (signal.aborted) return;
@@ -104,8 +108,17 @@ export async function runEnding(led: readonly Led[], {engines, log, orphanAfterM
         for (const jobsOf of await engine.known()) {
           const leader = leaderOf(jobsOf, led);
           if (leader === undefined || leader.controller.exists(leader.id)) continue;
-          for (const ref of await engine.tries(jobsOf, clusterId())) {
-            if (!leader.controller.isAbandoned(ref) || (await engine.observe(ref, engine.place)).kind !== 'running') continue;
+          const {cluster_id: clusterId = '', epoch = 1} = meta() ?? {};
+          for (const {fence, ...ref} of await engine.tries(jobsOf, clusterId)) {
+            const isOlder = fence !== undefined && fence.epoch < epoch;
+            if (!isOlder && !leader.controller.isAbandoned(ref)) continue;
+            const name = `${engine.place} ${jobsOf}/${ref.job}/${ref.try}`;
+            if (told.has(name) || (await engine.observe(ref, engine.place)).kind !== 'running') continue;
+            if (isOlder) {
+              told.add(name);
+              log.warn({jobs: jobsOf, job: ref.job, try: ref.try, place: engine.place}, 'a job of before the restore runs, of which nothing is stored; left alone');
+              continue;
+            }
             log.warn({jobs: jobsOf, try: ref.try, engine: engine.name}, 'ending a job of which nothing is stored any more');
             await engine.stop(ref, engine.place);
           }

@@ -10,6 +10,11 @@ export interface JobRef {
   readonly try: number;
 }
 
+/** A try that an engine knows, and the newest fence that asked for it. */
+export interface KnownTry extends JobRef {
+  readonly fence?: FenceToken;
+}
+
 /** What to run. Times are milliseconds, limits bytes. */
 export interface JobSpec {
   readonly ref: JobRef;
@@ -134,7 +139,7 @@ export interface Engine {
   /** Scans of which anything is kept. */
   known(): Promise<readonly string[]>;
   /** Tries of a scan that were ever asked for in this engine's place, in no promised order; without those that another database than `clusterId` launched. */
-  tries(scanId: string, clusterId: string): Promise<readonly JobRef[]>;
+  tries(scanId: string, clusterId: string): Promise<readonly KnownTry[]>;
   /** Removes what is kept of a scan's jobs, none of which runs any more. @throws ControlPlaneError `wrong_state`: something does. */
   forget(scanId: string): Promise<void>;
 }

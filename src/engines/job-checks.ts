@@ -12,15 +12,15 @@ export function checkRef(ref: JobRef): void {
 }
 
 /**
- * What no engine can run.
+ * What no engine can run. `isOfImages`: an engine of containers, whose images may have a command of their own.
  *
  * @throws ControlPlaneError `invalid`, without the values of environment entries, which may be secrets. `too_large`: its document.
  */
-export function checkSpec(job: JobSpec): void {
+export function checkSpec(job: JobSpec, isOfImages = false): void {
   checkRef(job.ref);
   const isText = (text: string): boolean => !text.includes('\0');
   const wrong =
-    job.command.length === 0 || job.command[0] === ''
+    (job.command.length === 0 && !(isOfImages && job.pod?.hasOwnCommand === true)) || job.command[0] === ''
       ? 'the command is empty'
       : !job.command.every(isText)
         ? 'the command holds a null byte'

@@ -29,5 +29,14 @@ test('an image without a command, and values that are too large, are refused', (
     }
   };
   expect(hasCode(refusal({image: 'a'}), 'invalid')).toBe(true);
+  expect(hasCode(refusal({}), 'invalid')).toBe(true);
   expect(hasCode(refusal({command: ['run'], values: {x: 'x'.repeat(1024 * 1024)}}), 'too_large')).toBe(true);
+});
+
+test('where images are run, an image takes the command as its arguments; a command alone runs in the image of its cluster', () => {
+  const launch = (args: DeploymentArgs) => deploymentLaunch({id: 'd', type: 'job', args}, 1, 'token', CONFIG, true);
+  expect(launch({image: 'vis:1.0'})).toMatchObject({image: 'vis:1.0', command: [], pod: {hasOwnCommand: true}});
+  expect(launch({image: 'vis:1.0', command: ['-v']})).toMatchObject({image: 'vis:1.0', command: ['-v'], pod: {hasOwnCommand: true}});
+  expect(launch({command: ['run']})).not.toHaveProperty('image');
+  expect(() => launch({})).toThrow('args.image and args.command are missing');
 });

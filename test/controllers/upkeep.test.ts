@@ -21,11 +21,34 @@ test('what runs although nothing that is stored speaks of it is ended; what is s
   const stop = new AbortController();
   const deps = {
     ...{engines: new Map<string, Engine>([['process', engine]]), lease: {} as LeaseKeeper, clock: systemClock, log: silentLog},
-    ...{orphanAfterMs: 10, keepJobsMs: 0, clusterId: () => 'c'},
+    ...{orphanAfterMs: 10, keepJobsMs: 0, meta: () => undefined},
   };
   const done = runEnding([{controller, queue: new WorkQueue()}], deps, stop.signal);
   await eventually(() => expect(engine.running('deploy.gone')).toEqual([]));
   expect(['deploy.known', 'deploy.new', 's1'].flatMap((id) => engine.running(id))).toEqual(['deploy.known/1/1', 'deploy.new/1/1', 's1/1/1']);
   stop.abort();
   await done;
+});
+
+test('what runs since before a restore from a backup, and is not stored, is told once and left alone', async () => {
+  const engine = new FakeEngine();
+  await engine.ensure({ref: {scanId: 'deploy.gone', job: '1', try: 1}} as JobSpec);
+  const fenced = Object.assign(engine, {
+    tries: (scanId: string) => Promise.resolve([{scanId, job: '1', try: 1, fence: {epoch: 1, revision: 900}}]),
+  });
+  const controller = {objectOf: deploymentOfJobs, exists: () => false, isAbandoned: () => true} as unknown as JobController;
+  const stop = new AbortController();
+  const told: unknown[] = [];
+  let looks = 0;
+  const deps = {
+    ...{engines: new Map<string, Engine>([['process', fenced]]), lease: {} as LeaseKeeper, clock: systemClock},
+    ...{orphanAfterMs: 10, keepJobsMs: 0, meta: () => ({cluster_id: 'c1', epoch: (looks++, 2), schema_version: 1})},
+    log: {...silentLog, warn: (fields: unknown) => void told.push(fields)} as typeof silentLog,
+  };
+  const done = runEnding([{controller, queue: new WorkQueue()}], deps, stop.signal);
+  await eventually(() => expect(looks).toBeGreaterThan(3));
+  stop.abort();
+  await done;
+  expect(engine.running('deploy.gone')).toHaveLength(1);
+  expect(told).toMatchObject([{jobs: 'deploy.gone', try: 1}]);
 });

@@ -118,4 +118,18 @@ describe.skipIf(whyNoCluster() !== undefined)('controllers that are killed', () 
     expect(await scans.job('away', 'b')).toMatchObject({tries_total: 1, tries: [{exit: {code: 7}}]});
     expect(await podsOf('away')).toEqual([]);
   });
+
+  test('a Job that kubectl deletes is noticed by the watch, and another try takes its place', async () => {
+    await controllers?.kill();
+    // What is noticed now, a watch has told: nothing is looked at again for its own sake.
+    controllers = new ControllersProcess(etcd.endpoint, {SCANPLANE_RESYNC_SECONDS: '3600'});
+    await scans.put('deleted', {a: 'if [ "$SCANPLANE_TRY" = 1 ]; then exec sleep 600; fi'});
+    const {tries} = await scans.running('deleted', 'a');
+    await namespace.delete('jobs', tries[0]?.handle ?? '');
+    expect(await scans.ended('deleted')).toMatchObject({name: 'COMPLETE'});
+    const job = await scans.job('deleted', 'a');
+    expect(job).toMatchObject({tries_total: 2, failures: 0});
+    expect(job?.tries[0]?.exit).toMatchObject({code: null, reason: 'its Job was deleted'});
+    expect(await scans.log('deleted', 'a')).toContain('its Job was deleted');
+  });
 });

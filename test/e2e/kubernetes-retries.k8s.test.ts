@@ -2,6 +2,8 @@ import {readFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {ApiPod} from '../../src/engines/kubernetes/objects.ts';
 import type {Cluster, ClusterSettings} from '../../src/schema/cluster.ts';
+import type {JobExit} from '../../src/schema/job.ts';
+import {controlKey} from '../../src/schema/keys.ts';
 import {TestNamespace} from '../engines/kubernetes/harness.ts';
 import {checkedFetch} from '../support/checked-fetch.ts';
 import {startEtcd} from '../support/etcd.ts';
@@ -14,15 +16,18 @@ import {TestSystem} from '../support/system.ts';
 const EVENT: unknown = JSON.parse(await readFile(new URL('../../examples/events/sample-event.json', import.meta.url), 'utf8'));
 const SLOW = {timeoutMs: 150_000, everyMs: 200};
 
-/** A scanner server that does this in its first try, and in every other one nothing for long. */
-const server = (first: string): string[] => ['/bin/sh', '-c', `if [ "$SCANPLANE_TRY" = 1 ]; then ${first}; fi; exec sleep 600`, 'server'];
+/** A scanner server that does this in its first try, which its pod is named after, and in every other one nothing for long. */
+const server = (first: string): string[] => {
+  const firstTry = `*-1-${'?'.repeat(12)}-?????`;
+  return ['/bin/sh', '-c', `case "$HOSTNAME" in ${firstTry}) ${first};; esac; exec sleep 600`, 'server'];
+};
 
 /** Scans on clusters that differ in what happens to a server there. */
 const CLUSTERS = {
   memory: {scanner_server: server('x=a; while :; do x="$x$x"; done')},
   disk: {scanner_server: server('dd if=/dev/zero of=/tmp/much bs=1M count=24; sleep 600'), container: {resources: {limits: {'ephemeral-storage': '8Mi'}}}},
   drain: {scanner_server: server('exec sleep 600')},
-  image: {scanner_server: server(''), image: 'localhost:1/no-such-image:1'},
+  image: {scanner_server: server('true'), image: 'localhost:1/no-such-image:1'},
 } as const satisfies Record<string, ClusterSettings>;
 type Name = keyof typeof CLUSTERS;
 
@@ -68,7 +73,7 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
   const idOf = (name: Name): string => ids.get(name) ?? '';
 
   /** The server's second try runs; what became of its first one. */
-  async function secondTry(name: Name): Promise<{readonly failures: number; readonly reason: string; readonly log: string}> {
+  async function secondTry(name: Name): Promise<{readonly failures: number; readonly exit: JobExit | undefined; readonly log: string}> {
     const id = idOf(name);
     const job = await eventually(async () => {
       const current = await scans.job(id, 'server');
@@ -76,19 +81,19 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
       expect(current?.tries[1]?.handle).toBeDefined();
       return current;
     }, SLOW);
-    return {failures: job?.failures ?? -1, reason: job?.tries[0]?.exit?.reason ?? '', log: await scans.log(id, 'server')};
+    return {failures: job?.failures ?? -1, exit: job?.tries[0]?.exit, log: await scans.log(id, 'server')};
   }
 
   test('one that takes too much memory is started again, which uses up a retry, and the log says so', async () => {
-    const {failures, reason, log} = await secondTry('memory');
-    expect(reason).toMatch(/^OOMKilled/);
+    const {failures, exit, log} = await secondTry('memory');
+    expect(exit).toMatchObject({code: null, reason: expect.stringMatching(/^OOMKilled/)});
     expect(log).toContain('OOMKilled');
     expect(failures).toBe(1);
   });
 
   test('one that its kubelet evicts is started again, which uses up no retry, and the log says why', async () => {
-    const {failures, reason, log} = await secondTry('disk');
-    expect(reason).toMatch(/^Evicted: .*ephemeral/);
+    const {failures, exit, log} = await secondTry('disk');
+    expect(exit).toMatchObject({code: null, reason: expect.stringMatching(/^Evicted: .*ephemeral/)});
     expect(log).toContain('Evicted');
     expect(failures).toBe(0);
   });
@@ -101,9 +106,9 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
     const {name} = pod?.metadata ?? {name: 'none'};
     const eviction = {apiVersion: 'policy/v1beta1', kind: 'Eviction', metadata: {name, namespace: namespace.name}};
     await namespace.client.json({method: 'POST', path: `${namespace.path('pods', name)}/eviction`, body: eviction});
-    const {failures, reason, log} = await secondTry('drain');
-    expect(reason).toMatch(/^its pod was deleted|^Evicted/);
-    expect(log).toContain(reason);
+    const {failures, exit, log} = await secondTry('drain');
+    expect(exit).toMatchObject({code: null, reason: expect.stringMatching(/^its pod was deleted|^Evicted/)});
+    expect(log).toContain(exit?.reason);
     expect(failures).toBe(0);
   });
 
@@ -123,7 +128,8 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
       return all.flat().map(({metadata: {name, labels}}) => `${labels?.['scanplane/scan']} ${name}`);
     };
     expect((await left()).length).toBeGreaterThanOrEqual(3 * 3 * 2 + 2);
-    for (const id of deleted) await checkedFetch(`${system.address}/v2/scan/${id}`, {method: 'DELETE'});
+    for (const id of ids.values()) expect((await checkedFetch(`${system.address}/v2/scan/${id}`, {method: 'DELETE'})).status).toBe(200);
+    await etcd.etcdctl(['put', controlKey('request'), '{"desired": "stop", "is_deleted": true}']);
     await eventually(async () => expect(await left()).toEqual([]), SLOW);
     for (const id of deleted) expect((await scans.state(id))?.name).toBe(id === idOf('image') ? 'FAIL' : 'STOPPED');
   });

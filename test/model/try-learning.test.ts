@@ -15,8 +15,8 @@ import {POLICY, aChain} from '../support/chain-world.ts';
 const NOW = Date.parse('2026-01-01T10:00:00.000Z');
 
 /** What is learnt of a chain all of whose jobs run. */
-function learnOf(chain: Chain, observed: Readonly<Record<string, Observed>>): JobChanges {
-  const running = Object.keys(chain.jobs).map((id): [string, Job] => [id, aJob({type: 't', retry: 0})]);
+function learnOf(chain: Chain, observed: Readonly<Record<string, Observed>>, more: Partial<Job> = {}): JobChanges {
+  const running = Object.keys(chain.jobs).map((id): [string, Job] => [id, aJob({type: 't', retry: 0, ...more})]);
   const jobs = JobTable.of(running.map(([id, job]) => [id, entry(job)]));
   const admission = entry({attempt: 1, slots: {local: 1000}, admitted_at: ''});
   const record: ScanRecord = {id: 'r1', spec: entry({type: 'anything', args: {}}), chain: entry(chain), admission, jobs};
@@ -77,4 +77,15 @@ test('pods of a sky scan are kept as they were seen last, also when they are gon
   expect(addTry(ended, aTry({try: 2})).map(({pods}) => pods)).toEqual([undefined, undefined]);
   const many = learnt(first, running(...Array.from({length: 100}, (_, n) => pod(`p${n}`, 'Running'))));
   expect(many.tries[0]?.pods).toHaveLength(PODS_KEPT);
+});
+
+test('a job that cannot begin yet says why, and no more once it runs', () => {
+  const chain = aChain({a: []});
+  const waiting = learnOf(chain, {a: {kind: 'waiting', why: 'the quota is used up'}}).get('a');
+  expect(waiting).toMatchObject({status: 'waits: the quota is used up', failures: 0});
+  expect(waiting?.tries.at(-1)?.exit).toBeUndefined();
+  const running: Observed = {kind: 'running', handle: 'h', startedAt: '2026-01-01T09:00:00.000Z'};
+  const learnt = learnOf(chain, {a: running}, {status: 'waits: the quota is used up', tries: [aTry({try: 1})]});
+  expect(learnt.get('a')).not.toHaveProperty('status');
+  expect(learnOf(chain, {a: running}, {status: 'its own words', tries: [aTry({try: 1})]}).get('a')?.status).toBe('its own words');
 });

@@ -45,6 +45,7 @@ export async function useExternalEtcd(endpoint: string): Promise<TestEtcd> {
     signal: ownOnly,
     kill: async () => ownOnly(),
     restart: async () => ownOnly(),
+    restore: async () => ownOnly(),
     stop: async () => undefined,
   };
 }

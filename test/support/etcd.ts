@@ -36,6 +36,8 @@ export interface TestEtcd {
   kill(): Promise<void>;
   /** Starts it again on the same data and port. */
   restart(): Promise<void>;
+  /** Starts it on what this snapshot holds (`etcdctl snapshot save`) in the place of its data, as after a disaster. */
+  restore(snapshot: string): Promise<void>;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
@@ -154,6 +156,14 @@ async function startOnce(binaries: EtcdBinaries, options: EtcdOptions, extra: re
     kill,
     restart: async () => {
       await kill();
+      child = launch();
+      await untilReady();
+    },
+    restore: async (snapshot) => {
+      await kill();
+      await rm(data, {recursive: true, force: true});
+      const member = ['--name', 'm', '--data-dir', data, '--initial-advertise-peer-urls', peer, '--initial-cluster', `m=${peer}`];
+      await etcdctl(['snapshot', 'restore', snapshot, ...member]);
       child = launch();
       await untilReady();
     },

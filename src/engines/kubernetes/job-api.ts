@@ -3,11 +3,11 @@ import type {ApiClient, ApiRequest} from './api-client.ts';
 import {readJobRecord} from './job-record.ts';
 import type {JobRecord} from './job-record.ts';
 import {FINALIZER} from './names.ts';
-import type {ApiConfigMap, ApiJob, ApiList, ApiObject, ApiPod} from './objects.ts';
+import type {ApiConfigMap, ApiEvent, ApiJob, ApiList, ApiObject, ApiPod} from './objects.ts';
 import {readPodFacts} from './pod-facts.ts';
 import type {PodFacts} from './pod-facts.ts';
 
-type Kind = 'jobs' | 'pods' | 'secrets' | 'configmaps';
+type Kind = 'jobs' | 'pods' | 'secrets' | 'configmaps' | 'events';
 
 const PAGE = 250;
 
@@ -41,9 +41,10 @@ export class JobApi {
     return orUndefined(async () => this.#client.json<T>({method: 'PATCH', path: await this.path(kind, name), body: patch}));
   }
 
-  /** Has it deleted if it is still the one with this uid; what belongs to it follows. */
-  async delete(kind: Kind, name: string, uid: string): Promise<void> {
-    const body = {apiVersion: 'v1', kind: 'DeleteOptions', preconditions: {uid}, propagationPolicy: 'Background'};
+  /** Has it deleted if it is still the one with this uid; what belongs to it follows. `graceSeconds`: not what it says itself. */
+  async delete(kind: Kind, name: string, uid: string, graceSeconds?: number): Promise<void> {
+    const grace = graceSeconds === undefined ? {} : {gracePeriodSeconds: graceSeconds};
+    const body = {apiVersion: 'v1', kind: 'DeleteOptions', preconditions: {uid}, propagationPolicy: 'Background', ...grace};
     await orUndefined(async () => this.#client.text({method: 'DELETE', path: await this.path(kind, name), body})).catch((err: unknown) => {
       if (!hasCode(err, 'revision_conflict')) throw err; // Another one has its name by now.
     });
@@ -73,6 +74,12 @@ export class JobApi {
 
   async pods(labelSelector: string): Promise<PodFacts[]> {
     return (await this.list<ApiPod>('pods', labelSelector)).map(readPodFacts).filter((each) => each !== undefined);
+  }
+
+  /** Those that match, a page of them. */
+  async events(fieldSelector: string): Promise<ApiEvent[]> {
+    const query = {fieldSelector, limit: String(PAGE)};
+    return [...((await this.#client.json<ApiList<ApiEvent>>({method: 'GET', path: await this.path('events'), query})).items ?? [])];
   }
 
   configMap(name: string): Promise<ApiConfigMap | undefined> {

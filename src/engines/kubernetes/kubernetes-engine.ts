@@ -6,7 +6,7 @@ import type {Cluster} from '../../schema/cluster.ts';
 import type {FenceToken} from '../../schema/job.ts';
 import type {KubernetesClusterSettings} from '../../schema/kubernetes-cluster.ts';
 import {PODS_KEPT} from '../../schema/pod-seen.ts';
-import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec, KnownTry} from '../engine.ts';
 import {checkRef, checkSpec, nameOfRef} from '../job-checks.ts';
 import {compareFences} from '../process/run-directory.ts';
 import {ApiClient} from './api-client.ts';
@@ -22,6 +22,7 @@ import {JobSettler, podsOf} from './job-settler.ts';
 import {LABELS, labelHash, recordName} from './names.ts';
 import type {PodFacts} from './pod-facts.ts';
 import {PodLogs} from './pod-logs.ts';
+import {PodRefusals} from './pod-refusals.ts';
 import {RecordSweeper} from './record-sweeper.ts';
 import {RecordWatch} from './record-watch.ts';
 import {TryClaims} from './try-claims.ts';
@@ -66,6 +67,7 @@ export class KubernetesEngine implements Engine {
   readonly #client: ApiClient;
   readonly #api: JobApi;
   readonly #logs: PodLogs;
+  readonly #refusals: PodRefusals;
   readonly #claims: TryClaims;
   readonly #settler: JobSettler;
   readonly #forgotten: ForgottenScans;
@@ -86,6 +88,7 @@ export class KubernetesEngine implements Engine {
     this.#client = new ApiClient({load, limits: {perSecond, burst: 2 * perSecond, inFlight: 32}, clock});
     this.#api = new JobApi(this.#client, async () => settings.namespace ?? (await this.#client.config()).namespace ?? 'default');
     this.#logs = new PodLogs(this.#api, log);
+    this.#refusals = new PodRefusals(this.#api, clock);
     this.#forgotten = new ForgottenScans(this.#api, clusterId, clock);
     this.#claims = new TryClaims({api: this.#api, forgotten: this.#forgotten, clusterId, settings, capabilities: () => this.#known()});
     const patienceMs = (settings.patience_seconds ?? PATIENCE_SECONDS) * 1000;
@@ -102,7 +105,7 @@ export class KubernetesEngine implements Engine {
 
   ensure(job: JobSpec): Promise<JobObservation> {
     return atBorder(async () => {
-      checkSpec(job);
+      checkSpec(job, true);
       if (job.clusterId !== this.#options.clusterId) throw new ControlPlaneError('invalid', `${nameOfRef(job.ref)} is of another database`);
       const record = await this.#claims.launch(job);
       if (record === undefined) return {kind: 'closed'};
@@ -119,7 +122,8 @@ export class KubernetesEngine implements Engine {
       const seen = this.#watch.isFresh ? this.#watch.job(name) : undefined;
       // What was not decided when a watch told of it may have been since.
       const record = seen === undefined || seen.state === 'prepared' ? await this.#api.job(name) : seen;
-      return record === undefined ? {kind: 'absent'} : this.#observation(record);
+      if (record === undefined) return {kind: (await this.#forgotten.hasClosed(ref)) ? 'closed' : 'absent'};
+      return this.#observation(record);
     });
   }
 
@@ -127,7 +131,8 @@ export class KubernetesEngine implements Engine {
     return atBorder(async () => {
       checkRef(ref);
       if (place !== this.place) return {kind: 'foreign'};
-      return this.#observation(await this.#claims.close(ref, fence));
+      const record = await this.#claims.close(ref, fence);
+      return record === undefined ? {kind: 'closed'} : this.#observation(record);
     });
   }
 
@@ -137,7 +142,7 @@ export class KubernetesEngine implements Engine {
       if (place !== this.place) return;
       for (;;) {
         const record = await this.#claims.close(ref);
-        if (record.state !== 'launched' || record.exit !== undefined || record.end !== undefined) return;
+        if (record === undefined || record.state !== 'launched' || record.exit !== undefined || record.end !== undefined) return;
         // What has ended by itself is not ended by us, also where nobody has looked yet.
         const settled = await this.#settler.settle(record.name);
         if (settled === undefined || settled.exit !== undefined || settled.end !== undefined) return;
@@ -157,9 +162,10 @@ export class KubernetesEngine implements Engine {
       if (record?.state !== 'launched') return {};
       const facts = await this.#podsOf(record.name);
       const pods = facts.sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1)).map(({seen}) => seen).slice(-PODS_KEPT);
-      if (record.exit !== undefined) return {pods};
-      const outcome = this.#settler.judge(record, facts);
-      return outcome.kind === 'running' ? {status: outcome.text ?? 'its pod runs', pods} : {pods};
+      const outcome = record.exit === undefined ? this.#settler.judge(record, facts) : undefined;
+      if (outcome?.kind !== 'running') return {pods};
+      const refusal = pods.length === 0 ? await this.#refusals.why(record) : undefined;
+      return {status: refusal === undefined ? (outcome.text ?? 'its pod runs') : `waits for its pod: ${refusal}`, pods};
     });
   }
 
@@ -216,11 +222,11 @@ export class KubernetesEngine implements Engine {
     });
   }
 
-  tries(scanId: string, clusterId: string): Promise<readonly JobRef[]> {
+  tries(scanId: string, clusterId: string): Promise<readonly KnownTry[]> {
     return atBorder(async () => {
       if (clusterId !== this.#options.clusterId) return [];
       const records = await this.#api.jobs(`${this.#selector},${LABELS.scanHash}=${labelHash(scanId)}`);
-      return records.map(({ref}) => ref).filter((ref) => ref.scanId === scanId);
+      return records.map(({ref, fence}) => ({...ref, fence})).filter((known) => known.scanId === scanId);
     });
   }
 
@@ -240,7 +246,11 @@ export class KubernetesEngine implements Engine {
         // Before anything goes: what was decided before and comes from now on finds this. What came in between is found by the next round.
         if (!isRemembered) await this.#forgotten.remember(scanId, newest);
         isRemembered = true;
-        for (const pod of await this.#api.pods(selector)) await this.#api.release('pods', pod);
+        for (const pod of await this.#api.pods(selector)) {
+          await this.#api.release('pods', pod);
+          // A kubelet may take a minute to remove a pod of which nothing runs any more.
+          if (pod.phase === 'Succeeded' || pod.phase === 'Failed') await this.#api.delete('pods', pod.name, pod.uid, 0);
+        }
         for (const record of records) await this.#claims.remove(record);
       }
     });
@@ -254,6 +264,7 @@ export class KubernetesEngine implements Engine {
   /** A record that nothing runs of, nor ever will; `undefined`: it is gone. @throws ControlPlaneError `wrong_state`: something runs */
   async #ended(seen: JobRecord): Promise<JobRecord | undefined> {
     const decided = seen.state === 'prepared' ? await this.#claims.close(seen.ref) : seen;
+    if (decided === undefined) return undefined;
     const record = decided.state === 'launched' && decided.exit === undefined ? await this.#settler.settle(decided.name) : decided;
     if (record?.state === 'launched' && record.exit === undefined) throw new ControlPlaneError('wrong_state', `${nameOfRef(record.ref)} still runs`);
     return record;

@@ -39,7 +39,7 @@ export const ANNOTATIONS = {
   exit: 'scanplane/exit',
   /** On pods: the container that the try is about, where it is not called `main`. */
   container: 'scanplane/container',
-  /** On pods that should have gone: when their kubelet was last reminded. */
+  /** On pods that should have gone, and Jobs that should have pods: when their kubelet, or their controller, was last reminded. */
   reminded: 'scanplane/reminded',
 } as const;
 

@@ -80,6 +80,12 @@ export interface ApiConfigMap extends ApiObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+export interface ApiEvent extends ApiObject {
+  readonly message?: string;
+  readonly lastTimestamp?: string | null;
+  readonly eventTime?: string | null;
+}
+
 export interface ApiList<T> {
   readonly metadata?: {readonly resourceVersion?: string; readonly continue?: string};
   readonly items?: readonly T[];

@@ -21,12 +21,16 @@ const SWEEP_MS = 5000;
 /** The owner is told of an end at once and records it; other replicas do so if it has not by then. */
 const OTHERS_AFTER_MS = 1500;
 const REMINDED_AT_ONCE = 20;
+/** How long a Job goes without a pod before its controller is reminded of it, again and again: by itself it tries after pauses of up to six minutes. */
+const PODLESS_MS = 20_000;
 
 /** Does what nobody may be there to do: ends of tries without an owner, waits that are too long, pods that were not let go of. */
 export class RecordSweeper {
   readonly #deps: RecordSweeperDeps;
   /** Since when there has been something to do about a record, in milliseconds of the monotonic clock. */
   readonly #dueSince = new Map<string, number>();
+  /** Since when a Job has had no pod, or was last reminded of that, in the same time. */
+  readonly #podlessSince = new Map<string, number>();
 
   constructor(deps: RecordSweeperDeps) {
     this.#deps = deps;
@@ -46,7 +50,8 @@ export class RecordSweeper {
         else if (clock.monotonicMs() - since > OTHERS_AFTER_MS) await this.#try(() => settler.settle(name));
       }
       for (const pod of this.#left()) await this.#try(() => this.#release(pod));
-      for (const pod of this.#overdue()) await this.#try(() => this.#remind(pod));
+      for (const {name} of this.#overdue()) await this.#try(() => this.#remind('pods', name));
+      for (const name of this.#podless()) await this.#try(() => this.#remind('jobs', name));
     }
   }
 
@@ -78,10 +83,28 @@ export class RecordSweeper {
     return overdue.slice(0, REMINDED_AT_ONCE);
   }
 
-  /** Any change of a pod has its kubelet look at it. */
-  async #remind({name}: PodFacts): Promise<void> {
+  /** Jobs that should have pods: a quota refused them, say, and may have room by now. */
+  #podless(): string[] {
+    const {watch, clock} = this.#deps;
+    const nowMs = clock.monotonicMs();
+    const open = [...watch.jobs()].filter(({state, exit, end, finished, isDeleting}) => state === 'launched' && !(exit ?? end ?? finished) && !isDeleting);
+    const podless = new Set(open.filter(({name}) => watch.pods(name).length === 0).map(({name}) => name));
+    for (const name of this.#podlessSince.keys()) if (!podless.has(name)) this.#podlessSince.delete(name);
+    const due: string[] = [];
+    for (const name of podless) {
+      const since = this.#podlessSince.get(name);
+      if (since === undefined) this.#podlessSince.set(name, nowMs);
+      if (since === undefined || nowMs - since < PODLESS_MS || due.length >= REMINDED_AT_ONCE) continue;
+      this.#podlessSince.set(name, nowMs);
+      due.push(name);
+    }
+    return due;
+  }
+
+  /** Any change of a pod has its kubelet look at it, and any change of a Job its controller. */
+  async #remind(kind: 'pods' | 'jobs', name: string): Promise<void> {
     const annotations = {[ANNOTATIONS.reminded]: rfc3339(this.#deps.clock.now())};
-    await this.#deps.api.patch('pods', name, {metadata: {annotations}});
+    await this.#deps.api.patch(kind, name, {metadata: {annotations}});
   }
 
   async #try(work: () => Promise<unknown>): Promise<void> {

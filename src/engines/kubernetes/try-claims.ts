@@ -37,7 +37,7 @@ export class TryClaims {
     this.#options = options;
   }
 
-  /** @returns the Job: launched by us or before, or closed; `undefined`: the scan was forgotten under this fence or a newer one */
+  /** @returns the Job: launched by us or before, or closed; `undefined`: closed without one, or the scan was forgotten under this fence or a newer one */
   async launch(spec: JobSpec): Promise<JobRecord | undefined> {
     const {capabilities, settings} = this.#options;
     const objects = buildJob(spec, settings, await capabilities());
@@ -48,8 +48,8 @@ export class TryClaims {
       const raised = await this.#raiseFence(job, fence);
       if (raised === undefined) continue;
       if (raised.state !== 'prepared') return raised;
-      const [, forgotten] = await Promise.all([this.#createSecret(objects, ref, raised), this.#options.forgotten.fence(ref.scanId)]);
-      if (forgotten !== undefined && compareFences(fence, forgotten) <= 0) {
+      const [, isTooLate] = await Promise.all([this.#createSecret(objects, ref, raised), this.#options.forgotten.refuses(ref, fence)]);
+      if (isTooLate) {
         await this.remove(raised);
         return undefined;
       }
@@ -59,19 +59,38 @@ export class TryClaims {
     throw new ControlPlaneError('unavailable', `the Job of ${nameOfRef(ref)} changes all the time`);
   }
 
-  /** Makes sure that what has not been launched never is. Without a fence (a stop) none is compared. @returns the Job: launched before, or closed */
-  async close(ref: JobRef, fence?: FenceToken): Promise<JobRecord> {
+  /**
+   * Makes sure that what has not been launched never is. Without a fence (a stop) none is compared.
+   *
+   * @returns the Job: launched before, or closed; `undefined`: closed without one
+   */
+  async close(ref: JobRef, fence?: FenceToken): Promise<JobRecord | undefined> {
     const {clusterId} = this.#options;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const job = await this.#createOrFind(buildClosedJob(clusterId, ref, fence ?? {epoch: 0, revision: 0}), ref);
-      if (job === undefined) continue;
-      const raised = fence === undefined ? job : await this.#raiseFence(job, fence);
+      const found = await this.#createOrFind(buildClosedJob(clusterId, ref, fence ?? {epoch: 0, revision: 0}), ref).catch(async (err: unknown) => {
+        if (!hasCode(err, 'unavailable')) throw err;
+        return this.#closeWithoutJob(ref);
+      });
+      if (found === 'closed') return undefined;
+      if (found === undefined) continue;
+      const raised = fence === undefined ? found : await this.#raiseFence(found, fence);
       if (raised === undefined) continue;
       if (raised.state !== 'prepared') return raised;
       const closed = await this.#decide(raised, 'closed', raised.fence, 0);
       if (closed !== undefined) return closed;
     }
     throw new ControlPlaneError('unavailable', `the Job of ${nameOfRef(ref)} changes all the time`);
+  }
+
+  /**
+   * Where no Job can be created, since a quota is used up, say: what is to be ended must not wait for what it would have waited for. Whoever launches
+   * creates its Job before it looks for this, and we look for the Job after it is written: one of us sees the other.
+   */
+  async #closeWithoutJob(ref: JobRef): Promise<JobRecord | 'closed'> {
+    const {api, clusterId, forgotten} = this.#options;
+    await forgotten.close(ref);
+    const found = await api.find<ApiJob>('jobs', recordName(clusterId, ref));
+    return found === undefined ? 'closed' : this.#checked(found, ref);
   }
 
   /** Removes a Job that nothing runs of, with all that belongs to it: first it is asked to go, then let go of. Its pods must have been let go of. */
@@ -97,10 +116,16 @@ export class TryClaims {
       found = await api.find<ApiJob>('jobs', name);
       if (found === undefined) return undefined;
     }
+    return this.#checked(found, ref);
+  }
+
+  /** @throws ControlPlaneError `invalid`: the name belongs to somebody else */
+  #checked(found: ApiJob, ref: JobRef): JobRecord {
+    const {clusterId} = this.#options;
     const job = readJobRecord(found);
     const isOurs = job?.clusterId === clusterId && job.ref.scanId === ref.scanId && job.ref.job === ref.job && job.ref.try === ref.try;
     // Reported, never touched. Only an operator can tell who else makes Jobs of such names here.
-    if (!isOurs) throw new ControlPlaneError('invalid', `the Job ${name}, which would be that of ${nameOfRef(ref)}, belongs to somebody else`);
+    if (!isOurs) throw new ControlPlaneError('invalid', `the Job ${found.metadata.name}, which would be that of ${nameOfRef(ref)}, belongs to somebody else`);
     return job;
   }
 

@@ -9,7 +9,7 @@ import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import {sleep} from '../../lib/sleep.ts';
 import type {FenceToken} from '../../schema/job.ts';
-import type {Engine, JobObservation, JobRef, JobSaid, JobSpec} from '../engine.ts';
+import type {Engine, JobObservation, JobRef, JobSaid, JobSpec, KnownTry} from '../engine.ts';
 import {checkRef, checkSpec} from '../job-checks.ts';
 import {readKeptOutput} from './kept-output.ts';
 import {BOOT_ID, endMembers, isAlive, pidNamespace, signalProcess} from './processes.ts';
@@ -163,11 +163,15 @@ export class ProcessEngine implements Engine {
     return atBorder(() => Promise.resolve(this.directory.scanIds()));
   }
 
-  tries(scanId: string, clusterId: string): Promise<readonly JobRef[]> {
+  tries(scanId: string, clusterId: string): Promise<readonly KnownTry[]> {
     return atBorder(async () => {
       if (!isFileName(scanId)) throw new ControlPlaneError('invalid', `not fit to be a file name: ${JSON.stringify(scanId)}`);
       const isOurs = (claim: Claim | undefined): boolean => claim?.kind !== 'launch' || claim.cluster_id === clusterId;
-      return this.directory.tries(scanId).filter((ref) => isOurs(this.directory.claim(ref)));
+      const ours = this.directory.tries(scanId).filter((ref) => isOurs(this.directory.claim(ref)));
+      return ours.map((ref) => {
+        const fence = this.directory.newestFence(ref);
+        return fence === undefined ? ref : {...ref, fence};
+      });
     });
   }
 
