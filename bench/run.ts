@@ -38,7 +38,9 @@ const isFamily = (prefix: string, id: string): boolean => /^[A-Z]$/.test(prefix)
 const QUIET_MS = 30_000;
 
 async function main(): Promise<number> {
-  const families = FAMILIES.filter((family) => (family.needsKubernetes !== true || wanted !== undefined || options.list) && family.rows.some((row) => wants(row.id)));
+  const families = FAMILIES.filter(
+    (family) => (family.needsKubernetes !== true || wanted !== undefined || options.list) && family.rows.some((row) => wants(row.id)),
+  );
   if (options.help || families.length === 0) {
     console.log(USAGE);
     return options.help ? 0 : 2;

@@ -34,7 +34,11 @@ export async function openBenchCluster(): Promise<BenchCluster> {
 }
 
 /** Runs kubectl and calls back for each line that it prints; resolves when it has ended, or by `stop`. */
-export function kubectlLines({kubectl: [program, own]}: BenchCluster, args: readonly string[], onLine: (line: string) => void): {readonly ended: Promise<void>; stop(): void} {
+export function kubectlLines(
+  {kubectl: [program, own]}: BenchCluster,
+  args: readonly string[],
+  onLine: (line: string) => void,
+): {readonly ended: Promise<void>; stop(): void} {
   const child = spawn(program, [...own, ...args], {stdio: ['ignore', 'pipe', 'inherit']});
   reapAtExit(child);
   createInterface({input: child.stdout}).on('line', onLine);

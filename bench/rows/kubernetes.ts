@@ -64,12 +64,24 @@ export const kubernetes: Family = {
       const kubectls: Phase[] = [];
       const requests: number[] = [];
       for (const [at, side] of ['A', 'B', 'B', 'A'].entries()) {
-        const tell = ({created, ended}: Phase): void => progress(`${'ABBA'.slice(0, at + 1)} ${side === 'A' ? 'engine' : 'kubectl'}: ${bar(ended.size / jobs)} ${created.size} created, ${ended.size} of ${jobs} ended`);
+        let told = -1;
+        const tell = ({created, ended}: Phase): void => {
+          const percent = Math.floor((ended.size * 100) / jobs);
+          if (percent === told) return;
+          told = percent;
+          progress(
+            `${'ABBA'.slice(0, at + 1)} ${side === 'A' ? 'engine' : 'kubectl'}: ${bar(ended.size / jobs)} ${created.size} created, ${ended.size} of ${jobs} ended`,
+          );
+        };
         if (side === 'A') {
           const {phase, made} = await engineSide(bench, `round-${at}`, jobs, tell, counts);
           engines.push(phase);
           requests.push(Object.values(made).reduce((sum, each) => sum + each, 0) / jobs);
-          progress(`requests: ${Object.entries(made).map(([name, count]) => `${name} ${(count / jobs).toFixed(2)}`).join(', ')} per Job\n`);
+          progress(
+            `requests: ${Object.entries(made)
+              .map(([name, count]) => `${name} ${(count / jobs).toFixed(2)}`)
+              .join(', ')} per Job\n`,
+          );
         } else kubectls.push(await kubectlSide(bench, `round-${at}`, jobs, tell));
       }
       progress('a loop of kubectl');
@@ -101,7 +113,11 @@ function rate({startedMs}: Phase, times: ReadonlyMap<string, number>): number {
 
 function latencies(id: string, a: readonly Phase[], b: readonly Phase[], what: 'running' | 'ended'): readonly Sample[] {
   // All are asked for at once.
-  const of = (q: number) => (phase: Phase) => quantile([...phase[what].values()].map((at) => at - phase.startedMs), q);
+  const of = (q: number) => (phase: Phase) =>
+    quantile(
+      [...phase[what].values()].map((at) => at - phase.startedMs),
+      q,
+    );
   return [
     {id, a: a.map(of(0.5)), b: b.map(of(0.5))},
     {id: `${id}.p99`, a: a.map(of(0.99)), b: b.map(of(0.99))},
@@ -182,7 +198,10 @@ async function engineSide(
     });
     await Promise.all(launchers);
     await within(done.promise, PHASE_MS);
-    await eventually(async () => (await cluster.kubectl(['get', 'pods', '-o', 'jsonpath={range .items[*]}{.metadata.finalizers}{end}'])) === '', {timeoutMs: 60_000, everyMs: 200});
+    await eventually(async () => (await cluster.kubectl(['get', 'pods', '-o', 'jsonpath={range .items[*]}{.metadata.finalizers}{end}'])) === '', {
+      timeoutMs: 60_000,
+      everyMs: 200,
+    });
     const made = requests.take();
     await engine.forget(scanId);
     await empty(cluster);
@@ -195,7 +214,9 @@ async function engineSide(
 
 /** The Job that the engine makes of a spec, as somebody would write it who keeps nothing: without our finalizers, and running at once. */
 function plainJob(spec: JobSpec, image: string): object {
-  const {job} = buildJob(spec, {image}, {indexed: false}) as {readonly job: {readonly metadata: object; readonly spec: {readonly template: {readonly metadata: object}}}};
+  const {job} = buildJob(spec, {image}, {indexed: false}) as {
+    readonly job: {readonly metadata: object; readonly spec: {readonly template: {readonly metadata: object}}};
+  };
   const {template} = job.spec;
   return {
     ...job,
@@ -264,8 +285,8 @@ async function loopSide(bench: BenchCluster): Promise<number> {
 }
 
 /** Waits until nothing is left of a phase that would take time of the next. */
-async function empty({kubectl}: BenchCluster['cluster']): Promise<void> {
-  await eventually(async () => (await kubectl(['get', 'jobs,pods', '-o', 'name'])).trim() === '', {timeoutMs: PHASE_MS, everyMs: 500});
+async function empty(cluster: BenchCluster['cluster']): Promise<void> {
+  await eventually(async () => (await cluster.kubectl(['get', 'jobs,pods', '-o', 'name'])).trim() === '', {timeoutMs: PHASE_MS, everyMs: 500});
 }
 
 async function within<T>(work: Promise<T>, ms: number): Promise<T> {

@@ -160,7 +160,8 @@ export class Launcher {
     const cluster = this.#clusterOf(planned.cluster);
     const input = {scanId: ref.scanId, spec, cluster, clusterName: planned.cluster, scannerAddress, token};
     if (!isHosted) return {...base, ...scanJob({...input, isServer: planned.type === 'scanner-server'})};
-    if (hosting === undefined) throw new ControlPlaneError('unavailable', 'this replica is not configured to start servers whose workers are outside');
+    if (hosting === undefined)
+      throw new ControlPlaneError('unavailable', 'this replica is not configured to start servers whose workers are outside');
     return {...base, ...hostedServer({...input, ...hosting, ref, clusterId: base.clusterId})};
   }
 
@@ -184,7 +185,10 @@ export class Launcher {
     }
     const launch = jobLaunch({ref, requestType, planned, runs, data, report: {url, token}}, jobs);
     const own = this.#clusterOf(facts.cluster).settings.env ?? [];
-    const container = {...(runs?.image === undefined ? {} : {image: runs.image}), ...(runs?.resources === undefined ? {} : {resources: runs.resources})};
+    const container = {
+      ...(runs?.image === undefined ? {} : {image: runs.image}),
+      ...(runs?.resources === undefined ? {} : {resources: runs.resources}),
+    };
     return {...launch, ...this.#base(ref, facts, fence), ...container, env: [...own, ...launch.env]};
   }
 

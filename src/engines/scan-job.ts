@@ -70,7 +70,10 @@ export function hostedServer(input: HostedServerInput): ScanJob {
   const {scanId, spec, cluster, scannerAddress, token, ref, clusterId, settings: given, ewmsClientSecret} = input;
   const {kubernetes: site} = given;
   if (site.skydriverImage === '') {
-    throw new ControlPlaneError('invalid', 'kubernetes.skydriverImage (SCANPLANE_K8S_SKYDRIVER_IMAGE) is not set: a server whose workers are outside needs it');
+    throw new ControlPlaneError(
+      'invalid',
+      'kubernetes.skydriverImage (SCANPLANE_K8S_SKYDRIVER_IMAGE) is not set: a server whose workers are outside needs it',
+    );
   }
   const secret = (key: string): SecretKeyRef => ({secretKeyRef: {name: TRY_SECRET, key}});
   const settings = {...given, skydriverAddress: addressFor(spec, scannerAddress)};

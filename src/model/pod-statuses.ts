@@ -78,7 +78,10 @@ function presentPod(seen: PodSeen, {exit}: JobTry): PodStatus {
   };
 }
 
-function presentContainer({name, image, ready, restart_count: restarts, ...state}: ContainerSeen, lost: Readonly<Record<string, unknown>> | undefined): ContainerStatus {
+function presentContainer(
+  {name, image, ready, restart_count: restarts, ...state}: ContainerSeen,
+  lost: Readonly<Record<string, unknown>> | undefined,
+): ContainerStatus {
   const isOver = state.terminated !== undefined || lost !== undefined;
   return {
     name,
@@ -88,7 +91,10 @@ function presentContainer({name, image, ready, restart_count: restarts, ...state
     state: {
       waiting: isOver ? null : withNulls(state.waiting, {reason: null, message: null}),
       running: isOver ? null : withNulls(state.running, {started_at: null}),
-      terminated: withNulls(state.terminated, {exit_code: null, signal: null, reason: null, message: null, started_at: null, finished_at: null}) ?? lost ?? null,
+      terminated:
+        withNulls(state.terminated, {exit_code: null, signal: null, reason: null, message: null, started_at: null, finished_at: null}) ??
+        lost ??
+        null,
     },
   };
 }

@@ -88,7 +88,11 @@ function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInpu
       const pods = newPods(current, observed.pods);
       if (current.handle !== undefined && !isNews && pods === undefined) return job;
       const status = isNews && observed.status !== undefined ? {status: observed.status} : {};
-      return replaceTry(withoutWait(job), {...current, handle: observed.handle, started_at: observed.startedAt, ...pods}, {state: 'RUNNING', ...status});
+      return replaceTry(
+        withoutWait(job),
+        {...current, handle: observed.handle, started_at: observed.startedAt, ...pods},
+        {state: 'RUNNING', ...status},
+      );
     }
     case 'exited': {
       const handled = current.handle === undefined ? {...current, handle: observed.handle} : current;

@@ -44,7 +44,11 @@ export const kubernetesClusterProperties = {
   image: {type: 'string'},
   job_types: {
     type: 'object',
-    additionalProperties: {type: 'object', additionalProperties: false, properties: {image: {type: 'string', minLength: 1}, resources: jobResourcesSchema}},
+    additionalProperties: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {image: {type: 'string', minLength: 1}, resources: jobResourcesSchema},
+    },
   },
   secret_env: {
     type: 'object',

@@ -42,7 +42,17 @@ export const podPatchSchema = fields({
 
 /** Of the container of the job itself. @see https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#Container */
 export const containerPatchSchema = fields({
-  ...{name: text, image: text, imagePullPolicy: text, command: strings, args: strings, workingDir: text, ports: objects, env: named, envFrom: objects},
+  ...{
+    name: text,
+    image: text,
+    imagePullPolicy: text,
+    command: strings,
+    args: strings,
+    workingDir: text,
+    ports: objects,
+    env: named,
+    envFrom: objects,
+  },
   ...{resources, volumeMounts: named, volumeDevices: named, lifecycle: object, livenessProbe: object, readinessProbe: object},
   ...{startupProbe: object, securityContext: object, stdin: flag, stdinOnce: flag, tty: flag, terminationMessagePath: text},
   ...{terminationMessagePolicy: text, restartPolicy: text, resizePolicy: objects},

@@ -127,7 +127,8 @@ function readResources(reader: MapReader, wrong: Wrong): JobResources | undefine
   const amounts = (key: 'limits' | 'requests'): Record<string, string> | undefined => {
     const pairs = readPairs(map, key);
     for (const [name, amount] of pairs ?? [])
-      if (!QUANTITY.test(amount)) wrong(`resources.${key}`, name, `the amount of ${quoted(name)} must be a number with or without a unit, such as 500m or 2Gi`);
+      if (!QUANTITY.test(amount))
+        wrong(`resources.${key}`, name, `the amount of ${quoted(name)} must be a number with or without a unit, such as 500m or 2Gi`);
     return pairs === undefined ? undefined : Object.fromEntries(pairs);
   };
   const resources = present<JobResources>({limits: amounts('limits'), requests: amounts('requests')});

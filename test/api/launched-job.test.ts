@@ -7,11 +7,21 @@ import type {ScanRecord} from '../../src/model/scan-record.ts';
 import type {Cache} from '../../src/store/cache.ts';
 import {aJob, aScan, aSpec, aTry, entry} from '../support/builders.ts';
 
-const given = k8sJobSettings(loadConfig({SCANPLANE_K8S_NAMESPACE: 'ns', SCANPLANE_K8S_SKYDRIVER_IMAGE: 'sky:1', SCANPLANE_SCANNER_ADDRESS: 'http://a'}));
+const given = k8sJobSettings(
+  loadConfig({SCANPLANE_K8S_NAMESPACE: 'ns', SCANPLANE_K8S_SKYDRIVER_IMAGE: 'sky:1', SCANPLANE_SCANNER_ADDRESS: 'http://a'}),
+);
 const cluster = (engine: string, settings: object) => entry({engine, capacity: 1, settings});
 const cache = {
   clusters: new Map([
-    ['k8s', cluster('kubernetes', {image: 'scan:${docker_tag}', scanner_server: ['server'], worker: ['worker'], pod: {spec: {nodeSelector: {disk: 'ssd'}}}})],
+    [
+      'k8s',
+      cluster('kubernetes', {
+        image: 'scan:${docker_tag}',
+        scanner_server: ['server'],
+        worker: ['worker'],
+        pod: {spec: {nodeSelector: {disk: 'ssd'}}},
+      }),
+    ],
     ['osg', cluster('external', {server_cluster: 'k8s'})],
     ['foreign', cluster('external', {})],
     ['local', cluster('process', {})],

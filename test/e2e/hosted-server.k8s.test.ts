@@ -54,8 +54,18 @@ async function openSite(own: OwnCluster): Promise<Site> {
   await own.apply({apiVersion: 'v1', kind: 'Secret', metadata: {name: 's3-keys'}, stringData: {id: 'the-id', secret: 'the-key'}});
   const config = join(folder, 'config.json');
   const kubernetes = {
-    ...{skydriverImage: SKYDRIVER_IMAGE, applicationName: 'skydriver', secretName: 's3-keys', s3AccessKeyIdSecretKey: 'id', s3SecretKeySecretKey: 'secret'},
-    ...{s3Url: `http://${await own.expose((s3.address() as AddressInfo).port)}`, s3Bucket: 'scans', scannerEnvironment: {SKYSCAN_PROGRESS_INTERVAL_SEC: '1'}},
+    ...{
+      skydriverImage: SKYDRIVER_IMAGE,
+      applicationName: 'skydriver',
+      secretName: 's3-keys',
+      s3AccessKeyIdSecretKey: 'id',
+      s3SecretKeySecretKey: 'secret',
+    },
+    ...{
+      s3Url: `http://${await own.expose((s3.address() as AddressInfo).port)}`,
+      s3Bucket: 'scans',
+      scannerEnvironment: {SKYSCAN_PROGRESS_INTERVAL_SEC: '1'},
+    },
   };
   await writeFile(config, JSON.stringify({kubernetes}));
   const [etcd, ewms] = await Promise.all([startEtcd(), DummyEwms.start()]);
@@ -68,7 +78,12 @@ async function openSite(own: OwnCluster): Promise<Site> {
   };
   const system = await TestSystem.start({
     etcd,
-    settings: {SCANPLANE_CONFIG: config, SCANPLANE_EWMS_ADDRESS: ewms.address, SCANPLANE_EWMS_CLIENT_SECRET: SECRET, SCANPLANE_TEARDOWN_SECONDS: '30'},
+    settings: {
+      SCANPLANE_CONFIG: config,
+      SCANPLANE_EWMS_ADDRESS: ewms.address,
+      SCANPLANE_EWMS_CLIENT_SECRET: SECRET,
+      SCANPLANE_TEARDOWN_SECONDS: '30',
+    },
     clusters: {
       k8s: {engine: 'kubernetes', capacity: 0, settings},
       osg: {engine: 'external', capacity: 100, settings: {server_cluster: 'k8s'}},
@@ -111,11 +126,12 @@ async function liveOf<T>(own: OwnCluster, kind: 'job' | 'pod', id: string): Prom
   return (JSON.parse(await own.kubectl(['get', kind, '-l', `scanplane/scan=${id}`, '-o', 'json'])) as ApiList<T>).items ?? [];
 }
 
-async function untilEnded({stateOf}: Site, id: string, own: OwnCluster): Promise<ScanState | undefined> {
+async function untilEnded(site: Site, id: string, own: OwnCluster): Promise<ScanState | undefined> {
   return eventually(
     async () => {
-      const state = stateOf(id);
-      if (!['COMPLETE', 'FAIL', 'STOPPED'].includes(state?.name ?? '')) throw new Error(`${JSON.stringify(state)}\n${await own.kubectl(['get', 'jobs,pods'])}`);
+      const state = site.stateOf(id);
+      if (!['COMPLETE', 'FAIL', 'STOPPED'].includes(state?.name ?? ''))
+        throw new Error(`${JSON.stringify(state)}\n${await own.kubectl(['get', 'jobs,pods'])}`);
       return state;
     },
     {timeoutMs: 150_000, everyMs: 500},
@@ -124,7 +140,8 @@ async function untilEnded({stateOf}: Site, id: string, own: OwnCluster): Promise
 
 test('a scan whose workers come from EWMS: its server is the Job that is shown, hands over, and reports to the final result', async ({own}) => {
   const site = await openSite(own);
-  const {ewms, uploads, get} = site;
+  const {ewms, uploads} = site;
+  const get = (path: string): ReturnType<Site['get']> => site.get(path);
   const id = await site.post();
   ewms.taskforces.set(`W-${id}`, [{compound_statuses: {RUNNING: {Tasking: 1}}, top_task_errors: {}}]);
 
@@ -176,7 +193,11 @@ test('a scan whose workers come from EWMS: its server is the Job that is shown, 
       ...{phase: 'Running', pod_ip: pod?.status?.podIP, qos_class: 'Burstable'},
       init_container_statuses: [{name: `init-ewms-${id}`, state: {running: null, terminated: {exit_code: 0, reason: 'Completed'}}}],
       container_statuses: expect.arrayContaining([
-        expect.objectContaining({name: `skyscan-server-${id}`, ready: true, state: {waiting: null, running: {started_at: expect.any(String)}, terminated: null}}),
+        expect.objectContaining({
+          name: `skyscan-server-${id}`,
+          ready: true,
+          state: {waiting: null, running: {started_at: expect.any(String)}, terminated: null},
+        }),
       ]),
     }),
   );
@@ -197,7 +218,11 @@ test('a scan whose workers come from EWMS: its server is the Job that is shown, 
   expect(await podOf()).toMatchObject({
     phase: 'Succeeded',
     container_statuses: expect.arrayContaining([
-      expect.objectContaining({name: `skyscan-server-${id}`, ready: false, state: expect.objectContaining({terminated: expect.objectContaining({exit_code: 0})})}),
+      expect.objectContaining({
+        name: `skyscan-server-${id}`,
+        ready: false,
+        state: expect.objectContaining({terminated: expect.objectContaining({exit_code: 0})}),
+      }),
     ]),
   });
   const {pods, ...status} = await get(`/scan/${id}/status?include_pod_statuses=true`);

@@ -163,7 +163,11 @@ describe('a scan whose workers are outside and whose server is ours', () => {
     ['damaged', {capacity: 0}],
   ]);
   const grant = (request_clusters: [string, number][], more: Partial<ScanRecord> = {}) =>
-    grantFor({id: 's1', spec: entry(aSpec({request_clusters})), ...more}, new Map([...clusters].map(([name, {capacity}]) => [name, capacity])), clusters);
+    grantFor(
+      {id: 's1', spec: entry(aSpec({request_clusters})), ...more},
+      new Map([...clusters].map(([name, {capacity}]) => [name, capacity])),
+      clusters,
+    );
   const hosted = (more: Partial<ScanRecord> = {}): ScanRecord => aScan({admission: entry({...admission.value, server_cluster: 'k8s'}), ...more});
   const withServer = (job: Partial<Job>, more: Partial<ScanRecord> = {}): ScanRecord =>
     hosted({...inState(), jobs: JobTable.of([['server', entry(aJob({cluster: 'k8s', tries: [aTry({handle: 'h'})], ...job}))]]), ...more});
@@ -171,7 +175,12 @@ describe('a scan whose workers are outside and whose server is ours', () => {
   const gone = aTry({handle: 'h', exit: {code: null, reason: 'its pod was deleted', ended_at: '2026-01-01T00:00:00.000Z'}});
 
   test('is admitted with the cluster of its server, which needs no slot there', () => {
-    expect(grant([['bare', 1], ['osg', 3]])).toEqual({slots: {bare: 1, osg: 3}, external: true, server_cluster: 'k8s'});
+    expect(
+      grant([
+        ['bare', 1],
+        ['osg', 3],
+      ]),
+    ).toEqual({slots: {bare: 1, osg: 3}, external: true, server_cluster: 'k8s'});
     expect(grant([['bare', 1]])).toEqual({slots: {bare: 1}, external: true});
     expect(grant([['osg', 1]], handedOver)).toEqual({slots: {osg: 1}, external: true});
   });

@@ -65,7 +65,8 @@ test('a job that no controller renewed, or that went down with its host, has use
 test('pods of a sky scan are kept as they were seen last, also when they are gone; of one that is tried again those of the newest try', () => {
   const pod = (name: string, phase: string): PodSeen => ({name, phase, containers: []});
   const record = (job: Job): ScanRecord => aScan({jobs: JobTable.of([['server', entry(job)]])});
-  const learnt = (job: Job, observed: Observed): Job => learn({record: record(job), observed: new Map([['server', observed]]), nowMs: NOW, ownedForMs: 0, policy: POLICY}).get('server') ?? job;
+  const learnt = (job: Job, observed: Observed): Job =>
+    learn({record: record(job), observed: new Map([['server', observed]]), nowMs: NOW, ownedForMs: 0, policy: POLICY}).get('server') ?? job;
   const podsOf = (job: Job): unknown => job.tries.at(-1)?.pods?.map(({name, phase}) => `${name} ${phase}`);
   const running = (...pods: PodSeen[]): Observed => ({kind: 'running', handle: 'h', startedAt: 'T', pods});
   const first = learnt(aJob({tries: [aTry({handle: 'h', started_at: 'T'})]}), running(pod('a', 'Pending')));

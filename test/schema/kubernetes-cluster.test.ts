@@ -11,7 +11,11 @@ describe('what a cluster changes of Kubernetes objects', () => {
         metadata: {labels: {zone: 'a'}},
         spec: {
           ...{nodeSelector: {disk: 'ssd'}, tolerations: [{operator: 'Exists'}], serviceAccountName: 'sa', imagePullSecrets: [{name: 'pull'}]},
-          ...{securityContext: {runAsUser: 7, runAsNonRoot: null}, volumes: [{name: 'cvmfs', hostPath: {path: '/cvmfs'}}], affinity: {any: {thing: 1}}},
+          ...{
+            securityContext: {runAsUser: 7, runAsNonRoot: null},
+            volumes: [{name: 'cvmfs', hostPath: {path: '/cvmfs'}}],
+            affinity: {any: {thing: 1}},
+          },
         },
       },
       container: {imagePullPolicy: 'Always', resources: {limits: {memory: '1Gi', cpu: 0.5}}, env: [{name: 'A', value: 'b'}], securityContext: null},
@@ -27,9 +31,17 @@ describe('what a cluster changes of Kubernetes objects', () => {
     ['a value of the wrong type', {pod: {spec: {tolerations: {operator: 'Exists'}}}}, 'settings.pod.spec.tolerations must be array,null'],
     ['a selector that is no text', {pod: {spec: {nodeSelector: {gpus: 2}}}}, 'settings.pod.spec.nodeSelector.gpus must be string,null'],
     ['a volume without a name', {pod: {spec: {volumes: [{emptyDir: {}}]}}}, "settings.pod.spec.volumes.0 must have required property 'name'"],
-    ['a mark that is ours', {pod: {metadata: {labels: {'scanplane/record': 'x'}}}}, 'settings.pod.metadata.labels must match pattern "^(?!scanplane/)"'],
+    [
+      'a mark that is ours',
+      {pod: {metadata: {labels: {'scanplane/record': 'x'}}}},
+      'settings.pod.metadata.labels must match pattern "^(?!scanplane/)"',
+    ],
     ['how many run of a Job', {job: {spec: {parallelism: 3}}}, 'settings.job.spec must NOT have additional properties (parallelism)'],
-    ['an exit of a Job', {job: {metadata: {annotations: {'scanplane/exit': '{}'}}}}, 'settings.job.metadata.annotations must match pattern "^(?!scanplane/)"'],
+    [
+      'an exit of a Job',
+      {job: {metadata: {annotations: {'scanplane/exit': '{}'}}}},
+      'settings.job.metadata.annotations must match pattern "^(?!scanplane/)"',
+    ],
     ['an amount that is none', {container: {resources: {limits: {memory: 'much'}}}}, 'settings.container.resources.limits.memory must match pattern'],
     ['a command as text', {container: {command: 'sh -c x'}}, 'settings.container.command must be array,null'],
     ['a Secret without its key', {secret_env: {A: {secret: 's'}}}, "settings.secret_env.A must have required property 'key'"],

@@ -27,9 +27,7 @@ export function launchedJob(scan: Scan, {clusters, meta}: Cache, settings: K8sJo
   const clusterId = meta?.value.cluster_id ?? '';
   const common = {ref, clusterId, type: 'scanner-server', fence: {epoch: 0, revision: 0}, count: 1, outputLimitBytes, stopGraceMs, orphanAfterMs: 0};
   const input = {scanId: scan.id, spec: scan.spec.value, cluster, clusterName: home.name, scannerAddress: settings.skydriverAddress, token: ''};
-  const own = home.isHosted
-    ? hostedServer({...input, settings, ewmsClientSecret: '', ref, clusterId})
-    : scanJob({...input, isServer: true});
+  const own = home.isHosted ? hostedServer({...input, settings, ewmsClientSecret: '', ref, clusterId}) : scanJob({...input, isServer: true});
   const {metadata, spec, ...job} = buildJob({...common, ...own}, cluster.settings, {indexed: false}).job as unknown as BuiltJob;
   const annotations = Object.fromEntries(Object.entries(metadata.annotations).filter(([name]) => !VARYING.has(name)));
   const namespace = cluster.settings.namespace ?? settings.kubernetes.namespace;

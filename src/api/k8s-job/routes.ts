@@ -27,7 +27,8 @@ export function k8sJobRoutes(deps: RouteDeps): DescribedRoute[] {
         const startedAt = scan.state?.value.started_at;
         return {
           scan_id: scanId,
-          skyscan_k8s_job_dict: launchedJob(scan, deps.cache, settings) ?? buildK8sJob({id: scanId, request: scan.spec.value.request}, settings, HIDDEN_SECRETS),
+          skyscan_k8s_job_dict:
+            launchedJob(scan, deps.cache, settings) ?? buildK8sJob({id: scanId, request: scan.spec.value.request}, settings, HIDDEN_SECRETS),
           k8s_started_ts: startedAt === undefined ? null : Math.floor(Date.parse(startedAt) / 1000),
         };
       },

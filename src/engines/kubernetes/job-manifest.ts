@@ -88,7 +88,12 @@ export function buildSecret(
 }
 
 /** What remembers that a scan was forgotten, or that tries of it were closed; see ForgottenScans for `data`. */
-export function buildForgotten(name: string, clusterId: string, scanId: string, data: Readonly<Record<string, string>>): Readonly<Record<string, unknown>> {
+export function buildForgotten(
+  name: string,
+  clusterId: string,
+  scanId: string,
+  data: Readonly<Record<string, string>>,
+): Readonly<Record<string, unknown>> {
   const labels = {[LABELS.cluster]: labelHash(clusterId), [LABELS.scanHash]: labelHash(scanId), [LABELS.forgotten]: 'true'};
   return {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name, labels}, data};
 }

@@ -161,7 +161,10 @@ export class KubernetesEngine implements Engine {
       const record = this.#watch.isFresh ? this.#watch.job(name) : await this.#api.job(name);
       if (record?.state !== 'launched') return {};
       const facts = await this.#podsOf(record.name);
-      const pods = facts.sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1)).map(({seen}) => seen).slice(-PODS_KEPT);
+      const pods = facts
+        .sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1))
+        .map(({seen}) => seen)
+        .slice(-PODS_KEPT);
       const outcome = record.exit === undefined ? this.#settler.judge(record, facts) : undefined;
       if (outcome?.kind !== 'running') return {pods};
       const refusal = pods.length === 0 ? await this.#refusals.why(record) : undefined;

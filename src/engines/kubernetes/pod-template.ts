@@ -120,7 +120,12 @@ function nameOf(value: unknown): unknown {
 }
 
 /** The job's variables in order; of two with the same name the last. Those whose values are in Secrets of the namespace come first. */
-function environmentOf(spec: JobSpec, {secret_env: fromSecrets = {}}: KubernetesClusterSettings, secretName: string, isIndexed: boolean): readonly unknown[] {
+function environmentOf(
+  spec: JobSpec,
+  {secret_env: fromSecrets = {}}: KubernetesClusterSettings,
+  secretName: string,
+  isIndexed: boolean,
+): readonly unknown[] {
   const {count, document, pod} = spec;
   const own: [string, string][] = [
     ...(pod?.hasOwnDirectory === true ? [] : [['SCANPLANE_JOB_DIRECTORY', WORK] as [string, string]]),

@@ -72,7 +72,8 @@ export class RecordWatch {
     const seen = this.#jobs.get(record);
     const told = this.#told.get(record);
     if (told === undefined) return seen;
-    if (told.untilMs > this.#clock.monotonicMs() && (seen === undefined || (seen.uid === told.record.uid && isOlder(seen, told.record)))) return told.record;
+    if (told.untilMs > this.#clock.monotonicMs() && (seen === undefined || (seen.uid === told.record.uid && isOlder(seen, told.record))))
+      return told.record;
     this.#told.delete(record);
     return seen;
   }

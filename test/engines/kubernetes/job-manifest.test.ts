@@ -150,10 +150,31 @@ test('containers beside the main one get the values that they refer to from the 
 
 test('volumes, mounts and variables of a cluster come beside those of the job, and take their place where they have the same name', () => {
   const settings: KubernetesClusterSettings = {
-    pod: {spec: {volumes: [{name: 'cvmfs', hostPath: {path: '/cvmfs'}}, {name: 'tmp', emptyDir: {medium: 'Memory'}}]}},
-    container: {volumeMounts: [{name: 'cvmfs', mountPath: '/cvmfs'}], env: [{name: 'A', value: 'theirs'}, {name: 'HTTP_PROXY', value: 'p'}]},
+    pod: {
+      spec: {
+        volumes: [
+          {name: 'cvmfs', hostPath: {path: '/cvmfs'}},
+          {name: 'tmp', emptyDir: {medium: 'Memory'}},
+        ],
+      },
+    },
+    container: {
+      volumeMounts: [{name: 'cvmfs', mountPath: '/cvmfs'}],
+      env: [
+        {name: 'A', value: 'theirs'},
+        {name: 'HTTP_PROXY', value: 'p'},
+      ],
+    },
   };
-  const {spec} = built({env: [['A', 'ours'], ['B', 'b']]}, settings).job.spec.template;
+  const {spec} = built(
+    {
+      env: [
+        ['A', 'ours'],
+        ['B', 'b'],
+      ],
+    },
+    settings,
+  ).job.spec.template;
   expect(spec.volumes).toEqual([
     {name: 'work', emptyDir: {}},
     {name: 'cvmfs', hostPath: {path: '/cvmfs'}},
@@ -177,9 +198,13 @@ test('variables from Secrets of the namespace are there unless the job says its 
 
 test('a type of job has its own image, which the cluster may change', () => {
   const job = {type: 'reduce', image: 'reduce:1', resources: {limits: {memory: '1G'}}};
-  const mainOf = (changes: Partial<JobSpec>, settings: KubernetesClusterSettings = {}): Manifest => built(changes, settings).job.spec.template.spec.containers[0];
+  const mainOf = (changes: Partial<JobSpec>, settings: KubernetesClusterSettings = {}): Manifest =>
+    built(changes, settings).job.spec.template.spec.containers[0];
   expect(mainOf(job)).toMatchObject({image: 'reduce:1', resources: {limits: {memory: '1G'}}});
-  expect(mainOf(job, {job_types: {reduce: {image: 'mirror/reduce:1'}}})).toMatchObject({image: 'mirror/reduce:1', resources: {limits: {memory: '1G'}}});
+  expect(mainOf(job, {job_types: {reduce: {image: 'mirror/reduce:1'}}})).toMatchObject({
+    image: 'mirror/reduce:1',
+    resources: {limits: {memory: '1G'}},
+  });
   expect(mainOf({...job, type: 'constructor'}, {job_types: {reduce: {image: 'mirror/reduce:1'}}})).toMatchObject({image: 'reduce:1'});
 });
 
@@ -204,7 +229,14 @@ test('containers beside the main one are as safe as it, and get what the cluster
 });
 
 test('the container of the job may have another name, and work where its image says', () => {
-  const pod = {container: 'skyscan-server-x', hasOwnDirectory: true, serviceAccount: 'sa', labels: {app: 'a'}, jobLabels: {of: 'b'}, jobAnnotations: {at: 'c'}};
+  const pod = {
+    container: 'skyscan-server-x',
+    hasOwnDirectory: true,
+    serviceAccount: 'sa',
+    labels: {app: 'a'},
+    jobLabels: {of: 'b'},
+    jobAnnotations: {at: 'c'},
+  };
   const {job} = built({pod});
   const {metadata, spec} = job.spec.template;
   expect(spec.containers.map(({name}: Manifest) => name)).toEqual(['skyscan-server-x']);
