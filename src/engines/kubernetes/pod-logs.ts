@@ -56,8 +56,10 @@ export class PodLogs {
     // What its node has thrown away it may still give for a moment, or an error message in its place.
     if (pod.isRemoved) return '';
     const log = new BoundedLog(limitBytes);
+    // What kept the container from beginning says why.
+    const failed = pod.containers.find(({isInit, terminated}) => isInit && terminated !== undefined && terminated.code !== 0);
     try {
-      for await (const chunk of await this.#api.log(pod.name, pod.main, false, AbortSignal.timeout(READ_MS))) log.write(chunk);
+      for await (const chunk of await this.#api.log(pod.name, failed?.name ?? pod.main, false, AbortSignal.timeout(READ_MS))) log.write(chunk);
     } catch (err) {
       // A container that has not begun has no log, which the server calls a bad request.
       if (!hasCode(err, 'not_found', 'invalid')) throw err;
