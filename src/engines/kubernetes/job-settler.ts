@@ -29,8 +29,6 @@ export interface SeenTry {
   readonly pods: readonly PodFacts[];
 }
 
-/** How long the Job controller may take to see that a Job is complete. Others record its end before that, if they must. */
-const COMPLETES_MS = 5000;
 /** Writers of one Job are few: its owner, another replica's watch, the Job controller. */
 const ATTEMPTS = 8;
 
@@ -66,16 +64,9 @@ export class JobSettler {
     return work;
   }
 
-  /** Whether a try whose pods have all done well is about to be called complete by the Job controller: what is written before that gets in its way. */
-  isAboutToComplete({finished, end, isDeleting}: JobRecord, outcome: JobOutcome): boolean {
-    if (outcome.kind !== 'exited' || outcome.exit.code !== 0 || finished !== undefined || end !== undefined || isDeleting) return false;
-    return this.#options.clock.now() - Date.parse(outcome.exit.ended_at) < COMPLETES_MS;
-  }
-
   async #settle(name: string, seen: SeenTry | undefined): Promise<JobRecord | undefined> {
     const {api, log} = this.#options;
-    const complete = seen === undefined ? undefined : await this.#recordComplete(seen);
-    if (complete !== undefined) return complete;
+    if (seen !== undefined && this.#isDone(seen)) return this.#recordDone(seen);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       // The Job first: pods that it does not know of yet may come after it was read, and then its version has changed.
       const job = await api.job(name);
@@ -100,13 +91,19 @@ export class JobSettler {
     throw new ControlPlaneError('unavailable', `the Job ${name} changes all the time`);
   }
 
-  /** Of a Job that the server calls complete nothing runs any more, and what has ended once stays so: an older view of it is as good. `undefined`: ask the server. */
-  async #recordComplete({job, pods}: SeenTry): Promise<JobRecord | undefined> {
-    if (job.state !== 'launched' || job.exit !== undefined || job.finished?.type !== 'Complete') return undefined;
+  /** Whether there is no doubt that it has done well: all its pods have, none was told to go, and so the Job controller makes no other. What has ended stays so. */
+  #isDone({job, pods}: SeenTry): boolean {
+    if (job.state !== 'launched' || job.exit !== undefined || job.end !== undefined || job.isDeleting) return false;
+    if (pods.length !== job.count || pods.some(({deletesMs}) => deletesMs !== undefined)) return false;
     const outcome = this.judge(job, pods);
-    if (outcome.kind !== 'exited' || outcome.exit.code !== 0 || pods.length < job.count) return undefined;
-    const recorded = await this.#record(job, outcome);
-    if (recorded?.exit === undefined) return undefined;
+    return outcome.kind === 'exited' && outcome.exit.code === 0;
+  }
+
+  /** Records that by what was seen. Where the Job has changed since, the watch is about to tell, and it is looked at again then; the sweeper comes by if not. */
+  async #recordDone({job, pods}: SeenTry): Promise<JobRecord> {
+    const outcome = this.judge(job, pods);
+    const recorded = outcome.kind === 'exited' ? await this.#record(job, outcome) : undefined;
+    if (recorded?.exit === undefined) return job;
     this.#options.log.info({job: job.name, scanId: job.ref.scanId, code: 0, reason: recorded.exit.reason}, 'a Kubernetes Job has ended');
     await this.#releasePods(pods);
     return recorded;

@@ -285,9 +285,7 @@ export class KubernetesEngine implements Engine {
   /** The record after what is due for it has been done; `undefined`: it is gone. */
   async #settled(record: JobRecord): Promise<JobRecord | undefined> {
     const pods = await this.#podsOf(record.name);
-    const outcome = this.#settler.judge(record, pods);
-    // The watch tells when it is, and the sweeper comes by if it never is.
-    if (outcome.kind === 'running' || (this.#watch.isFresh && this.#settler.isAboutToComplete(record, outcome))) return record;
+    if (this.#settler.judge(record, pods).kind === 'running') return record;
     const settled = await this.#settler.settle(record.name, this.#watch.isFresh ? {job: record, pods} : undefined);
     if (settled !== undefined) this.#watch.tell(settled);
     return settled;
