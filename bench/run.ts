@@ -1,6 +1,9 @@
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
+import {hasCluster} from './lib/kubernetes.ts';
 import {judge, recordOf} from './lib/judge.ts';
 import type {RoundRecord, RowResult} from './lib/judge.ts';
 import {describeMachine, machineTime, stealShare, untilQuiet} from './lib/machine.ts';
@@ -13,7 +16,7 @@ const USAGE = `npm run bench -- [--quick] [--rounds N] [--only P1,L1] [--list]
 Ratios of scanplane against raw etcd (or another baseline), measured in turn in the same round. See bench/README.md.
   --quick      2 rounds instead of 5, shorter phases: an impression, not a verdict
   --rounds N   so many rounds that count
-  --only IDS   rows, or families of rows by the beginning of their id
+  --only IDS   rows, or families of rows by the beginning of their id; those on Kubernetes (K) are only run so
   --list       the rows, and nothing is run`;
 
 const {values: options} = parseArgs({
@@ -35,7 +38,9 @@ const isFamily = (prefix: string, id: string): boolean => /^[A-Z]$/.test(prefix)
 const QUIET_MS = 30_000;
 
 async function main(): Promise<number> {
-  const families = FAMILIES.filter((family) => family.rows.some((row) => wants(row.id)));
+  const families = FAMILIES.filter(
+    (family) => (family.needsKubernetes !== true || wanted !== undefined || options.list) && family.rows.some((row) => wants(row.id)),
+  );
   if (options.help || families.length === 0) {
     console.log(USAGE);
     return options.help ? 0 : 2;
@@ -44,6 +49,7 @@ async function main(): Promise<number> {
     for (const row of families.flatMap((family) => family.rows)) console.log(`${row.id.padEnd(8)} ${row.title}, against ${row.against}`);
     return 0;
   }
+  if (families.some((family) => family.needsKubernetes === true) && !hasCluster()) return besideCluster();
   const rounds = options.rounds === undefined ? (options.quick ? 2 : 5) : Number(options.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number from 1');
 
@@ -56,6 +62,14 @@ async function main(): Promise<number> {
   const file = save(started, machine, rounds, results);
   console.log(`details: ${file}`);
   return results.some((result) => result.verdict === 'miss' || result.verdict === 'no data') ? 1 : 0;
+}
+
+/** Runs this command again beside a cluster that is started for it. */
+async function besideCluster(): Promise<number> {
+  const rig = join(import.meta.dirname, '..', 'test', 'support', 'kubernetes', 'run.ts');
+  const child = spawn(process.execPath, [rig, process.execPath, ...process.execArgv, ...process.argv.slice(1)], {stdio: 'inherit'});
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? 1;
 }
 
 /** Rounds until every row has as many that count, or half as many again were run. */

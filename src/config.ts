@@ -474,7 +474,9 @@ export function scannerAddress(config: Pick<Config, 'api' | 'controllers'>): str
 /** What the Kubernetes jobs of scans are made of; without our client's secret. */
 export function k8sJobSettings(config: Config): K8sJobSettings {
   const {address, tokenUrl, clientId} = config.ewms;
-  return {kubernetes: config.kubernetes, skydriverAddress: scannerAddress(config), ewms: {address, tokenUrl, clientId}};
+  const {stopGraceSeconds, outputLimitBytes} = config.controllers;
+  const launch = {stopGraceMs: stopGraceSeconds * 1000, outputLimitBytes};
+  return {kubernetes: config.kubernetes, skydriverAddress: scannerAddress(config), ewms: {address, tokenUrl, clientId}, launch};
 }
 
 /** What the engines of Kubernetes clusters need: where a pod finds its API server, and what programs that give credentials inherit. */

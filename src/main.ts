@@ -112,6 +112,7 @@ async function main(argv: readonly string[]): Promise<number> {
         replica,
         engines,
         openClusterEngine,
+        hosting: {settings: k8sJobSettings(config), ewmsClientSecret: config.ewms.clientSecret},
         scannerAddress: scannerAddress(config),
         address: runner.address,
         config,

@@ -39,6 +39,8 @@ export interface RoundContext {
 /** Rows that are measured together. */
 export interface Family {
   readonly name: string;
+  /** Measured on a Kubernetes cluster, and only when it is asked for. */
+  readonly needsKubernetes?: boolean;
   readonly rows: readonly Row[];
   /** One round. */
   round(context: RoundContext): Promise<readonly Sample[]>;

@@ -3,6 +3,7 @@ import {canonicalJson} from '../lib/canonical-json.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import type {Engine} from '../engines/engine.ts';
+import type {Hosting} from '../engines/scan-job.ts';
 import {JOB_HOST} from '../jobs/programs.ts';
 import {Placement} from '../model/placement.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
@@ -76,6 +77,8 @@ export interface ControllersDeps {
   readonly buildChain?: BuildChain;
   /** The module of job classes, an absolute path; absent: there is none. */
   readonly jobsModule?: string;
+  /** How servers of scans are started whose workers are outside; absent: not at all. */
+  readonly hosting?: Hosting;
   /** Where processes of deployments find the database. */
   readonly etcd: Pick<ScriptConfig, 'etcdEndpoints' | 'etcdPrefix'>;
 }
@@ -102,6 +105,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     outputLimitBytes: config.outputLimitBytes,
     stopGraceMs: config.stopGraceSeconds * 1000,
     orphanAfterMs: config.orphanAfterSeconds * 1000,
+    ...(deps.hosting === undefined ? {} : {hosting: deps.hosting}),
   });
 
   const place = (): Placement => new Placement(membership.live(), (cluster) => cache.clusters.get(cluster)?.value.engine);

@@ -5,10 +5,9 @@ import {jobLaunch} from './job-document.ts';
 import type {JobHostConfig} from './job-document.ts';
 import {engineKey} from './cluster-engines.ts';
 import type {Engine, JobObservation, JobRef, JobSpec} from '../engines/engine.ts';
+import {hostedServer, scanJob} from '../engines/scan-job.ts';
+import type {Hosting} from '../engines/scan-job.ts';
 import {HOST_ENGINE} from '../model/chain-engines.ts';
-import {olderEnvironment} from '../model/older-environment.ts';
-import {scanContainer} from '../model/scan-container.ts';
-import {STARTUP_JSON, scannerEnvironment, scannerServerArguments} from '../model/scanner-command.ts';
 import {newJobToken, tokenDigest} from '../schema/job-token.ts';
 import {clusterKey} from '../schema/keys.ts';
 import {KUBERNETES_ENGINE} from '../schema/cluster.ts';
@@ -34,11 +33,14 @@ export interface LauncherConfig {
   readonly orphanAfterMs: number;
   /** Told of every time an engine was asked, with the code of its refusal if it refused. */
   readonly onAsked?: (cluster: string, seconds: number, refusal: string | undefined) => void;
+  /** How servers are started whose workers are outside; absent: not at all. */
+  readonly hosting?: Hosting;
 }
 
 /** What a launch takes besides the job itself: a sky scan's request, a deployment, or what its chain says of the job. */
 export type LaunchContext =
-  | {readonly kind: 'skymap'; readonly spec: SkymapSpec}
+  /** `isHosted`: its workers come from outside, and only its server is ours. */
+  | {readonly kind: 'skymap'; readonly spec: SkymapSpec; readonly isHosted?: boolean}
   | {readonly kind: 'deployment'; readonly deployment: Deployment}
   | {
       readonly kind: 'chain';
@@ -163,16 +165,15 @@ export class Launcher {
   #jobSpec(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken, token: string): JobSpec {
     if (context.kind === 'chain') return this.#chainJobSpec(ref, planned, context, fence, token);
     if (context.kind === 'deployment') return this.#deploymentJobSpec(ref, planned, context.deployment, fence, token);
-    const {spec} = context;
-    const {settings} = this.#clusterOf(planned.cluster);
-    const isServer = planned.type === 'scanner-server';
-    const base = isServer ? settings.scanner_server : settings.worker;
-    if (base === undefined) throw new ControlPlaneError('invalid', `cluster ${planned.cluster} has no command for ${planned.type}`);
-    const own = isServer ? scannerServerArguments(spec.request, '.', STARTUP_JSON) : ['--client-startup-json', STARTUP_JSON];
-    const env: [string, string][] = (settings.env ?? []).map(([name, value]) => [name, value]);
-    env.push(...(isServer ? scannerEnvironment(ref.scanId, spec, this.#config.scannerAddress, token) : olderEnvironment(spec.request)));
-    const container = this.engineOf(planned.cluster).name === KUBERNETES_ENGINE ? scanContainer(spec.request, settings.image, isServer) : {};
-    return {...this.#base(ref, planned, fence), ...container, command: [...base, ...own], env};
+    const base = this.#base(ref, planned, fence);
+    const {spec, isHosted = false} = context;
+    const {scannerAddress, hosting} = this.#config;
+    const cluster = this.#clusterOf(planned.cluster);
+    const input = {scanId: ref.scanId, spec, cluster, clusterName: planned.cluster, scannerAddress, token};
+    if (!isHosted) return {...base, ...scanJob({...input, isServer: planned.type === 'scanner-server'})};
+    if (hosting === undefined)
+      throw new ControlPlaneError('unavailable', 'this replica is not configured to start servers whose workers are outside');
+    return {...base, ...hostedServer({...input, ...hosting, ref, clusterId: base.clusterId})};
   }
 
   #deploymentJobSpec(ref: JobRef, facts: JobFacts, deployment: Deployment, fence: FenceToken, token: string): JobSpec {
@@ -195,13 +196,17 @@ export class Launcher {
     }
     const launch = jobLaunch({ref, requestType, planned, runs, data, report: {url, token}}, jobs);
     const own = this.#clusterOf(facts.cluster).settings.env ?? [];
-    return {...launch, ...this.#base(ref, facts, fence), env: [...own, ...launch.env]};
+    const container = {
+      ...(runs?.image === undefined ? {} : {image: runs.image}),
+      ...(runs?.resources === undefined ? {} : {resources: runs.resources}),
+    };
+    return {...launch, ...this.#base(ref, facts, fence), ...container, env: [...own, ...launch.env]};
   }
 
   /** What is the same for every kind of job. */
-  #base(ref: JobRef, {count}: JobFacts, fence: FenceToken): Omit<JobSpec, 'command' | 'env'> {
+  #base(ref: JobRef, {count, type}: JobFacts, fence: FenceToken): Omit<JobSpec, 'command' | 'env'> {
     const {outputLimitBytes, stopGraceMs, orphanAfterMs} = this.#config;
-    return {ref, fence, clusterId: this.#cache.meta?.value.cluster_id ?? '', count, outputLimitBytes, stopGraceMs, orphanAfterMs};
+    return {ref, type, fence, clusterId: this.#cache.meta?.value.cluster_id ?? '', count, outputLimitBytes, stopGraceMs, orphanAfterMs};
   }
 }
 

@@ -2,6 +2,7 @@ import {hostname} from 'node:os';
 import type {Registry} from 'prom-client';
 import type {Config} from '../config.ts';
 import type {Engine} from '../engines/engine.ts';
+import type {Hosting} from '../engines/scan-job.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
@@ -24,6 +25,8 @@ export interface ReplicaOptions {
   readonly openClusterEngine?: OpenClusterEngine;
   /** The address that scanners report to. */
   readonly scannerAddress: string;
+  /** How servers of scans are started whose workers are outside. */
+  readonly hosting?: Hosting;
   /** The outside workload manager, where one is configured. */
   readonly ewms?: EndsWorkflows;
   /** Builds the chains of requests that are put by hand. */
@@ -57,9 +60,13 @@ export async function runReplica(options: ReplicaOptions, signal: AbortSignal): 
   const kept = Promise.all([lease.run(last.signal), membership.run(last.signal), ownership.run(last.signal)]);
   try {
     const compact = async (): Promise<void> => void (await database.space.compact(config.etcd.keepHistorySeconds * 1000));
-    const {scannerAddress, ewms, buildChain, jobsModule, openClusterEngine, metrics} = options;
+    const {scannerAddress, ewms, buildChain, jobsModule, openClusterEngine, hosting, metrics} = options;
     const requests = {...(buildChain === undefined ? {} : {buildChain}), ...(jobsModule === undefined ? {} : {jobsModule})};
-    const clusters = {...(openClusterEngine === undefined ? {} : {openClusterEngine}), ...(metrics === undefined ? {} : {metrics})};
+    const clusters = {
+      ...(openClusterEngine === undefined ? {} : {openClusterEngine}),
+      ...(hosting === undefined ? {} : {hosting}),
+      ...(metrics === undefined ? {} : {metrics}),
+    };
     const deps = {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact};
     const scripts = {
       defaultCluster: config.requests.defaultCluster,

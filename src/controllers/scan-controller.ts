@@ -12,9 +12,10 @@ import {openTry} from '../model/job-table.ts';
 import {needsOwner, planScan, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
 import {attemptOf, isChained, isExternal, isOver, modRevisionOf} from '../model/scan-record.ts';
-import type {Entry, ScanRecord} from '../model/scan-record.ts';
+import type {ScanRecord} from '../model/scan-record.ts';
 import type {Observed} from '../model/try-learning.ts';
 import type {Admission} from '../schema/admission.ts';
+import {KUBERNETES_ENGINE} from '../schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {JobFacts} from '../schema/chain.ts';
 import {deploymentOfJobs} from '../schema/deployment.ts';
@@ -222,13 +223,12 @@ export class ScanController implements JobController {
    */
   async prepareLaunch(record: ScanRecord, admission: Admission): Promise<PreparedLaunch | undefined> {
     const {clock, policy} = this.#deps;
-    const entry: Entry<Admission> = {value: admission, createRevision: 0, modRevision: 0, lease: '0'};
     if (isChained(record)) return undefined; // Its owner reads the chain first.
     try {
       const chain = await this.#deps.chains.skymap(record, policy.retry);
-      const step = planScan({record: {...record, admission: entry}, observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy, chain});
+      const step = planScan({record: admitted(record, admission), observed: new Map(), nowMs: clock.now(), ownedForMs: 0, policy, chain});
       if (step.kind !== 'launch' || step.changes.size > 0) return undefined;
-      return await this.#prepare(step, record, undefined, this.#by());
+      return await this.#prepare(step, record, undefined, this.#by()); // What it compares of the admission is that there is none.
     } catch (err) {
       this.#deps.log.warn({err, scanId: record.id}, 'a launch could not be prepared; the scan’s owner will meet the reason');
       return undefined;
@@ -241,9 +241,16 @@ export class ScanController implements JobController {
   }
 
   /** Goes on after a prepared launch was written together with our claim. */
-  async launchPrepared(id: string, writer: FencedWriter, revision: Revision, prepared: PreparedLaunch, record: ScanRecord): Promise<void> {
+  async launchPrepared(
+    id: string,
+    writer: FencedWriter,
+    revision: Revision,
+    prepared: PreparedLaunch,
+    record: ScanRecord,
+    admission: Admission,
+  ): Promise<void> {
     this.#hold(id, writer).lastRevision = revision;
-    await this.#launch(record, undefined, writer, prepared);
+    await this.#launch(admitted(record, admission), undefined, writer, prepared);
   }
 
   #hold(id: string, writer: FencedWriter): Held {
@@ -300,6 +307,11 @@ export class ScanController implements JobController {
         }
       }
       const speaks = isChained(record) && (seen.kind === 'exited' || seen.kind === 'running');
+      const hasPods = !isChained(record) && engine.name === KUBERNETES_ENGINE && (seen.kind === 'exited' || seen.kind === 'running');
+      if (hasPods) {
+        const {pods} = await engine.said(ref, current.place);
+        return void observed.set(name, {...seen, ...(pods === undefined ? {} : {pods})});
+      }
       observed.set(
         name,
         speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
@@ -398,6 +410,8 @@ export class ScanController implements JobController {
     const launches = (await this.#placeable(record, step.jobs)).slice(0, LAUNCHES_PER_WRITE);
     const nowText = rfc3339(clock.now());
     const compares: Compare[] = [...this.#decisionCompares(record), {key: keys.chainKey(id), modRevision: modRevisionOf(record, 'chain')}];
+    // Once its workflow is handed over, its server is not started any more.
+    if (isExternal(record)) compares.push({key: keys.ewmsKey(id), modRevision: modRevisionOf(record, 'ewms')});
     const ops: Op[] = [put(keys.stateKey(id), {...step.state, by})];
     if (record.chain === undefined) ops.push(put(keys.chainKey(id), step.chain));
     const jobs = new Map<string, {planned: JobFacts; try: number}>();
@@ -554,4 +568,9 @@ async function unlessSlow(work: Promise<void>): Promise<void> {
 
 function put(key: string, value: unknown): {readonly put: string; readonly value: string} {
   return {put: key, value: canonicalJson(value)};
+}
+
+/** The scan as it is once this admission is written. */
+function admitted(record: ScanRecord, admission: Admission): ScanRecord {
+  return {...record, admission: {value: admission, createRevision: 0, modRevision: 0, lease: '0'}};
 }

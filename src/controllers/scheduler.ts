@@ -296,6 +296,7 @@ class Round {
       admitted_at: rfc3339(clock.now()),
       ...(grant.short === undefined ? {} : {short: grant.short}),
       ...(grant.external === undefined ? {} : {external: true}),
+      ...(grant.server_cluster === undefined ? {} : {server_cluster: grant.server_cluster}),
     };
     const compares: Compare[] = [
       ...unchanged(record),
@@ -327,7 +328,7 @@ class Round {
       return this.#settled(0);
     }
     log.info({scanId: id, slots: grant.slots}, 'admitted and claimed');
-    const launched = scans.launchPrepared(id, claim.writer, claim.revision, prepared, record);
+    const launched = scans.launchPrepared(id, claim.writer, claim.revision, prepared, record, admission);
     await this.#seen(claim.revision);
     await launched.catch((err: unknown) => log.error({err, scanId: id}, 'launch failed; the scan’s owner looks again'));
     this.#deps.enqueue(id);

@@ -1,6 +1,7 @@
 import type {JobOutcome} from '../schema/job-outcome.ts';
 import type {JobResources} from '../schema/job-resources.ts';
 import type {FenceToken, JobExit} from '../schema/job.ts';
+import type {PodSeen} from '../schema/pod-seen.ts';
 
 /** Which try of which job of which scan: the name that collides when the same launch is asked for twice. */
 export interface JobRef {
@@ -39,14 +40,25 @@ export interface JobSpec {
   readonly document?: string;
   /** What engines of containers run it in; others leave all of this out. Absent: as the cluster's settings say. */
   readonly image?: string;
+  /** By which the cluster's settings know it. */
+  readonly type?: string;
   readonly resources?: JobResources;
   readonly pod?: PodShape;
 }
 
 /** What stands beside a job's process in its pod, as Kubernetes describes it. */
 export interface PodShape {
+  /** What the container of the job itself is called; absent: `main`. */
+  readonly container?: string;
   /** The command is the image's own; the job's is its arguments. */
   readonly hasOwnCommand?: boolean;
+  /** The process works where its image says, and has no folder of ours. */
+  readonly hasOwnDirectory?: boolean;
+  /** Empty or absent: the namespace's own. */
+  readonly serviceAccount?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly jobLabels?: Readonly<Record<string, string>>;
+  readonly jobAnnotations?: Readonly<Record<string, string>>;
   readonly initContainers?: readonly PodPart[];
   readonly sidecars?: readonly PodPart[];
   readonly volumes?: readonly PodPart[];
@@ -74,6 +86,8 @@ export const DOCUMENT_BYTES = 1024 * 1024;
  */
 export interface JobSaid {
   readonly status?: string;
+  /** The pods that it has or had, where its engine runs pods. */
+  readonly pods?: readonly PodSeen[];
   readonly endpoint?: string;
   readonly data?: Readonly<Record<string, unknown>>;
   readonly outcome?: JobOutcome;

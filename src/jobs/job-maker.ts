@@ -3,6 +3,7 @@ import {plainProblem} from '../lib/plain-json.ts';
 import {NOOP, SKYMAP_JOB_TYPES} from '../schema/chain.ts';
 import type {JobType} from '../schema/job-type.ts';
 import type {JobMaker, JobToMake, JobTypes, MadeJob} from '../specs/job-maker.ts';
+import {present} from '../specs/draft.ts';
 import type {JobTypeSpec} from '../specs/spec.ts';
 import type {ClassMaker} from './class-maker.ts';
 import {fillText, fillValue} from './fill.ts';
@@ -56,8 +57,8 @@ export class SpecJobMaker implements JobMaker, JobTypes {
 }
 
 /** What of a declaration a chain keeps. */
-function jobTypeOf({run, cluster, count, timeout}: JobTypeSpec): JobType {
-  return {run, ...(cluster === undefined ? {} : {cluster}), ...(count === undefined ? {} : {count}), ...(timeout === undefined ? {} : {timeout})};
+function jobTypeOf({run, cluster, count, timeout, image, resources}: JobTypeSpec): JobType {
+  return present<JobType>({run, cluster, count, timeout, image, resources});
 }
 
 function withSets(declared: JobTypeSpec | undefined, job: JobToMake): Readonly<Record<string, unknown>> {

@@ -1,19 +1,20 @@
-import {EXTERNAL_ENGINE} from '../schema/cluster.ts';
+import {EXTERNAL_ENGINE, KUBERNETES_ENGINE} from '../schema/cluster.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {clustersOf, demandOf, neededBy} from './demand.ts';
 import {isChained, isExternal, isOver} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 
-/** Slots granted, by cluster; in words why fewer than asked; and whether the scan's jobs are none of ours. */
+/** Slots granted, by cluster; in words why fewer than asked; whether the scan's workers are none of ours, and where its server runs if that is. */
 export interface Grant {
   readonly slots: Readonly<Record<string, number>>;
   readonly short?: string;
   readonly external?: true;
+  readonly server_cluster?: string;
 }
 
 /** What counts of a cluster here. One whose key is damaged has no engine that anybody knows. */
-export type ClusterFacts = Pick<Cluster, 'capacity'> & {readonly engine?: string};
+export type ClusterFacts = Pick<Cluster, 'capacity'> & {readonly engine?: string; readonly settings?: Pick<Cluster['settings'], 'server_cluster'>};
 
 /** Worker slots still free, by cluster. */
 export type FreeSlots = Map<string, number>;
@@ -81,7 +82,37 @@ export function grantFor(record: ScanRecord, free: FreeSlots, clusters: Readonly
   }
   // Whoever took the workflow over before admission runs the workers, whatever the clusters are.
   const isOutside = (record.ewms !== undefined && !isChained(record)) || [...wanted.keys()].some((cluster) => engineOf(cluster) === EXTERNAL_ENGINE);
-  return {slots, ...(notes.length === 0 ? {} : {short: notes.join('; ')}), ...(isOutside ? {external: true} : {})};
+  const home = record.ewms === undefined ? serverHome(wanted.keys(), clusters) : undefined;
+  if (home?.problem !== undefined) return {slots: {}, short: home.problem};
+  if (home?.isDamaged === true) return undefined;
+  return {
+    slots,
+    ...(notes.length === 0 ? {} : {short: notes.join('; ')}),
+    ...(isOutside ? {external: true} : {}),
+    ...(home === undefined ? {} : {server_cluster: home.name}),
+  };
+}
+
+interface ServerHome {
+  readonly name: string;
+  /** Why no server can run there. */
+  readonly problem?: string;
+  /** Its key has to be repaired first. */
+  readonly isDamaged?: boolean;
+}
+
+/** Where the first of these clusters that says so has its scans' servers run; `undefined`: none is started by us. */
+function serverHome(names: Iterable<string>, clusters: ReadonlyMap<string, ClusterFacts>): ServerHome | undefined {
+  for (const cluster of names) {
+    const {engine, settings} = clusters.get(cluster) ?? {};
+    const name = settings?.server_cluster;
+    if (engine !== EXTERNAL_ENGINE || name === undefined) continue;
+    const home = clusters.get(name);
+    if (home === undefined) return {name, problem: `no cluster is called ${name}, where ${cluster} has servers run`};
+    if (home.engine === undefined) return {name, isDamaged: true};
+    return home.engine === KUBERNETES_ENGINE ? {name} : {name, problem: `cluster ${name}, where ${cluster} has servers run, is none of Kubernetes`};
+  }
+  return undefined;
 }
 
 /**

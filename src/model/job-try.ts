@@ -33,9 +33,10 @@ export function replaceTry(job: Job, next: JobTry, more: Partial<Job>): Job {
   return {...job, ...more, tries: [...job.tries.slice(0, -1), next]};
 }
 
-/** The tries of a job with one more, the oldest dropped. */
+/** The tries of a job with one more, the oldest dropped. Pods are kept of the newest alone. */
 export function addTry(previous: Job | undefined, next: JobTry): JobTry[] {
-  return [...(previous?.tries ?? []), next].slice(-TRIES_KEPT);
+  const earlier = (previous?.tries ?? []).map(({pods: _pods, ...each}): JobTry => each);
+  return [...earlier, next].slice(-TRIES_KEPT);
 }
 
 /** One line on how the newest ended try of a job ended. */

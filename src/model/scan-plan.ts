@@ -1,5 +1,6 @@
 import {must} from '../lib/assert.ts';
 import {rfc3339} from '../lib/clock.ts';
+import type {Admission} from '../schema/admission.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {Chain, JobFacts} from '../schema/chain.ts';
 import type {Job, JobTry} from '../schema/job.ts';
@@ -9,7 +10,7 @@ import {SERVER_JOB} from './chain.ts';
 import type {ChainRun} from './chain-run.ts';
 import {chainEnd, chainNext, chainTimeLeftMs} from './chain-work.ts';
 import {openTry} from './job-table.ts';
-import {addTry} from './job-try.ts';
+import {addTry, describeExit} from './job-try.ts';
 import {attemptOf, isChained, isExternal, isOver} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 import {failureOf, launchable} from './skymap-work.ts';
@@ -80,9 +81,6 @@ export type ScanStep =
 /** What nothing may be launched without knowing. */
 const DECISIVE: ReadonlySet<string> = new Set(['spec', 'control', 'admission', 'chain', 'state']);
 
-/** Of a chain nobody looks at all jobs at once. */
-const NO_JOBS: ReadonlyMap<string, Job> = new Map();
-
 /** Whether somebody has to lead a scan now: there is something to launch, to end or to give back. Exactly then {@link planScan} does not resign. */
 export function needsOwner(record: ScanRecord): boolean {
   if (isAdmitted(record) && !isGone(record)) return true;
@@ -133,6 +131,11 @@ function isAdmitted(record: ScanRecord): boolean {
   return record.admission !== undefined || record.bad?.has('admission') === true;
 }
 
+/** Whether we run the server of a scan whose workers are outside. What somebody else has handed over before we began is theirs. */
+function hostsServer(record: ScanRecord, admission: Admission): boolean {
+  return isExternal(record) && admission.server_cluster !== undefined && (record.ewms === undefined || record.jobs?.get(SERVER_JOB) !== undefined);
+}
+
 /** Decides the next step of a scan that we own. Pure: everything it knows is in `input`. */
 export function planScan(input: PlanInput): ScanStep {
   const {record, policy, nowMs, run} = input;
@@ -140,7 +143,8 @@ export function planScan(input: PlanInput): ScanStep {
   const control = record.control?.value ?? DEFAULT_CONTROL;
   const changes = isJudgeable(record) ? learn(input) : new Map<string, Job>();
   for (const [name, job] of changes) run?.update(name, job);
-  const jobs = isChained(record) ? NO_JOBS : new Map([...(record.jobs ?? [])].map(([name, {value}]) => [name, changes.get(name) ?? value]));
+  // Of a chain nobody looks at all jobs at once.
+  const jobs = new Map(isChained(record) ? [] : [...(record.jobs ?? [])].map(([name, {value}]) => [name, changes.get(name) ?? value]));
   const open = [...(record.jobs?.open ?? [])].filter(([name, {value}]) => openTry(changes.get(name) ?? value) !== undefined).map(([name]) => name);
 
   if (state !== undefined && isOver(record)) return endAs(state); // Perhaps written by hand: whatever runs is ended, then the rest given back.
@@ -159,6 +163,15 @@ export function planScan(input: PlanInput): ScanStep {
   if (isFinal) return tearDown();
   if (control.is_deleted) return endAs(ended('STOPPED', 'deleted by the user'));
   if (control.desired === 'stop') return endAs(ended('STOPPED', 'stopped by the user'));
+  const server = jobs.get(SERVER_JOB);
+  // A workflow is asked for once, by its server: another server would have no workers. The watchdog makes another scan of it.
+  if (isExternal(record) && record.ewms !== undefined && server !== undefined && openTry(server) === undefined) {
+    if (server.state !== 'FAIL') {
+      jobs.set(SERVER_JOB, {...server, state: 'FAIL'});
+      changes.set(SERVER_JOB, {...server, state: 'FAIL'});
+    }
+    return endAs(ended('FAIL', `the scanner server ended after its workflow was handed over: ${describeExit(server)}`));
+  }
   // It may have been told already, so there is no way back.
   if (state?.workflow_ending !== undefined) return endAs(ended('STOPPED', 'its workflow was ended'));
   // What runs outside cannot be suspended: it goes on, and so do we.
@@ -181,7 +194,8 @@ export function planScan(input: PlanInput): ScanStep {
     return endAs(ended('FAIL', admission.short ?? 'no slots were granted'));
   }
 
-  if (isExternal(record)) {
+  const isHosted = hostsServer(record, admission);
+  if (isExternal(record) && !isHosted) {
     if (changes.size > 0) return {kind: 'record', changes};
     if (state?.name === 'RUNNING') return {kind: 'wait'}; // For the final result, or for a stop.
     return {kind: 'record', changes, state: {...base, name: 'RUNNING', started_at: base.started_at ?? rfc3339(nowMs)}};
@@ -272,7 +286,7 @@ export function planScan(input: PlanInput): ScanStep {
   /** The final result is in: when the server has exited, or its time is up, the workers are stopped and the scan is COMPLETE. Of a server outside only its time is known. */
   function tearDown(): ScanStep {
     const current = must(state ?? {...base, name: 'RUNNING'}, 'a state') as ScanState;
-    const serverOpen = open.includes(SERVER_JOB) || isExternal(record);
+    const serverOpen = open.includes(SERVER_JOB) || (isExternal(record) && record.jobs?.get(SERVER_JOB) === undefined);
     if (current.teardown_due_at === undefined && serverOpen) {
       return {kind: 'record', changes, state: {...current, name: 'RUNNING', teardown_due_at: rfc3339(nowMs + policy.teardownMs)}};
     }

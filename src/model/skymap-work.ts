@@ -45,6 +45,7 @@ export function launchable(
 
   const plannedServer = server ?? chain.jobs[SERVER_JOB];
   if (!serverIsOpen && plannedServer !== undefined) consider(SERVER_JOB, server ?? {...plannedServer, cluster: homeOf(plannedServer, admission)});
+  if (admission.external === true) return {ready, waitMs}; // Its workers are asked for outside.
 
   const free = new Map(Object.entries(admission.slots));
   const take = (cluster: string, count: number): number => {
@@ -74,7 +75,8 @@ export function launchable(
 }
 
 /** Where the server runs: beside workers of its. The cluster that was asked first may not exist, or have no slot now. */
-function homeOf(planned: JobFacts, {slots}: Admission): string {
+function homeOf(planned: JobFacts, {slots, server_cluster: home}: Admission): string {
+  if (home !== undefined) return home;
   if ((slots[planned.cluster] ?? 0) > 0) return planned.cluster;
   return Object.keys(slots).find((cluster) => (slots[cluster] ?? 0) > 0) ?? planned.cluster;
 }

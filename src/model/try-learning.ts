@@ -1,7 +1,10 @@
 import {unreachable} from '../lib/assert.ts';
+import {canonicalJson} from '../lib/canonical-json.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {PlannedJob} from '../schema/chain.ts';
 import type {Job, JobExit, JobTry} from '../schema/job.ts';
+import {PODS_KEPT} from '../schema/pod-seen.ts';
+import type {PodSeen} from '../schema/pod-seen.ts';
 import type {StateName} from '../schema/state.ts';
 import {isLost, isTransientReason, lostExit} from './exit-reasons.ts';
 import {openTry} from './job-table.ts';
@@ -15,13 +18,14 @@ export type Observed =
   | {readonly kind: 'absent' | 'foreign' | 'closed'}
   /** It was asked for and could not begin yet: `why`. It is asked for again. */
   | {readonly kind: 'waiting'; readonly why: string}
-  | {readonly kind: 'running'; readonly handle: string; readonly startedAt: string; readonly status?: string}
+  | {readonly kind: 'running'; readonly handle: string; readonly startedAt: string; readonly status?: string; readonly pods?: readonly PodSeen[]}
   | {
       readonly kind: 'exited';
       readonly handle: string;
       readonly exit: JobExit;
       readonly data?: Readonly<Record<string, unknown>>;
       readonly status?: string;
+      readonly pods?: readonly PodSeen[];
     };
 
 /** Jobs as they should be stored next, by name; only those that change. */
@@ -81,17 +85,30 @@ function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInpu
       return close(job, current, lostExit('closed', input.nowMs));
     case 'running': {
       const isNews = observed.status !== undefined && observed.status !== job.status;
-      if (current.handle !== undefined && !isNews) return job;
+      const pods = newPods(current, observed.pods);
+      if (current.handle !== undefined && !isNews && pods === undefined) return job;
       const status = isNews && observed.status !== undefined ? {status: observed.status} : {};
-      return replaceTry(withoutWait(job), {...current, handle: observed.handle, started_at: observed.startedAt}, {state: 'RUNNING', ...status});
+      return replaceTry(
+        withoutWait(job),
+        {...current, handle: observed.handle, started_at: observed.startedAt, ...pods},
+        {state: 'RUNNING', ...status},
+      );
     }
     case 'exited': {
-      const seen = current.handle === undefined ? {...current, handle: observed.handle} : current;
+      const handled = current.handle === undefined ? {...current, handle: observed.handle} : current;
+      const seen = {...handled, ...newPods(current, observed.pods)};
       return close(withoutWait(job), seen, observed.exit);
     }
     default:
       return unreachable(observed);
   }
+}
+
+/** What is to be kept of its pods; `undefined`: nothing new. What has gone is kept as it was. */
+function newPods({pods: before = []}: JobTry, pods: readonly PodSeen[] = []): Pick<JobTry, 'pods'> | undefined {
+  const gone = before.filter(({name}) => pods.every((each) => each.name !== name));
+  const next = [...gone, ...pods].slice(-PODS_KEPT);
+  return canonicalJson(next) === canonicalJson(before) ? undefined : {pods: next};
 }
 
 /** What it waited for is over. */

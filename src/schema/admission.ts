@@ -8,8 +8,10 @@ export interface Admission {
   readonly admitted_at: string;
   /** Why fewer were granted than asked, in words. */
   readonly short?: string;
-  /** Its jobs are none of ours: its clusters are external, or its workflow was handed over before. */
+  /** Its workers are none of ours: its clusters are external, or its workflow was handed over before. */
   readonly external?: true;
+  /** Of those alone their server is: a cluster with engine `kubernetes`. It takes no slot there. */
+  readonly server_cluster?: string;
 }
 
 export const admissionSchema = {
@@ -21,6 +23,7 @@ export const admissionSchema = {
     admitted_at: {type: 'string', default: ''},
     short: {type: 'string'},
     external: {const: true},
+    server_cluster: {type: 'string', minLength: 1},
   },
 } as const;
 

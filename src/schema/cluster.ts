@@ -1,6 +1,9 @@
+import {ControlPlaneError} from '../lib/errors.ts';
+import {plainProblem} from '../lib/plain-json.ts';
 import {kubernetesClusterProperties} from './kubernetes-cluster.ts';
 import type {KubernetesClusterSettings} from './kubernetes-cluster.ts';
 import {parserFor} from './validate.ts';
+import type {Parser} from './validate.ts';
 
 export const ENGINE_NAMES = ['process', 'kubernetes'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
@@ -31,6 +34,8 @@ export interface ClusterSettings extends KubernetesClusterSettings {
   readonly collector?: string;
   readonly schedd?: string;
   readonly host?: string;
+  /** Of an external cluster: the one with engine `kubernetes` where the scanner's servers run whose workers are here. Absent: somebody else starts them. */
+  readonly server_cluster?: string;
 }
 
 const command = {type: 'array', minItems: 1, items: {type: 'string'}} as const;
@@ -52,10 +57,19 @@ export const clusterSchema = {
         collector: {type: 'string'},
         schedd: {type: 'string'},
         host: {type: 'string'},
+        server_cluster: {type: 'string', minLength: 1},
         ...kubernetesClusterProperties,
       },
     },
   },
 } as const;
 
-export const parseCluster = parserFor<Cluster>('cluster', clusterSchema);
+const parseFields = parserFor<Cluster>('cluster', clusterSchema);
+
+/** Reads a cluster's key. What it changes of Kubernetes objects is checked here, so that a mistake shows at the key and not at each launch. */
+export const parseCluster: Parser<Cluster> = (text, key) => {
+  const cluster = parseFields(text, key);
+  const problem = plainProblem(cluster.settings);
+  if (problem !== undefined) throw new ControlPlaneError('invalid', `cluster: settings: ${problem}`, {key});
+  return cluster;
+};

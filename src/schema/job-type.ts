@@ -1,3 +1,6 @@
+import {jobResourcesSchema} from './job-resources.ts';
+import type {JobResources} from './job-resources.ts';
+
 /** Runs a command. Arguments reach it as environment variables `ARG_<NAME>` and, with the data of its parents, as a JSON document on standard input and in a file. */
 export interface CommandRun {
   readonly kind: 'command';
@@ -25,7 +28,7 @@ export interface ClassRun {
   readonly kind: 'class';
 }
 
-/** How jobs of one type are run. `timeout` and `stop_grace` are Go durations. */
+/** How jobs of one type are run. `timeout` is a Go duration. */
 export interface JobType {
   readonly run: CommandRun | HttpRun | ClassRun;
   /** Where; absent: on the default cluster. */
@@ -34,6 +37,9 @@ export interface JobType {
   readonly count?: number;
   /** Longest duration of one try; a node may set its own. */
   readonly timeout?: string;
+  /** Of a command, on clusters that run containers: its image and what it may use. The cluster's `job_types` win; absent: the cluster's image. */
+  readonly image?: string;
+  readonly resources?: JobResources;
 }
 
 const pairsSchema = {
@@ -70,5 +76,7 @@ export const jobTypeSchema = {
     cluster: {type: 'string'},
     count: {type: 'integer', minimum: 1},
     timeout: {type: 'string'},
+    image: {type: 'string', minLength: 1},
+    resources: jobResourcesSchema,
   },
 } as const;

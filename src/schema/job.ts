@@ -1,4 +1,6 @@
 import type {JobFacts} from './chain.ts';
+import {podSeenSchema} from './pod-seen.ts';
+import type {PodSeen} from './pod-seen.ts';
 import {STATE_NAMES, writerSchema} from './state.ts';
 import type {StateName, Writer} from './state.ts';
 import {parserFor} from './validate.ts';
@@ -40,6 +42,8 @@ export interface JobTry {
   readonly handle?: string;
   readonly started_at?: string;
   readonly exit?: JobExit;
+  /** Of the newest try of a sky scan's job: its pods as they were seen last. */
+  readonly pods?: readonly PodSeen[];
 }
 
 /** How often a sequence was tried again; in the record of its first job. The number of its try is `rolled_back` + 1, plus that of the sequence around it less 1. */
@@ -109,6 +113,7 @@ export const jobTrySchema = {
     handle: {type: 'string'},
     started_at: {type: 'string'},
     exit: exitSchema,
+    pods: {type: 'array', items: podSeenSchema},
   },
 } as const;
 

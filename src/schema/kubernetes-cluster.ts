@@ -1,8 +1,13 @@
+import {jobResourcesSchema} from './job-resources.ts';
+import type {JobResources} from './job-resources.ts';
+import {containerPatchSchema, jobPatchSchema, podPatchSchema} from './kubernetes-patches.ts';
+
 /**
  * Settings of a cluster with engine `kubernetes`, in `/cluster/[name]`.
  *
- * `pod` and `container` are JSON merge patches (RFC 7386: `null` removes a member, lists are replaced): of every pod's `{metadata, spec}`, and of the
- * container of the job itself. What makes a pod ours cannot be patched away.
+ * `job`, `pod` and `container` are JSON merge patches (RFC 7386: `null` removes a member): of every Job's and every pod's `{metadata, spec}`, and of the
+ * container of the job itself. Lists are replaced, but volumes, their mounts and variables are taken in by name. Of `container`, `securityContext` and
+ * `imagePullPolicy` hold for the containers beside it too. What makes a Job and its pods ours cannot be patched away.
  */
 export interface KubernetesClusterSettings {
   /** Path of a kubeconfig file, where controllers run; absent: the service account of the pod that they run in. */
@@ -13,6 +18,11 @@ export interface KubernetesClusterSettings {
   readonly namespace?: string;
   /** Of jobs that name none. For sky scans `${docker_tag}` in it stands for the scanner's release. */
   readonly image?: string;
+  /** By type of job, of chains and deployments: they win over what the type itself says. */
+  readonly job_types?: Readonly<Record<string, {readonly image?: string; readonly resources?: JobResources}>>;
+  /** Variables of every job whose values are in Secrets of the namespace: by name, the Secret and the key in it. */
+  readonly secret_env?: Readonly<Record<string, {readonly secret: string; readonly key: string}>>;
+  readonly job?: Readonly<Record<string, unknown>>;
   readonly pod?: Readonly<Record<string, unknown>>;
   readonly container?: Readonly<Record<string, unknown>>;
   /** A volume (as in a pod, without its name) that all nodes share: jobs of a scan then have one folder of it as their working directory. */
@@ -32,8 +42,27 @@ export const kubernetesClusterProperties = {
   context: {type: 'string'},
   namespace: {type: 'string'},
   image: {type: 'string'},
-  pod: {type: 'object'},
-  container: {type: 'object'},
+  job_types: {
+    type: 'object',
+    additionalProperties: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {image: {type: 'string', minLength: 1}, resources: jobResourcesSchema},
+    },
+  },
+  secret_env: {
+    type: 'object',
+    propertyNames: {pattern: '^[A-Za-z_][A-Za-z0-9_]*$'},
+    additionalProperties: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['secret', 'key'],
+      properties: {secret: {type: 'string', minLength: 1}, key: {type: 'string', minLength: 1}},
+    },
+  },
+  job: jobPatchSchema,
+  pod: podPatchSchema,
+  container: containerPatchSchema,
   shared_volume: {type: 'object'},
   ttl_seconds: seconds,
   patience_seconds: seconds,

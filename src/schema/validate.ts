@@ -36,5 +36,7 @@ function firstError(errors: readonly ErrorObject[] | null | undefined): string {
   const error = errors?.[0];
   if (error === undefined) return 'breaks its schema';
   const path = error.instancePath.slice(1).replaceAll('/', '.');
-  return path === '' ? (error.message ?? error.keyword) : `${path} ${error.message ?? error.keyword}`;
+  const unknown: unknown = error.keyword === 'additionalProperties' ? (error.params as {additionalProperty?: unknown}).additionalProperty : undefined;
+  const message = `${error.message ?? error.keyword}${typeof unknown === 'string' ? ` (${unknown})` : ''}`;
+  return path === '' ? message : `${path} ${message}`;
 }

@@ -1,5 +1,7 @@
 import {parseGoDuration} from '../lib/go-duration.ts';
 import {NOOP, SKYMAP_JOB_TYPES} from '../schema/chain.ts';
+import {QUANTITY} from '../schema/job-resources.ts';
+import type {JobResources} from '../schema/job-resources.ts';
 import type {CommandRun, HttpRun, JobType} from '../schema/job-type.ts';
 import {present} from './draft.ts';
 import {error, quoted} from './finding.ts';
@@ -38,6 +40,12 @@ export function readJobType(name: string, {line, value}: YamlEntry, outer: ReadC
   if (sets !== undefined && (typeof sets !== 'object' || sets === null || Array.isArray(sets)))
     wrong('sets', '', 'must be a mapping from arguments to values');
   const cluster = reader.name('cluster');
+  const image = reader.text('image');
+  if (image !== undefined && !/^[^\s\0]+$/.test(image)) wrong('image', '', 'must name an image, without blanks');
+  const resources = readResources(reader, wrong);
+  if (run !== undefined && run.kind !== 'command') {
+    for (const field of ['image', 'resources']) if (reader.has(field)) wrong(field, '', 'belongs to a command');
+  }
   reader.finish();
   if (isBroken || run === undefined) return undefined;
   return present<JobTypeSpec>({
@@ -47,6 +55,8 @@ export function readJobType(name: string, {line, value}: YamlEntry, outer: ReadC
     cluster,
     count,
     timeout,
+    image,
+    resources,
     sets: sets as Record<string, unknown> | undefined,
   });
 }
@@ -108,6 +118,22 @@ function readHttp(reader: MapReader, wrong: Wrong): HttpRun {
   const follow = reader.flag('follow');
   reader.finish();
   return present<HttpRun>({kind: 'http', method, url, headers, body, expect: reader.has('expect') ? expect.map(Number) : EXPECTED, follow});
+}
+
+/** What a container may use and what is kept for it, as Kubernetes writes amounts. */
+function readResources(reader: MapReader, wrong: Wrong): JobResources | undefined {
+  const map = reader.map('resources');
+  if (map === undefined) return undefined;
+  const amounts = (key: 'limits' | 'requests'): Record<string, string> | undefined => {
+    const pairs = readPairs(map, key);
+    for (const [name, amount] of pairs ?? [])
+      if (!QUANTITY.test(amount))
+        wrong(`resources.${key}`, name, `the amount of ${quoted(name)} must be a number with or without a unit, such as 500m or 2Gi`);
+    return pairs === undefined ? undefined : Object.fromEntries(pairs);
+  };
+  const resources = present<JobResources>({limits: amounts('limits'), requests: amounts('requests')});
+  map.finish();
+  return resources;
 }
 
 /** A mapping from names to text. */

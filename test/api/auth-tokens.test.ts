@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {Identity} from '../../src/api/auth/authenticator.ts';
 import {newToken} from '../../src/api/auth/token-entry.ts';
-import {TokenFile} from '../../src/api/auth/token-file.ts';
+import {TokenFile, isPrivate} from '../../src/api/auth/token-file.ts';
 import {silentLog} from '../../src/lib/log.ts';
 import {tokenDigest} from '../../src/schema/job-token.ts';
 import {logLines} from '../support/log-lines.ts';
@@ -84,6 +84,13 @@ test('a change of the file counts within a second, without a restart; one that c
 test.each([0o640, 0o604, 0o620, 0o601])('a file with rights %o for others is refused', (mode) => {
   write([ADA.entry], mode);
   expect(open).toThrow('chmod 600');
+});
+
+test('a file of root’s may be read by our group, as Kubernetes mounts Secrets; one of another owner may not', () => {
+  const NOBODY = 65532;
+  expect(isPrivate({mode: 0o100_440n, uid: 0n}, NOBODY)).toBe(true);
+  for (const mode of [0o100_444n, 0o100_460n, 0o100_450n, 0o100_441n]) expect(isPrivate({mode, uid: 0n}, NOBODY)).toBe(false);
+  for (const uid of [0, NOBODY]) expect(isPrivate({mode: 0o100_440n, uid: BigInt(uid)}, uid)).toBe(false);
 });
 
 test.each<[string, unknown, string]>([

@@ -5,9 +5,12 @@ import {deactivationOf, scanCode} from '../../src/model/scan-codes.ts';
 import {needsOwner, planScan} from '../../src/model/scan-plan.ts';
 import type {PlanInput, ScanStep} from '../../src/model/scan-plan.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
+import {JobTable} from '../../src/model/job-table.ts';
+import type {Observed} from '../../src/model/try-learning.ts';
+import type {Job} from '../../src/schema/job.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import type {ScanState} from '../../src/schema/state.ts';
-import {aScan, aSpec, entry} from '../support/builders.ts';
+import {aJob, aScan, aSpec, aTry, entry} from '../support/builders.ts';
 import {skymapChain} from '../../src/specs/skymap-chain.ts';
 
 /** Of all scans here: two workers on one cluster. */
@@ -145,5 +148,80 @@ describe('a workflow that was handed over', () => {
 
   test('is left alone where no workload manager is configured', () => {
     expect(plan(external({...inState(), ...handedOver, ...deleted}))).toMatchObject({kind: 'finish', state: {name: 'STOPPED'}});
+  });
+});
+
+describe('a scan whose workers are outside and whose server is ours', () => {
+  const clusters = new Map([
+    ['osg', {engine: 'external', capacity: 5, settings: {server_cluster: 'k8s'}}],
+    ['bare', {engine: 'external', capacity: 5, settings: {}}],
+    ['lost', {engine: 'external', capacity: 5, settings: {server_cluster: 'nope'}}],
+    ['odd', {engine: 'external', capacity: 5, settings: {server_cluster: 'local'}}],
+    ['broken', {engine: 'external', capacity: 5, settings: {server_cluster: 'damaged'}}],
+    ['k8s', {engine: 'kubernetes', capacity: 0}],
+    ['local', {engine: 'process', capacity: 5}],
+    ['damaged', {capacity: 0}],
+  ]);
+  const grant = (request_clusters: [string, number][], more: Partial<ScanRecord> = {}) =>
+    grantFor(
+      {id: 's1', spec: entry(aSpec({request_clusters})), ...more},
+      new Map([...clusters].map(([name, {capacity}]) => [name, capacity])),
+      clusters,
+    );
+  const hosted = (more: Partial<ScanRecord> = {}): ScanRecord => aScan({admission: entry({...admission.value, server_cluster: 'k8s'}), ...more});
+  const withServer = (job: Partial<Job>, more: Partial<ScanRecord> = {}): ScanRecord =>
+    hosted({...inState(), jobs: JobTable.of([['server', entry(aJob({cluster: 'k8s', tries: [aTry({handle: 'h'})], ...job}))]]), ...more});
+  const runs: Observed = {kind: 'running', handle: 'h', startedAt: 'T'};
+  const gone = aTry({handle: 'h', exit: {code: null, reason: 'its pod was deleted', ended_at: '2026-01-01T00:00:00.000Z'}});
+
+  test('is admitted with the cluster of its server, which needs no slot there', () => {
+    expect(
+      grant([
+        ['bare', 1],
+        ['osg', 3],
+      ]),
+    ).toEqual({slots: {bare: 1, osg: 3}, external: true, server_cluster: 'k8s'});
+    expect(grant([['bare', 1]])).toEqual({slots: {bare: 1}, external: true});
+    expect(grant([['osg', 1]], handedOver)).toEqual({slots: {osg: 1}, external: true});
+  });
+
+  test('can never run where its server cannot, and waits for a key that is damaged', () => {
+    expect(grant([['lost', 1]])).toEqual({slots: {}, short: 'no cluster is called nope, where lost has servers run'});
+    expect(grant([['odd', 1]])).toEqual({slots: {}, short: 'cluster local, where odd has servers run, is none of Kubernetes'});
+    expect(grant([['broken', 1]])).toBeUndefined();
+  });
+
+  test('has its server launched there, and no workers', () => {
+    const step = plan(hosted());
+    if (step.kind !== 'launch') throw new Error(`no launch but ${step.kind}`);
+    expect([...step.jobs]).toMatchObject([['server', {type: 'scanner-server', cluster: 'k8s', count: 1}]]);
+    expect(step.state).toMatchObject({name: 'RUNNING', external: true});
+    expect(plan(withServer({}), {observed: new Map([['server', runs]])})).toEqual({kind: 'wait'});
+  });
+
+  test('tries its server again until its workflow is handed over, and never after', () => {
+    expect(plan(withServer({tries: [gone], state: 'PENDING'}), {nowMs: NOW + 2000})).toMatchObject({kind: 'launch'});
+    const lost = withServer({tries: [gone], state: 'PENDING'}, handedOver);
+    const reason = 'the scanner server ended after its workflow was handed over: its pod was deleted';
+    expect(plan(lost)).toMatchObject({kind: 'finish', state: {name: 'FAIL', reason}});
+    // First its workflow is told.
+    const told = plan(lost, {workflowIsOver: false});
+    expect(told).toMatchObject({kind: 'record', state: {name: 'RUNNING', workflow_ending: 'abort'}});
+    expect(told.kind === 'record' && told.changes.get('server')?.state).toBe('FAIL');
+    const ending = withServer({tries: [gone], state: 'FAIL'}, {...handedOver, ...inState({workflow_ending: 'abort'})});
+    expect(plan(ending, {workflowIsOver: false})).toMatchObject({kind: 'end-workflow', ending: 'abort'});
+    expect(plan(ending, {workflowIsOver: true})).toMatchObject({kind: 'finish', state: {name: 'FAIL', reason}});
+  });
+
+  test('leaves alone what somebody else has handed over before its server began', () => {
+    expect(plan(hosted({...inState(), ...handedOver}))).toEqual({kind: 'wait'});
+  });
+
+  test('is COMPLETE when its server has exited after the final result', () => {
+    const record = withServer({}, {...finished, ...handedOver});
+    const observed = new Map([['server', runs]]);
+    expect(plan(record, {observed})).toMatchObject({kind: 'record', state: {teardown_due_at: expect.any(String)}});
+    const done = new Map<string, Observed>([['server', {kind: 'exited', handle: 'h', exit: {code: 0, ended_at: '2026-01-01T00:00:00.000Z'}}]]);
+    expect(plan(record, {observed: done, workflowIsOver: true})).toMatchObject({kind: 'finish', state: {name: 'COMPLETE'}});
   });
 });

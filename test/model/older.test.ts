@@ -12,6 +12,7 @@ import {scannerEnvironment} from '../../src/model/scanner-command.ts';
 import type {ClusterSettings} from '../../src/schema/cluster.ts';
 import {DEFAULT_CONTROL} from '../../src/schema/control.ts';
 import {NO_LEGACY, parseLegacy} from '../../src/schema/legacy.ts';
+import type {JobTry} from '../../src/schema/job.ts';
 import type {ReportedCluster} from '../../src/schema/legacy.ts';
 import type {ScanStateName} from '../../src/schema/state.ts';
 import {aJob, aScan, aSpec, aTry, entry} from '../support/builders.ts';
@@ -187,6 +188,51 @@ describe('our own workers as older versions show them', () => {
     expect(Object.keys(pod_status)).toEqual(['skyscan-s1-server-2', 'skyscan-s1-workers-1-1']);
     expect(pod_status['skyscan-s1-server-2']).toMatchObject({phase: 'Pending', container_statuses: [{name: 'server', restart_count: 1}]});
     expect(pod_status['skyscan-s1-workers-1-1']).toMatchObject({phase: 'Failed', message: 'why'});
+  });
+});
+
+describe('pods as a cluster has them', () => {
+  const seen = {
+    ...{name: 's-1-abc', phase: 'Running', started_at: 'T0', pod_ip: '10.0.0.1', host_ip: '10.0.0.9', qos_class: 'Burstable'},
+    containers: [
+      {name: 'init', is_init: true as const, terminated: {exit_code: 0, reason: 'Completed'}},
+      {name: 'main', image: 'i:1', ready: true as const, restart_count: 1, running: {started_at: 'T1'}},
+    ],
+  };
+  const shown = (more: Partial<JobTry>): Record<string, unknown> => {
+    const jobs = JobTable.of([['server', entry(aJob({tries: [aTry({handle: 'h', pods: [seen], ...more})]}))]]);
+    return podStatuses(olderScan({jobs})).pod_status as Record<string, unknown>;
+  };
+
+  test('by their names, with what is not known as null', () => {
+    expect(shown({})).toEqual({
+      's-1-abc': {
+        ...{conditions: [], ephemeral_container_statuses: null, host_ip: '10.0.0.9', message: null, nominated_node_name: null, phase: 'Running'},
+        ...{pod_ip: '10.0.0.1', pod_i_ps: [{ip: '10.0.0.1'}], qos_class: 'Burstable', reason: null, start_time: 'T0'},
+        container_statuses: [
+          {name: 'main', image: 'i:1', ready: true, restart_count: 1, state: {waiting: null, running: {started_at: 'T1'}, terminated: null}},
+        ],
+        init_container_statuses: [
+          {
+            ...{name: 'init', image: null, ready: false, restart_count: 0},
+            state: {
+              ...{waiting: null, running: null},
+              terminated: {exit_code: 0, reason: 'Completed', signal: null, message: null, started_at: null, finished_at: null},
+            },
+          },
+        ],
+      },
+    });
+  });
+
+  test('one that went before anybody saw its end has that of its try', () => {
+    expect(shown({exit: {code: null, reason: 'its node was lost', ended_at: 'T9'}})).toMatchObject({
+      's-1-abc': {
+        ...{phase: 'Failed', message: 'its node was lost'},
+        container_statuses: [{ready: false, state: {running: null, terminated: {exit_code: null, reason: 'its node was lost', finished_at: 'T9'}}}],
+        init_container_statuses: [{state: {terminated: {exit_code: 0}}}],
+      },
+    });
   });
 });
 

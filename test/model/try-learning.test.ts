@@ -2,11 +2,14 @@ import {expect, test} from 'vitest';
 import {ChainRun} from '../../src/model/chain-run.ts';
 import {JobTable} from '../../src/model/job-table.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
+import {addTry} from '../../src/model/job-try.ts';
 import {LEARNT_AT_ONCE, learn} from '../../src/model/try-learning.ts';
 import type {JobChanges, Observed} from '../../src/model/try-learning.ts';
 import type {Chain} from '../../src/schema/chain.ts';
 import type {Job, JobExit} from '../../src/schema/job.ts';
-import {aJob, aTry, entry} from '../support/builders.ts';
+import {PODS_KEPT} from '../../src/schema/pod-seen.ts';
+import type {PodSeen} from '../../src/schema/pod-seen.ts';
+import {aJob, aScan, aTry, entry} from '../support/builders.ts';
 import {POLICY, aChain} from '../support/chain-world.ts';
 
 const NOW = Date.parse('2026-01-01T10:00:00.000Z');
@@ -57,6 +60,24 @@ test('a job that no controller renewed, or that went down with its host, has use
   for (const reason of ['supervisor lost', 'timed out after 5 s']) {
     expect(learnOf(chain, {a: exited({code: null, reason})}).get('a')).toMatchObject({state: 'FAIL', failures: 1});
   }
+});
+
+test('pods of a sky scan are kept as they were seen last, also when they are gone; of one that is tried again those of the newest try', () => {
+  const pod = (name: string, phase: string): PodSeen => ({name, phase, containers: []});
+  const record = (job: Job): ScanRecord => aScan({jobs: JobTable.of([['server', entry(job)]])});
+  const learnt = (job: Job, observed: Observed): Job =>
+    learn({record: record(job), observed: new Map([['server', observed]]), nowMs: NOW, ownedForMs: 0, policy: POLICY}).get('server') ?? job;
+  const podsOf = (job: Job): unknown => job.tries.at(-1)?.pods?.map(({name, phase}) => `${name} ${phase}`);
+  const running = (...pods: PodSeen[]): Observed => ({kind: 'running', handle: 'h', startedAt: 'T', pods});
+  const first = learnt(aJob({tries: [aTry({handle: 'h', started_at: 'T'})]}), running(pod('a', 'Pending')));
+  expect(podsOf(first)).toEqual(['a Pending']);
+  expect(learnt(first, running(pod('a', 'Pending')))).toBe(first);
+  const second = learnt(first, running(pod('a', 'Running'), pod('b', 'Pending')));
+  const ended = learnt(second, {kind: 'exited', handle: 'h', exit: {code: 1, ended_at: '2026-01-01T09:00:00.000Z'}, pods: [pod('b', 'Failed')]});
+  expect(podsOf(ended)).toEqual(['a Running', 'b Failed']);
+  expect(addTry(ended, aTry({try: 2})).map(({pods}) => pods)).toEqual([undefined, undefined]);
+  const many = learnt(first, running(...Array.from({length: 100}, (_, n) => pod(`p${n}`, 'Running'))));
+  expect(many.tries[0]?.pods).toHaveLength(PODS_KEPT);
 });
 
 test('a job that cannot begin yet says why, and no more once it runs', () => {

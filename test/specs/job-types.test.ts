@@ -26,6 +26,16 @@ describe('declared job types', () => {
     });
   });
 
+  test('what runs it in a container', () => {
+    expect(jobType('{command: [a], image: "reg/i:1", resources: {limits: {memory: 2Gi, cpu: 0.5}, requests: {cpu: 500m}}}')).toMatchObject({
+      image: 'reg/i:1',
+      resources: {limits: {memory: '2Gi', cpu: '0.5'}, requests: {cpu: '500m'}},
+    });
+    expect(foundIn('{command: [a], image: "a b"}').join()).toContain('jobs.j.image');
+    expect(foundIn('{command: [a], resources: {limits: {memory: much}}}').join()).toContain('jobs.j.resources.limits');
+    expect(foundIn('{class: true, image: i, resources: {}}').join()).toMatch(/jobs\.j\.image.*jobs\.j\.resources/);
+  });
+
   test('an HTTP call; GET without a body, POST with one', () => {
     expect(jobType('{http: {url: "https://host/${id}"}}')?.run).toEqual({
       kind: 'http',

@@ -108,7 +108,9 @@ export class TestSystem {
     );
     const clusterId = database.cache.meta?.value.cluster_id ?? '';
     const openClusterEngine = openKubernetesEngine({clusterId, env: {}, log, clock: systemClock});
-    const options = {...common, ...chains, metrics, openClusterEngine, ...this.#ewms(config), address: runner.address};
+    const settings = {...k8sJobSettings(config), skydriverAddress: common.scannerAddress};
+    const hosting = {settings, ewmsClientSecret: config.ewms.clientSecret};
+    const options = {...common, ...chains, metrics, openClusterEngine, hosting, ...this.#ewms(config), address: runner.address};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);

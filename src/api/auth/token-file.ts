@@ -15,7 +15,7 @@ const LOOK_MS = 1000;
 type Entries = ReadonlyMap<string, Identity>;
 
 /**
- * Static tokens, for small sites: a JSON array of `{name, roles, token_sha256}` that nobody but its owner may read.
+ * Static tokens, for small sites: a JSON array of `{name, roles, token_sha256}` that nobody but its owner may read ({@link isPrivate}).
  *
  * A change of the file counts within a second. One that cannot be used is logged, once, and leaves what was read before in force.
  */
@@ -65,6 +65,15 @@ function stampOf({ino, size, mtimeNs, ctimeNs}: BigIntStats): string {
   return [ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
+/**
+ * Whether a file that the user `uid` reads is kept from others. Its owner alone may have rights; where that is root and we are not, our group may read it:
+ * so Kubernetes mounts its Secrets.
+ */
+export function isPrivate({mode, uid: owner}: Pick<BigIntStats, 'mode' | 'uid'>, uid: number): boolean {
+  const forbidden = owner === 0n && uid !== 0 ? 0o037n : 0o077n;
+  return (mode & forbidden) === 0n;
+}
+
 /** One look at one file: rights and content are of the same. @throws ControlPlaneError `invalid` */
 function readTokens(path: string): {readonly entries: Entries; readonly stamp: string} {
   const fail = (what: string, cause?: unknown): ControlPlaneError => new ControlPlaneError('invalid', `tokens file ${path} ${what}`, {cause});
@@ -74,7 +83,7 @@ function readTokens(path: string): {readonly entries: Entries; readonly stamp: s
   try {
     file = openSync(path, 'r');
     const stats = fstatSync(file, {bigint: true});
-    if ((stats.mode & 0o077n) !== 0n) throw fail('can be read or written by others; allow its owner alone (chmod 600)');
+    if (!isPrivate(stats, process.getuid?.() ?? 0)) throw fail('can be read or written by others; allow its owner alone (chmod 600)');
     stamp = stampOf(stats);
     text = readFileSync(file, 'utf8');
   } catch (err) {

@@ -1,6 +1,7 @@
 import {canonicalJson} from '../../lib/canonical-json.ts';
 import {NOT_YET_REQUESTED, presentManifest, workflowIdOf} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
+import {podStatuses} from '../../model/pod-statuses.ts';
 import {FINAL_RESULT_CODE} from '../../model/scan-codes.ts';
 import type {Ewms} from '../../schema/ewms.ts';
 import {admissionKey, controlKey, ewmsKey, scanKey} from '../../schema/keys.ts';
@@ -12,6 +13,8 @@ import {freshForRead, freshForWrite} from '../freshness.ts';
 import {SMALL_BODY_BYTES, missingBody, parseJson, readJsonBytes} from '../middleware/body.ts';
 import {viewTaskforces, viewWorkflow, viewWorkforce} from './outside.ts';
 import type {DescribedRoute} from '../openapi/described-route.ts';
+import {flag} from '../openapi/parameters.ts';
+import {Arguments} from '../validation/query.ts';
 import {manifestSchema} from '../manifest/schema.ts';
 import {checkWorkflowId, logsAnswer, statusAnswer, taskforcesAnswer, workflowIdAnswer, workforceSchema} from './schema.ts';
 
@@ -29,8 +32,10 @@ export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
       redirect: true,
       roles: ['user', 'system'],
       summary: 'How a scan and its workers are doing.',
+      query: [flag('include_pod_statuses', 'Whether its pods are told of, too, as they are or were.')],
       answer: statusAnswer,
       handle: async ({ctx, scanId}) => {
+        const withPods = new Arguments(ctx.querystring).boolean('include_pod_statuses');
         await freshForRead(deps, ctx);
         const scan = findScan(deps, scanId);
         const {code, deactivated, workforce} = await viewWorkflow(deps, ctx, scan);
@@ -41,6 +46,7 @@ export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
           scan_complete: code === FINAL_RESULT_CODE,
           scanner_server_logs: logsOf(scanId),
           ewms_workforce: workforce,
+          ...(withPods ? {pods: podStatuses(scan)} : {}),
         };
       },
     },

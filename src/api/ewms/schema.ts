@@ -57,6 +57,7 @@ export const statusAnswer = {
     scan_complete: {type: 'boolean', description: 'Whether the final result is there.'},
     scanner_server_logs: logUrlLinkSchema,
     ewms_workforce: workforceSchema,
+    pods: {...freeFormObject, description: 'Only where include_pod_statuses asks for it: pod_status, by name of pod, and pod_message.'},
   },
 } as const;
 

@@ -4,9 +4,13 @@ import {findScan} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 import {freshForRead} from '../freshness.ts';
 import type {DescribedRoute} from '../openapi/described-route.ts';
+import {launchedJob} from './launched-job.ts';
 import {k8sJobSchema} from './schema.ts';
 
-/** The Kubernetes job of a scan, as it is (or would be) launched; secrets show as `***`. A route of ours, in the shape of SkyDriver's stored document. */
+/**
+ * The Kubernetes job of a scan, as it is (or would be) launched: of our own, or else as SkyDriver makes it, with secrets as `***`. A route of ours, in the
+ * shape of SkyDriver's stored document.
+ */
 export function k8sJobRoutes(deps: RouteDeps): DescribedRoute[] {
   const settings = deps.config.k8sJob;
   if (settings === undefined) return [];
@@ -23,7 +27,8 @@ export function k8sJobRoutes(deps: RouteDeps): DescribedRoute[] {
         const startedAt = scan.state?.value.started_at;
         return {
           scan_id: scanId,
-          skyscan_k8s_job_dict: buildK8sJob({id: scanId, request: scan.spec.value.request}, settings, HIDDEN_SECRETS),
+          skyscan_k8s_job_dict:
+            launchedJob(scan, deps.cache, settings) ?? buildK8sJob({id: scanId, request: scan.spec.value.request}, settings, HIDDEN_SECRETS),
           k8s_started_ts: startedAt === undefined ? null : Math.floor(Date.parse(startedAt) / 1000),
         };
       },

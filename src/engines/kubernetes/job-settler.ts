@@ -23,6 +23,12 @@ export interface JobSettlerOptions {
   readonly log: Log;
 }
 
+/** A try as watches show it. */
+export interface SeenTry {
+  readonly job: JobRecord;
+  readonly pods: readonly PodFacts[];
+}
+
 /** Writers of one Job are few: its owner, another replica's watch, the Job controller. */
 const ATTEMPTS = 8;
 
@@ -44,17 +50,23 @@ export class JobSettler {
     return jobOutcome(job, pods, this.#options.clock.now(), this.#options.patienceMs);
   }
 
-  /** Does what is due for a launched try, by what the server has now. Who asks while it is under way gets that answer. @returns the Job as it is then; `undefined`: it is gone */
-  settle(name: string): Promise<JobRecord | undefined> {
+  /**
+   * Does what is due for a launched try, by what the server has now; by what was `seen` of it, where that leaves no doubt. Who asks while it is under way
+   * gets that answer.
+   *
+   * @returns the Job as it is then; `undefined`: it is gone
+   */
+  settle(name: string, seen?: SeenTry): Promise<JobRecord | undefined> {
     const underWay = this.#underWay.get(name);
     if (underWay !== undefined) return underWay;
-    const work = this.#settle(name).finally(() => this.#underWay.delete(name));
+    const work = this.#settle(name, seen).finally(() => this.#underWay.delete(name));
     this.#underWay.set(name, work);
     return work;
   }
 
-  async #settle(name: string): Promise<JobRecord | undefined> {
+  async #settle(name: string, seen: SeenTry | undefined): Promise<JobRecord | undefined> {
     const {api, log} = this.#options;
+    if (seen !== undefined && this.#isDone(seen)) return this.#recordDone(seen);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       // The Job first: pods that it does not know of yet may come after it was read, and then its version has changed.
       const job = await api.job(name);
@@ -77,6 +89,24 @@ export class JobSettler {
       if (next.isDeleting) await this.#deletePods(pods);
     }
     throw new ControlPlaneError('unavailable', `the Job ${name} changes all the time`);
+  }
+
+  /** Whether there is no doubt that it has done well: all its pods have, none was told to go, and so the Job controller makes no other. What has ended stays so. */
+  #isDone({job, pods}: SeenTry): boolean {
+    if (job.state !== 'launched' || job.exit !== undefined || job.end !== undefined || job.isDeleting) return false;
+    if (pods.length !== job.count || pods.some(({deletesMs}) => deletesMs !== undefined)) return false;
+    const outcome = this.judge(job, pods);
+    return outcome.kind === 'exited' && outcome.exit.code === 0;
+  }
+
+  /** Records that by what was seen. Where the Job has changed since, the watch is about to tell, and it is looked at again then; the sweeper comes by if not. */
+  async #recordDone({job, pods}: SeenTry): Promise<JobRecord> {
+    const outcome = this.judge(job, pods);
+    const recorded = outcome.kind === 'exited' ? await this.#record(job, outcome) : undefined;
+    if (recorded?.exit === undefined) return job;
+    this.#options.log.info({job: job.name, scanId: job.ref.scanId, code: 0, reason: recorded.exit.reason}, 'a Kubernetes Job has ended');
+    await this.#releasePods(pods);
+    return recorded;
   }
 
   /**

@@ -1,14 +1,16 @@
 import {rfc3339} from '../../lib/clock.ts';
 import type {Clock} from '../../lib/clock.ts';
-import {ControlPlaneError, hasCode} from '../../lib/errors.ts';
+import {ControlPlaneError} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import type {Cluster} from '../../schema/cluster.ts';
 import type {FenceToken} from '../../schema/job.ts';
 import type {KubernetesClusterSettings} from '../../schema/kubernetes-cluster.ts';
+import {PODS_KEPT} from '../../schema/pod-seen.ts';
 import type {Engine, JobObservation, JobRef, JobSaid, JobSpec, KnownTry} from '../engine.ts';
 import {checkRef, checkSpec, nameOfRef} from '../job-checks.ts';
 import {compareFences} from '../process/run-directory.ts';
 import {ApiClient} from './api-client.ts';
+import {atBorder} from './at-border.ts';
 import {loadInCluster, loadKubeconfig} from './client-config.ts';
 import type {ClientConfig} from './client-config.ts';
 import {ForgottenScans} from './forgotten-scans.ts';
@@ -106,7 +108,9 @@ export class KubernetesEngine implements Engine {
       checkSpec(job, true);
       if (job.clusterId !== this.#options.clusterId) throw new ControlPlaneError('invalid', `${nameOfRef(job.ref)} is of another database`);
       const record = await this.#claims.launch(job);
-      return record === undefined ? {kind: 'closed'} : this.#observation(record);
+      if (record === undefined) return {kind: 'closed'};
+      this.#watch.tell(record);
+      return this.#observation(record);
     });
   }
 
@@ -148,19 +152,23 @@ export class KubernetesEngine implements Engine {
     });
   }
 
-  /** It has no files. What keeps it from beginning is its status until it has one of its own, which it reports over REST. */
+  /** It has no files. What keeps it from beginning is its status until it has one of its own, which it reports over REST. Of its pods, what there is. */
   said(ref: JobRef, place: string): Promise<JobSaid> {
     return atBorder(async () => {
       checkRef(ref);
       if (place !== this.place) return {};
       const name = this.#recordName(ref);
       const record = this.#watch.isFresh ? this.#watch.job(name) : await this.#api.job(name);
-      if (record?.state !== 'launched' || record.exit !== undefined) return {};
-      const pods = await this.#podsOf(record.name);
-      const outcome = this.#settler.judge(record, pods);
-      if (outcome.kind !== 'running') return {};
+      if (record?.state !== 'launched') return {};
+      const facts = await this.#podsOf(record.name);
+      const pods = facts
+        .sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1))
+        .map(({seen}) => seen)
+        .slice(-PODS_KEPT);
+      const outcome = record.exit === undefined ? this.#settler.judge(record, facts) : undefined;
+      if (outcome?.kind !== 'running') return {pods};
       const refusal = pods.length === 0 ? await this.#refusals.why(record) : undefined;
-      return {status: refusal === undefined ? (outcome.text ?? 'its pod runs') : `waits for its pod: ${refusal}`};
+      return {status: refusal === undefined ? (outcome.text ?? 'its pod runs') : `waits for its pod: ${refusal}`, pods};
     });
   }
 
@@ -273,11 +281,19 @@ export class KubernetesEngine implements Engine {
   async #observation(record: JobRecord): Promise<JobObservation> {
     if (record.state === 'prepared') return {kind: 'absent'};
     if (record.state === 'closed') return {kind: 'closed'};
-    const isDue = record.exit === undefined && this.#settler.judge(record, await this.#podsOf(record.name)).kind !== 'running';
-    const now = isDue ? await this.#settler.settle(record.name) : record;
+    const now = record.exit === undefined ? await this.#settled(record) : record;
     if (now === undefined) return {kind: 'absent'};
     if (now.exit !== undefined) return {kind: 'exited', handle: now.name, exit: now.exit};
     return {kind: 'running', handle: now.name, startedAt: rfc3339(now.createdMs)};
+  }
+
+  /** The record after what is due for it has been done; `undefined`: it is gone. */
+  async #settled(record: JobRecord): Promise<JobRecord | undefined> {
+    const pods = await this.#podsOf(record.name);
+    if (this.#settler.judge(record, pods).kind === 'running') return record;
+    const settled = await this.#settler.settle(record.name, this.#watch.isFresh ? {job: record, pods} : undefined);
+    if (settled !== undefined) this.#watch.tell(settled);
+    return settled;
   }
 
   async #podsOf(record: string): Promise<PodFacts[]> {
@@ -305,15 +321,5 @@ export class KubernetesEngine implements Engine {
     if (pod?.deletesMs !== undefined && !pod.isRemoved && job !== undefined) void this.#logs.follow(pod, job.outputLimitBytes);
     const told = ref ?? job?.ref;
     if (told !== undefined) for (const listener of this.#listeners) listener(told);
-  }
-}
-
-/** Runs one method's work. What somebody else changed first may work the next time. */
-async function atBorder<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (err) {
-    if (hasCode(err, 'revision_conflict')) throw new ControlPlaneError('unavailable', err.detail, {cause: err});
-    throw ControlPlaneError.from(err);
   }
 }

@@ -37,6 +37,8 @@ export const ANNOTATIONS = {
   end: 'scanplane/end',
   /** The JobExit as JSON: what became of it, for good. */
   exit: 'scanplane/exit',
+  /** On pods: the container that the try is about, where it is not called `main`. */
+  container: 'scanplane/container',
   /** On pods that should have gone, and Jobs that should have pods: when their kubelet, or their controller, was last reminded. */
   reminded: 'scanplane/reminded',
 } as const;

@@ -55,6 +55,8 @@ export interface ContainerState {
 
 export interface ContainerStatus {
   readonly name: string;
+  readonly image?: string;
+  readonly ready?: boolean;
   readonly restartCount?: number;
   readonly state?: ContainerState;
 }
@@ -65,6 +67,9 @@ export interface ApiPod extends ApiObject {
     readonly reason?: string;
     readonly message?: string;
     readonly startTime?: string;
+    readonly podIP?: string;
+    readonly hostIP?: string;
+    readonly qosClass?: string;
     readonly conditions?: readonly Condition[];
     readonly initContainerStatuses?: readonly ContainerStatus[];
     readonly containerStatuses?: readonly ContainerStatus[];

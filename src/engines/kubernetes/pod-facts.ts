@@ -1,13 +1,13 @@
 import {ANNOTATIONS, LABELS} from './names.ts';
 import {readRef, timeMs} from './job-record.ts';
 import type {JobRef} from '../engine.ts';
+import {cut} from './cut.ts';
 import type {ApiPod, ContainerStatus} from './objects.ts';
+import {podSeen} from './pod-seen.ts';
+import type {PodSeen} from '../../schema/pod-seen.ts';
 
-/** The container that a try is about; others only help it. */
+/** The container that a try is about, unless its pod says another; others only help it. */
 export const MAIN_CONTAINER = 'main';
-
-/** Characters kept of a message of the kubelet or the scheduler. */
-const MESSAGE_LENGTH = 300;
 
 export interface ContainerFacts {
   readonly name: string;
@@ -45,11 +45,16 @@ export interface PodFacts {
   readonly disruption?: string;
   /** Why it has no node. */
   readonly unschedulable?: string;
+  /** The container that it is about. */
+  readonly main: string;
   readonly containers: readonly ContainerFacts[];
+  /** For those who ask how it is. */
+  readonly seen: PodSeen;
 }
 
 /** Reads a pod. `undefined`: it is none of ours. */
-export function readPodFacts({metadata, status}: ApiPod): PodFacts | undefined {
+export function readPodFacts(pod: ApiPod): PodFacts | undefined {
+  const {metadata, status} = pod;
   const record = metadata.labels?.[LABELS.record];
   if (record === undefined) return undefined;
   const index = Number(metadata.annotations?.['batch.kubernetes.io/job-completion-index'] ?? NaN);
@@ -72,6 +77,8 @@ export function readPodFacts({metadata, status}: ApiPod): PodFacts | undefined {
     ...(metadata.deletionTimestamp === undefined ? {} : deletion(metadata.deletionTimestamp, metadata.deletionGracePeriodSeconds)),
     isRemoved: metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0,
     ...(scheduled?.status === 'False' ? {unschedulable: cut(scheduled.message) || (scheduled.reason ?? 'Unschedulable')} : {}),
+    seen: podSeen(pod),
+    main: metadata.annotations?.[ANNOTATIONS.container] ?? MAIN_CONTAINER,
     containers: [
       ...(status?.initContainerStatuses ?? []).map((each) => containerFacts(each, true)),
       ...(status?.containerStatuses ?? []).map((each) => containerFacts(each, false)),
@@ -102,8 +109,4 @@ function containerFacts({name, state}: ContainerStatus, isInit: boolean): Contai
           },
         }),
   };
-}
-
-function cut(text: string | undefined): string {
-  return (text ?? '').trim().slice(0, MESSAGE_LENGTH);
 }

@@ -2,7 +2,6 @@ import {hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import {BoundedLog} from './bounded-log.ts';
 import type {JobApi} from './job-api.ts';
-import {MAIN_CONTAINER} from './pod-facts.ts';
 import type {PodFacts} from './pod-facts.ts';
 
 /** Reading a log that is there. */
@@ -29,10 +28,10 @@ export class PodLogs {
 
   /** Begins to follow a pod's log. Resolves when its first bytes would be seen; never rejects. */
   async follow(pod: PodFacts, limitBytes: number): Promise<void> {
-    const main = pod.containers.find(({name}) => name === MAIN_CONTAINER);
+    const main = pod.containers.find(({name, isInit}) => name === pod.main && !isInit);
     if (main?.isRunning !== true || limitBytes === 0 || this.#kept.has(pod.uid)) return;
     const log = new BoundedLog(limitBytes);
-    const opened = this.#api.log(pod.name, MAIN_CONTAINER, true, AbortSignal.timeout(FOLLOW_MS));
+    const opened = this.#api.log(pod.name, pod.main, true, AbortSignal.timeout(FOLLOW_MS));
     const ended = (async () => {
       for await (const chunk of await opened) log.write(chunk);
     })().catch((err: unknown) => this.#log.debug({err, pod: pod.name}, 'could not follow the log of a pod'));
@@ -57,8 +56,10 @@ export class PodLogs {
     // What its node has thrown away it may still give for a moment, or an error message in its place.
     if (pod.isRemoved) return '';
     const log = new BoundedLog(limitBytes);
+    // What kept the container from beginning says why.
+    const failed = pod.containers.find(({isInit, terminated}) => isInit && terminated !== undefined && terminated.code !== 0);
     try {
-      for await (const chunk of await this.#api.log(pod.name, MAIN_CONTAINER, false, AbortSignal.timeout(READ_MS))) log.write(chunk);
+      for await (const chunk of await this.#api.log(pod.name, failed?.name ?? pod.main, false, AbortSignal.timeout(READ_MS))) log.write(chunk);
     } catch (err) {
       // A container that has not begun has no log, which the server calls a bad request.
       if (!hasCode(err, 'not_found', 'invalid')) throw err;

@@ -1,6 +1,5 @@
 import {constants} from 'node:os';
 import {TRANSIENT_REASONS, isTransientReason} from '../../model/exit-reasons.ts';
-import {MAIN_CONTAINER} from './pod-facts.ts';
 import type {ContainerFacts, PodFacts} from './pod-facts.ts';
 
 /** How a pod ended. `code` is `null` when a signal or a loss ended it. */
@@ -58,7 +57,7 @@ const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) =
 
 /** Judges one pod as it is at `nowMs`. `patienceMs`: how long images and start-ups that fail may be tried again. */
 export function podOutcome(pod: PodFacts, nowMs: number, patienceMs: number): PodOutcome {
-  const main = pod.containers.find(({name, isInit}) => name === MAIN_CONTAINER && !isInit);
+  const main = pod.containers.find(({name, isInit}) => name === pod.main && !isInit);
   const hasEnded = pod.phase === 'Succeeded' || pod.phase === 'Failed';
   if (pod.isRemoved || hasEnded) return {kind: 'ended', exit: withReason(endedExit(pod, main, nowMs), pod)};
   if (pod.deletesMs !== undefined && nowMs > pod.deletesMs + LOST_AFTER_MS) {

@@ -22,6 +22,14 @@ export interface RecordWatchOptions {
   readonly log: Log;
 }
 
+/** How long a watch may take to show what a server has answered. */
+const TOLD_MS = 30_000;
+
+/** Versions are numbers where they come from etcd. Of others nobody can tell: then what the watch shows counts. */
+function isOlder(seen: JobRecord, told: JobRecord): boolean {
+  return Number(seen.resourceVersion) < Number(told.resourceVersion);
+}
+
 /** Our Jobs and their pods, as two watches show them. */
 export class RecordWatch {
   readonly #jobs: Informer<ApiJob, JobRecord>;
@@ -29,10 +37,18 @@ export class RecordWatch {
   /** Names of pods by record. */
   readonly #podNames = new Map<string, Set<string>>();
 
+  /** Records as a server answered, until the watch shows them as new. By name. */
+  readonly #told = new Map<string, {readonly record: JobRecord; readonly untilMs: number}>();
+  readonly #clock: Clock;
+
   constructor({client, api, onChange, times = INFORMER_TIMES, ...common}: RecordWatchOptions) {
+    this.#clock = common.clock;
     this.#jobs = new Informer<ApiJob, JobRecord>({
       ...{...common, client, times, path: () => api.path('jobs'), read: readJobRecord},
-      onChange: (job) => onChange(job.name, job.ref),
+      onChange: (job, isGone) => {
+        if (isGone) this.#told.delete(job.name);
+        onChange(job.name, job.ref);
+      },
     });
     this.#pods = new Informer<ApiPod, PodFacts>({
       ...{...common, client, times, path: () => api.path('pods'), read: readPodFacts},
@@ -51,8 +67,24 @@ export class RecordWatch {
     return this.#jobs.isFresh && this.#pods.isFresh;
   }
 
+  /** The newest that is known of it: what the watch shows, or what a server has answered since. */
   job(record: string): JobRecord | undefined {
-    return this.#jobs.get(record);
+    const seen = this.#jobs.get(record);
+    const told = this.#told.get(record);
+    if (told === undefined) return seen;
+    if (told.untilMs > this.#clock.monotonicMs() && (seen === undefined || (seen.uid === told.record.uid && isOlder(seen, told.record))))
+      return told.record;
+    this.#told.delete(record);
+    return seen;
+  }
+
+  /** Takes in what a server answered just now. */
+  tell(record: JobRecord): void {
+    this.#told.set(record.name, {record, untilMs: this.#clock.monotonicMs() + TOLD_MS});
+    for (const [name, {untilMs}] of this.#told) {
+      if (untilMs > this.#clock.monotonicMs()) break; // Those after it came later.
+      this.#told.delete(name);
+    }
   }
 
   jobs(): Iterable<JobRecord> {

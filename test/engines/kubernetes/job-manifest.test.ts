@@ -5,7 +5,8 @@ import {buildClosedJob, buildJob, buildSecret} from '../../../src/engines/kubern
 import type {JobObjects} from '../../../src/engines/kubernetes/job-manifest.ts';
 import {readJobRecord} from '../../../src/engines/kubernetes/job-record.ts';
 import {labelHash, recordName} from '../../../src/engines/kubernetes/names.ts';
-import type {ApiJob} from '../../../src/engines/kubernetes/objects.ts';
+import type {ApiJob, ApiPod} from '../../../src/engines/kubernetes/objects.ts';
+import {readPodFacts} from '../../../src/engines/kubernetes/pod-facts.ts';
 import {isSecretName} from '../../../src/engines/kubernetes/secret-names.ts';
 import {ControlPlaneError} from '../../../src/lib/errors.ts';
 import type {KubernetesClusterSettings} from '../../../src/schema/kubernetes-cluster.ts';
@@ -145,6 +146,105 @@ test('containers beside the main one get the values that they refer to from the 
   expect(spec.containers[0]).not.toHaveProperty('command');
   expect(spec.containers[0].volumeMounts).toContainEqual({name: 'common', mountPath: '/common'});
   expect(secret?.data).toEqual({ewms: 's3cret'});
+});
+
+test('volumes, mounts and variables of a cluster come beside those of the job, and take their place where they have the same name', () => {
+  const settings: KubernetesClusterSettings = {
+    pod: {
+      spec: {
+        volumes: [
+          {name: 'cvmfs', hostPath: {path: '/cvmfs'}},
+          {name: 'tmp', emptyDir: {medium: 'Memory'}},
+        ],
+      },
+    },
+    container: {
+      volumeMounts: [{name: 'cvmfs', mountPath: '/cvmfs'}],
+      env: [
+        {name: 'A', value: 'theirs'},
+        {name: 'HTTP_PROXY', value: 'p'},
+      ],
+    },
+  };
+  const {spec} = built(
+    {
+      env: [
+        ['A', 'ours'],
+        ['B', 'b'],
+      ],
+    },
+    settings,
+  ).job.spec.template;
+  expect(spec.volumes).toEqual([
+    {name: 'work', emptyDir: {}},
+    {name: 'cvmfs', hostPath: {path: '/cvmfs'}},
+    {name: 'tmp', emptyDir: {medium: 'Memory'}},
+  ]);
+  const [main] = spec.containers;
+  expect(main.volumeMounts.map(({name}: Manifest) => name)).toEqual(['work', 'tmp', 'cvmfs']);
+  expect(main.env.filter(({name}: Manifest) => /^[A-Z]$|PROXY/.test(name))).toEqual([
+    {name: 'B', value: 'b'},
+    {name: 'A', value: 'theirs'},
+    {name: 'HTTP_PROXY', value: 'p'},
+  ]);
+});
+
+test('variables from Secrets of the namespace are there unless the job says its own', () => {
+  const secret_env = {S3_KEY: {secret: 's3', key: 'id'}, MINE: {secret: 'x', key: 'y'}};
+  const [main] = built({env: [['MINE', 'm']]}, {secret_env}).job.spec.template.spec.containers;
+  expect(main.env).toContainEqual({name: 'S3_KEY', valueFrom: {secretKeyRef: {name: 's3', key: 'id'}}});
+  expect(main.env.filter(({name}: Manifest) => name === 'MINE')).toEqual([{name: 'MINE', value: 'm'}]);
+});
+
+test('a type of job has its own image, which the cluster may change', () => {
+  const job = {type: 'reduce', image: 'reduce:1', resources: {limits: {memory: '1G'}}};
+  const mainOf = (changes: Partial<JobSpec>, settings: KubernetesClusterSettings = {}): Manifest =>
+    built(changes, settings).job.spec.template.spec.containers[0];
+  expect(mainOf(job)).toMatchObject({image: 'reduce:1', resources: {limits: {memory: '1G'}}});
+  expect(mainOf(job, {job_types: {reduce: {image: 'mirror/reduce:1'}}})).toMatchObject({
+    image: 'mirror/reduce:1',
+    resources: {limits: {memory: '1G'}},
+  });
+  expect(mainOf({...job, type: 'constructor'}, {job_types: {reduce: {image: 'mirror/reduce:1'}}})).toMatchObject({image: 'reduce:1'});
+});
+
+test('a cluster marks its Jobs and limits how long they run', () => {
+  const settings = {job: {metadata: {labels: {team: 'x'}, annotations: {why: 'y'}}, spec: {activeDeadlineSeconds: 60}}};
+  const {job} = built({timeoutMs: 90_000}, settings);
+  expect(job.metadata).toMatchObject({labels: {team: 'x', 'scanplane/scan': 'night1'}, annotations: {why: 'y', 'scanplane/state': 'prepared'}});
+  expect(job.spec.activeDeadlineSeconds).toBe(60);
+  expect(readJobRecord(job as ApiJob)).toMatchObject({timeoutMs: 60_000});
+  expect(built({timeoutMs: 1000}, settings).job.spec.activeDeadlineSeconds).toBe(1);
+});
+
+test('containers beside the main one are as safe as it, and get what the cluster says of any container', () => {
+  const pod = {initContainers: [{name: 'init', image: 'i:2'}], sidecars: [{name: 'side', image: 'i:3'}]};
+  const settings = {container: {securityContext: {runAsUser: 5}, imagePullPolicy: 'Always', command: ['sh'], env: [{name: 'A', value: 'a'}]}};
+  const {spec} = built({pod}, settings).job.spec.template;
+  for (const each of [spec.initContainers[0], spec.containers[1]]) {
+    expect(each).toMatchObject({imagePullPolicy: 'Always', securityContext: {runAsUser: 5, readOnlyRootFilesystem: true}});
+    expect(each).not.toHaveProperty('command');
+    expect(each).not.toHaveProperty('env');
+  }
+});
+
+test('the container of the job may have another name, and work where its image says', () => {
+  const pod = {
+    container: 'skyscan-server-x',
+    hasOwnDirectory: true,
+    serviceAccount: 'sa',
+    labels: {app: 'a'},
+    jobLabels: {of: 'b'},
+    jobAnnotations: {at: 'c'},
+  };
+  const {job} = built({pod});
+  const {metadata, spec} = job.spec.template;
+  expect(spec.containers.map(({name}: Manifest) => name)).toEqual(['skyscan-server-x']);
+  expect(spec.containers[0]).not.toHaveProperty('workingDir');
+  expect(spec).toMatchObject({serviceAccountName: 'sa', volumes: [{name: 'tmp'}]});
+  expect(metadata).toMatchObject({labels: {app: 'a'}, annotations: {'scanplane/container': 'skyscan-server-x'}});
+  expect(job.metadata).toMatchObject({labels: {of: 'b'}, annotations: {at: 'c'}});
+  expect(readPodFacts({metadata: {name: 'p', ...metadata}} as ApiPod)?.main).toBe('skyscan-server-x');
 });
 
 test('jobs of a scan share their folder of a volume that all nodes have', () => {

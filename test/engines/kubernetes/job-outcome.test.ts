@@ -21,7 +21,13 @@ function aPod(changes: Partial<PodFacts>, container: Partial<ContainerFacts> = {
   const name = `p${++lastPod}`;
   return {
     ...{name, uid: name, resourceVersion: '1', record: 'r', ref: undefined, createdMs: 0, phase: 'Running', reason: '', message: '', finalizers: []},
-    ...{startedMs: 1, isRemoved: false, containers: [{name: MAIN_CONTAINER, isInit: false, isRunning: false, ...container}]},
+    ...{
+      startedMs: 1,
+      isRemoved: false,
+      main: MAIN_CONTAINER,
+      seen: {name: 'p', phase: 'Running', containers: []},
+      containers: [{name: MAIN_CONTAINER, isInit: false, isRunning: false, ...container}],
+    },
     ...changes,
   };
 }

@@ -19,7 +19,7 @@ export interface PrivateApt {
  * @throws Error if this machine's apt names no mirror; CommandError if apt cannot read from it.
  */
 export async function openApt(work: string, suite: string): Promise<PrivateApt> {
-  const mirror = process.env['SCANPLANE_DEBIAN_MIRROR'] || (await systemMirror());
+  const mirror = await debianMirror();
   const folder = join(work, 'apt');
   for (const name of ['lists/partial', 'cache/archives/partial', 'downloads', 'sources']) await mkdir(join(folder, name), {recursive: true});
   const source = `[signed-by=${KEYRING}] ${mirror} ${suite} main\n`;
@@ -66,7 +66,10 @@ export async function openApt(work: string, suite: string): Promise<PrivateApt> 
   };
 }
 
-async function systemMirror(): Promise<string> {
+/** `SCANPLANE_DEBIAN_MIRROR`, else the mirror that this machine's apt uses. @throws Error if it names none. */
+export async function debianMirror(): Promise<string> {
+  const given = process.env['SCANPLANE_DEBIAN_MIRROR'];
+  if (given) return given;
   const listed = await command('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages', 'Component: main']);
   const mirror = listed.split('\n')[0]?.trim();
   if (!mirror) throw new Error("this machine's apt names no mirror of Debian; set SCANPLANE_DEBIAN_MIRROR");

@@ -21,14 +21,18 @@ export async function packPause(work: string, to: string): Promise<void> {
 
 /** A shell and small tools, from Debian's static busybox. */
 export async function packBusybox(program: string, to: string): Promise<void> {
+  const entries = [...userEntries(), ...(await busyboxEntries(program))];
+  await packImage(to, {reference: BUSYBOX_IMAGE, layers: [entries], config: {Cmd: ['/bin/sh'], Env: ['PATH=/bin']}, maxBytes: MAX_BYTES});
+}
+
+/** `/bin` with a shell and small tools. */
+export async function busyboxEntries(program: string): Promise<readonly TarEntry[]> {
   const applets = (await command(program, ['--list'])).split('\n').filter((name) => name !== '' && name !== 'busybox');
-  const entries: TarEntry[] = [
-    ...userEntries(),
+  return [
     {type: 'folder', path: 'bin', mode: 0o755},
     programAt('bin/busybox', program),
     ...applets.map((name): TarEntry => ({type: 'link', path: `bin/${name}`, mode: 0o777, target: 'busybox'})),
   ];
-  await packImage(to, {reference: BUSYBOX_IMAGE, layers: [entries], config: {Cmd: ['/bin/sh'], Env: ['PATH=/bin']}, maxBytes: MAX_BYTES});
 }
 
 /** What every image with a user in it has: a `/tmp`, root, and `nonroot` with the number that images without a distribution use for it. */

@@ -1,7 +1,7 @@
 import {existsSync, readFileSync, realpathSync, statSync} from 'node:fs';
 import {basename, join} from 'node:path';
 import {userEntries} from './base-images.ts';
-import {command} from './command.ts';
+import {CommandError, command} from './command.ts';
 import {packImage} from './image.ts';
 import {folderEntries} from './tar.ts';
 import type {TarEntry} from './tar.ts';
@@ -18,23 +18,32 @@ export const NODE_IMAGE = 'localhost/scanplane:test';
  * @throws Error above 400 MiB.
  */
 export async function packNodeImage(to: string): Promise<void> {
-  const base = [...userEntries(), {type: 'folder', path: 'usr/bin', mode: 0o755} as const, ...(await program('usr/bin/node', process.execPath))];
   await packImage(to, {
     reference: NODE_IMAGE,
-    layers: [base, [...productionModules()], projectEntries()],
-    config: {
-      Env: ['PATH=/usr/bin', 'NODE_ENV=production', 'HOME=/tmp'],
-      WorkingDir: '/app',
-      User: '65532:65532',
-      Entrypoint: ['node'],
-    },
+    layers: [await nodeEntries(), [...productionModules()], projectEntries()],
+    config: {...NODE_CONFIG, Entrypoint: ['node']},
     maxBytes: MAX_BYTES,
   });
 }
 
+/** How a program of this project runs in an image. */
+export const NODE_CONFIG = {
+  Env: ['PATH=/usr/bin', 'NODE_ENV=production', 'HOME=/tmp'],
+  WorkingDir: '/app',
+  User: '65532:65532',
+} as const;
+
+/** Node, as this process runs it, and the users that every image has. */
+export async function nodeEntries(): Promise<readonly TarEntry[]> {
+  return [...userEntries(), {type: 'folder', path: 'usr/bin', mode: 0o755}, ...(await programEntries('usr/bin/node', process.execPath))];
+}
+
 /** A program with the shared libraries that it names, each where the loader looks for it. */
-async function program(path: string, from: string): Promise<readonly TarEntry[]> {
-  const listed = await command('ldd', [from]);
+export async function programEntries(path: string, from: string): Promise<readonly TarEntry[]> {
+  const listed = await command('ldd', [from]).catch((err: unknown) => {
+    if (err instanceof CommandError && err.code === 1) return ''; // it is linked statically
+    throw err;
+  });
   // `name => /path (address)`, and the loader itself as `/path (address)`.
   const libraries = listed.split('\n').flatMap((line) => /(?:=>\s+|^\s+)(\/\S+) \(0x/.exec(line)?.[1] ?? []);
   return [from, ...libraries].map((file, at): TarEntry => ({
@@ -59,7 +68,7 @@ interface LockFile {
 }
 
 /** What `npm ci --omit=dev` would leave, out of what is installed: packages that are not marked as needed by development only. */
-function* productionModules(): Generator<TarEntry> {
+export function* productionModules(): Generator<TarEntry> {
   const {packages} = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as LockFile;
   yield {type: 'folder', path: 'app', mode: 0o755};
   yield {type: 'folder', path: 'app/node_modules', mode: 0o755};

@@ -1,17 +1,19 @@
 import {existsSync} from 'node:fs';
-import {rename} from 'node:fs/promises';
+import {rename, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {test as base} from 'vitest';
 import {withLock} from '../../../scripts/lock.mjs';
 import {BUSYBOX_IMAGE} from './base-images.ts';
 import {importImage} from './cluster.ts';
 import {startComponent, stopComponent} from './control.ts';
+import {DEPLOYED_IMAGES, deployedArchive} from './deployed-images.ts';
 import {NETWORK} from './network.ts';
 import {NODE_IMAGE, packNodeImage} from './node-image.ts';
 import {kubeconfigPath} from './pki.ts';
 import {readRig} from './rig-files.ts';
 import {openNamespace} from './test-namespace.ts';
 import type {ComponentName} from './components.ts';
+import type {DeployedImage} from './deployed-images.ts';
 import type {Rig} from './rig-files.ts';
 import type {TestCluster} from './test-namespace.ts';
 
@@ -27,6 +29,11 @@ export interface OwnCluster extends TestCluster {
   startApiServer(): Promise<void>;
   /** The image of this project on Node ({@link packNodeImage}), packed and imported when it is first asked for. */
   nodeImage(): Promise<string>;
+  /** An image of `deploy/` ({@link DEPLOYED_IMAGES}), imported when it is first asked for. Their sources are compiled: the first time takes longer. */
+  deployedImage(name: DeployedImage): Promise<string>;
+  scanplaneImage(): Promise<string>;
+  scannerImage(): Promise<string>;
+  etcdImage(): Promise<string>;
   /** Makes the image of an archive (see {@link file://./image.ts}) known to the node. */
   importImage(archive: string): Promise<void>;
   /** Folder of this run: logs, configuration, keys. */
@@ -88,6 +95,15 @@ async function openOwn(rig: Rig): Promise<Opened> {
     stopped.add(name);
     await stopComponent(rig, name, graceMs);
   };
+  const deployedImage = async (name: DeployedImage): Promise<string> => {
+    const mark = join(rig.folder, `imported-${name}`);
+    await withLock(`${name} image ${rig.folder}`, async () => {
+      if (existsSync(mark)) return;
+      await importImage(rig, await deployedArchive(name, join(rig.build.bin, 'busybox')));
+      await writeFile(mark, '');
+    });
+    return DEPLOYED_IMAGES[name];
+  };
   const own: OwnCluster = {
     ...cluster,
     address: NETWORK.address,
@@ -97,6 +113,10 @@ async function openOwn(rig: Rig): Promise<Opened> {
     startApiServer: async () => start('kube-apiserver'),
     stopApiServer: async () => stop('kube-apiserver', 0),
     importImage: async (archive) => importImage(rig, archive),
+    deployedImage,
+    scanplaneImage: async () => deployedImage('scanplane'),
+    scannerImage: async () => deployedImage('scanner'),
+    etcdImage: async () => deployedImage('etcd'),
     nodeImage: async () => {
       const archive = join(rig.folder, 'node-image.tar');
       await withLock(`node image ${rig.folder}`, async () => {

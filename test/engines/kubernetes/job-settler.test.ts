@@ -1,0 +1,76 @@
+import {expect, test} from 'vitest';
+import type {JobApi} from '../../../src/engines/kubernetes/job-api.ts';
+import type {JobRecord} from '../../../src/engines/kubernetes/job-record.ts';
+import {JobSettler} from '../../../src/engines/kubernetes/job-settler.ts';
+import type {PodFacts} from '../../../src/engines/kubernetes/pod-facts.ts';
+import type {PodLogs} from '../../../src/engines/kubernetes/pod-logs.ts';
+import {systemClock} from '../../../src/lib/clock.ts';
+import {ControlPlaneError} from '../../../src/lib/errors.ts';
+import {silentLog} from '../../../src/lib/log.ts';
+
+const JOB: JobRecord = {
+  ...{name: 's-x', uid: 'u', resourceVersion: '7', clusterId: 'c', ref: {scanId: 'x', job: 'j', try: 1}, fence: {epoch: 1, revision: 1}},
+  ...{state: 'launched', createdMs: 1, startedMs: 1, count: 1, outputLimitBytes: 0, finalizers: [], isDeleting: false, active: 0},
+};
+
+function aPod(code: number, more: Partial<PodFacts> = {}): PodFacts {
+  return {
+    ...{name: 'p', uid: 'p', resourceVersion: '5', record: 's-x', ref: JOB.ref, createdMs: 1, reason: '', message: '', finalizers: [], isRemoved: false},
+    ...{startedMs: 1, main: 'main', phase: code === 0 ? 'Succeeded' : 'Failed', seen: {name: 'p', phase: 'Succeeded', containers: []}},
+    containers: [{name: 'main', isInit: false, isRunning: false, terminated: {code, reason: '', message: '', endedMs: 1000}}],
+    ...more,
+  };
+}
+
+/** Answers as a server would; says what it was asked. */
+class RecordingApi {
+  readonly asked: string[] = [];
+  isChanged = false;
+
+  patch(kind: string, name: string, patch: {readonly metadata: {readonly resourceVersion: string; readonly annotations: object}}): Promise<unknown> {
+    this.asked.push(`patch ${kind} ${patch.metadata.resourceVersion}`);
+    if (this.isChanged) return Promise.reject(new ControlPlaneError('revision_conflict', 'changed'));
+    const annotations = {'scanplane/cluster-id': 'c', 'scanplane/ref': JSON.stringify(JOB.ref), 'scanplane/fence': '1.1', 'scanplane/state': 'launched'};
+    return Promise.resolve({metadata: {name, uid: 'u', resourceVersion: '8', annotations: {...annotations, ...patch.metadata.annotations}}});
+  }
+
+  job(): Promise<undefined> {
+    this.asked.push('get job');
+    return Promise.resolve(undefined);
+  }
+
+  release(): Promise<boolean> {
+    this.asked.push('release');
+    return Promise.resolve(true);
+  }
+}
+
+const settlerOf = (api: RecordingApi): JobSettler =>
+  new JobSettler({api: api as unknown as JobApi, logs: {} as PodLogs, patienceMs: 1000, ttlSeconds: 600, clock: systemClock, log: silentLog});
+
+test('that a try has done well is recorded by what was seen of it', async () => {
+  const api = new RecordingApi();
+  const settled = await settlerOf(api).settle('s-x', {job: JOB, pods: [aPod(0)]});
+  expect(settled?.exit).toMatchObject({code: 0});
+  expect(api.asked).toEqual(['patch jobs 7', 'release']);
+});
+
+test('a Job that has changed since is looked at again when the watch shows how', async () => {
+  const api = new RecordingApi();
+  api.isChanged = true;
+  expect((await settlerOf(api).settle('s-x', {job: JOB, pods: [aPod(0)]}))?.exit).toBeUndefined();
+  expect(api.asked).toEqual(['patch jobs 7']);
+});
+
+test.each<[string, Partial<JobRecord>, PodFacts[]]>([
+  ['a failure', {}, [aPod(3)]],
+  ['a pod that was told to go', {}, [aPod(0, {deletesMs: 5})]],
+  ['a pod too many', {}, [aPod(0), aPod(0, {name: 'q'})]],
+  ['a pod too few', {count: 2}, [aPod(0)]],
+  ['a Job that is being ended', {end: {reason: 'stopped', atMs: 1}}, [aPod(0)]],
+  ['a Job that is being deleted', {isDeleting: true}, [aPod(0)]],
+])('%s is decided on what the server has', async (_what, more, pods) => {
+  const api = new RecordingApi();
+  await settlerOf(api).settle('s-x', {job: {...JOB, ...more}, pods});
+  expect(api.asked).toEqual(['get job']);
+});
