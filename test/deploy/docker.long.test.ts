@@ -56,6 +56,7 @@ describe.skipIf(reason !== undefined)(`on a Docker engine${reason === undefined 
       const tag = target === 'scanplane' ? target : `scanplane-${target}`;
       await engine.docker(['build', '--network=host', '--file', join(ROOT, 'deploy/Dockerfile'), '--target', target, '--tag', tag, ROOT], {
         timeoutMs: 8 * MINUTE_MS,
+        env: {DOCKER_BUILDKIT: '1'},
       });
     }
     await buildProxy(engine, join(run.folder, 'proxy'), 'scanplane-haproxy');
