@@ -56,7 +56,7 @@ export function buildJob(spec: JobSpec, settings: KubernetesClusterSettings, {in
   const image = spec.image ?? settings.image;
   if (image === undefined || image === '')
     throw new ControlPlaneError('invalid', `${nameOfRef(ref)}: neither the job nor its cluster names an image`);
-  for (const patch of [settings.pod, settings.container, settings.shared_volume]) {
+  for (const patch of [settings.pod, settings.container, settings.shared_volume, settings.volumes, settings.volume_mounts]) {
     const problem = plainProblem(patch ?? {});
     if (problem !== undefined) throw new ControlPlaneError('invalid', `${nameOfRef(ref)}: settings of its cluster: ${problem}`);
   }
@@ -210,21 +210,23 @@ function literal(text: string): string {
   return text.replaceAll('$', '$$$$');
 }
 
-function mountsOf({ref, document, pod}: JobSpec, {shared_volume: shared}: KubernetesClusterSettings): readonly unknown[] {
+function mountsOf({ref, document, pod}: JobSpec, {shared_volume: shared, volume_mounts: further}: KubernetesClusterSettings): readonly unknown[] {
   return [
     {name: 'work', mountPath: WORK, ...(shared === undefined ? {} : {subPath: labelHash(ref.scanId)})},
     {name: 'tmp', mountPath: '/tmp'},
     ...(document === undefined ? [] : [{name: 'document', mountPath: DOCUMENT, readOnly: true}]),
+    ...(further ?? []),
     ...(pod?.volumeMounts ?? []),
   ];
 }
 
-function volumesOf({document}: JobSpec, {shared_volume: shared}: KubernetesClusterSettings, secretName: string): readonly unknown[] {
+function volumesOf({document}: JobSpec, {shared_volume: shared, volumes}: KubernetesClusterSettings, secretName: string): readonly unknown[] {
   const items = [{key: DOCUMENT_KEY, path: DOCUMENT_KEY}];
   return [
     {...(shared ?? {emptyDir: {}}), name: 'work'},
     {name: 'tmp', emptyDir: {}},
     ...(document === undefined ? [] : [{name: 'document', secret: {secretName, items, defaultMode: 0o440}}]),
+    ...(volumes ?? []),
   ];
 }
 
