@@ -1,5 +1,5 @@
 import {once} from 'node:events';
-import {chown, mkdir, mkdtemp, readFile, rm} from 'node:fs/promises';
+import {chmod, chown, mkdir, mkdtemp, readFile, rm} from 'node:fs/promises';
 import type {IncomingMessage} from 'node:http';
 import {request} from 'node:https';
 import {tmpdir} from 'node:os';
@@ -111,8 +111,10 @@ export class Deployment {
   async #applyVolumes(): Promise<void> {
     const volumes = CLAIMS.map(async (claim) => {
       const path = join(this.folder, claim);
-      await mkdir(path, {mode: 0o770});
+      await mkdir(path);
       await chown(path, USER, USER);
+      // As fsGroup makes volumes that are not of the node: folders that a kubelet makes in it have its group.
+      await chmod(path, 0o2770);
       return {
         apiVersion: 'v1',
         kind: 'PersistentVolume',
