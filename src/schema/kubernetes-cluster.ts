@@ -25,6 +25,9 @@ export interface KubernetesClusterSettings {
   readonly job?: Readonly<Record<string, unknown>>;
   readonly pod?: Readonly<Record<string, unknown>>;
   readonly container?: Readonly<Record<string, unknown>>;
+  /** Further volumes of every pod, and where the container of the job itself mounts them: a certificate authority, data. */
+  readonly volumes?: readonly Readonly<Record<string, unknown>>[];
+  readonly volume_mounts?: readonly Readonly<Record<string, unknown>>[];
   /** A volume (as in a pod, without its name) that all nodes share: jobs of a scan then have one folder of it as their working directory. */
   readonly shared_volume?: Readonly<Record<string, unknown>>;
   /** After how long a Job whose exit is recorded loses its pods, where the server has a TTL controller. */
@@ -63,6 +66,15 @@ export const kubernetesClusterProperties = {
   job: jobPatchSchema,
   pod: podPatchSchema,
   container: containerPatchSchema,
+  volumes: {type: 'array', items: {type: 'object', required: ['name'], properties: {name: {type: 'string', minLength: 1}}}},
+  volume_mounts: {
+    type: 'array',
+    items: {
+      type: 'object',
+      required: ['name', 'mountPath'],
+      properties: {name: {type: 'string', minLength: 1}, mountPath: {type: 'string', minLength: 1}},
+    },
+  },
   shared_volume: {type: 'object'},
   ttl_seconds: seconds,
   patience_seconds: seconds,

@@ -37,7 +37,7 @@ const SECRET_BYTES = 1024 * 1024;
 export function buildJob(spec: JobSpec, settings: KubernetesClusterSettings, {indexed}: Capabilities): JobObjects {
   const {ref, clusterId, count, pod = {}} = spec;
   const name = recordName(clusterId, ref);
-  for (const patch of [settings.job, settings.pod, settings.container, settings.shared_volume]) {
+  for (const patch of [settings.job, settings.pod, settings.container, settings.shared_volume, settings.volumes, settings.volume_mounts]) {
     const problem = plainProblem(patch ?? {});
     if (problem !== undefined) throw new ControlPlaneError('invalid', `${nameOfRef(ref)}: settings of its cluster: ${problem}`);
   }

@@ -148,21 +148,23 @@ function literal(text: string): string {
   return text.replaceAll('$', '$$$$');
 }
 
-function mountsOf({ref, document, pod}: JobSpec, {shared_volume: shared}: KubernetesClusterSettings): readonly unknown[] {
+function mountsOf({ref, document, pod}: JobSpec, {shared_volume: shared, volume_mounts: further}: KubernetesClusterSettings): readonly unknown[] {
   return [
     ...(pod?.hasOwnDirectory === true ? [] : [{name: 'work', mountPath: WORK, ...(shared === undefined ? {} : {subPath: labelHash(ref.scanId)})}]),
     {name: 'tmp', mountPath: '/tmp'},
     ...(document === undefined ? [] : [{name: 'document', mountPath: DOCUMENT, readOnly: true}]),
+    ...(further ?? []),
     ...(pod?.volumeMounts ?? []),
   ];
 }
 
-function volumesOf({document, pod}: JobSpec, {shared_volume: shared}: KubernetesClusterSettings, secretName: string): readonly unknown[] {
+function volumesOf({document, pod}: JobSpec, {shared_volume: shared, volumes}: KubernetesClusterSettings, secretName: string): readonly unknown[] {
   const items = [{key: DOCUMENT_KEY, path: DOCUMENT_KEY}];
   return [
     ...(pod?.hasOwnDirectory === true ? [] : [{...(shared ?? {emptyDir: {}}), name: 'work'}]),
     {name: 'tmp', emptyDir: {}},
     ...(document === undefined ? [] : [{name: 'document', secret: {secretName, items, defaultMode: 0o440}}]),
+    ...(volumes ?? []),
     ...withSecretName(pod?.volumes ?? [], secretName),
   ];
 }

@@ -253,6 +253,16 @@ test('jobs of a scan share their folder of a volume that all nodes have', () => 
   expect(spec.containers[0].volumeMounts[0]).toEqual({name: 'work', mountPath: '/scanplane/work', subPath: labelHash('night1')});
 });
 
+test('a cluster may give its pods further volumes, and the job itself mounts of them', () => {
+  const {spec} = built(
+    {document: '{}', pod: {sidecars: [{name: 'side'}]}},
+    {volumes: [{name: 'authority', configMap: {name: 'ca'}}], volume_mounts: [{name: 'authority', mountPath: '/etc/ca', readOnly: true}]},
+  ).job.spec.template;
+  expect(spec.volumes.map((each: Manifest) => each.name)).toEqual(['work', 'tmp', 'document', 'authority']);
+  expect(spec.containers[0].volumeMounts).toContainEqual({name: 'authority', mountPath: '/etc/ca', readOnly: true});
+  expect(spec.containers[1]).toEqual({name: 'side'});
+});
+
 test('without an image there is no pod', () => {
   expect(thrownBy(() => buildJob(aJob(), {}, {indexed: false})).code).toBe('invalid');
 });

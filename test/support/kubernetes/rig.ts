@@ -36,6 +36,8 @@ export interface OwnCluster extends TestCluster {
   etcdImage(): Promise<string>;
   /** Makes the image of an archive (see {@link file://./image.ts}) known to the node. */
   importImage(archive: string): Promise<void>;
+  /** Path of kubectl, for scripts that call it. */
+  readonly kubectlProgram: string;
   /** Folder of this run: logs, configuration, keys. */
   readonly folder: string;
 }
@@ -85,7 +87,8 @@ export const test = base
 
 async function openOwn(rig: Rig): Promise<Opened> {
   const kubeconfig = kubeconfigPath(rig.folder, 'admin');
-  const {cluster, close} = await openNamespace(join(rig.build.bin, 'kubectl'), kubeconfig, NETWORK.address, BUSYBOX_IMAGE);
+  const kubectlProgram = join(rig.build.bin, 'kubectl');
+  const {cluster, close} = await openNamespace(kubectlProgram, kubeconfig, NETWORK.address, BUSYBOX_IMAGE);
   const stopped = new Set<ComponentName>();
   const start = async (name: ComponentName): Promise<void> => {
     await startComponent(rig, name);
@@ -108,6 +111,7 @@ async function openOwn(rig: Rig): Promise<Opened> {
     ...cluster,
     address: NETWORK.address,
     folder: rig.folder,
+    kubectlProgram,
     start,
     stop,
     startApiServer: async () => start('kube-apiserver'),

@@ -9,6 +9,7 @@ import {join} from 'node:path';
 import {argv} from 'node:process';
 import {ensureBuild} from './build.ts';
 import {makeCgroup} from './cgroups.ts';
+import {ensureKustomize} from './kustomize.ts';
 import {NETWORK} from './network.ts';
 import {rigCacheDir} from './recipe.ts';
 import {createRunFolder, recordInit, removeAbandonedRuns, removeRun} from './run-folder.ts';
@@ -34,6 +35,7 @@ async function main(commandLine: readonly string[]): Promise<number> {
   }
   await removeAbandonedRuns(say);
   const build = await ensureBuild(say);
+  await ensureKustomize(say);
   const run = await createRunFolder();
   try {
     makeCgroup(run.cgroup);
