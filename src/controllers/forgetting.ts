@@ -19,7 +19,7 @@ const DELETED_EVERY_MS = 2000;
  * Removes what the engines keep of scans that somebody deletes, as soon as they have ended and nobody leads them any more. Every replica does so, and looks
  * at its start for what one that died left; twice does no harm. An engine that is away is asked again, and holds up no other.
  */
-export async function runForgettingDeleted(deps: ForgettingDeps, signal: AbortSignal): Promise<void> {
+export async function runForgettingDeleted(deps: ForgettingDeps, signal: AbortSignal, everyMs = DELETED_EVERY_MS): Promise<void> {
   const {cache, engines} = deps;
   const changed = new Set<string>();
   const work = new Map<Engine, ForgettingAt>();
@@ -31,7 +31,7 @@ export async function runForgettingDeleted(deps: ForgettingDeps, signal: AbortSi
     }
   }, signal);
   while (!signal.aborted) {
-    await sleep(DELETED_EVERY_MS * (0.5 + Math.random()), signal);
+    await sleep(everyMs * (0.5 + Math.random()), signal);
     if (signal.aborted) break;
     for (const engine of engines.values()) if (!work.has(engine)) work.set(engine, new ForgettingAt(engine, deps));
     const current = new Set(engines.values());

@@ -150,11 +150,12 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   });
 
   const watchdog = new Watchdog({cache, clock, log, intervalMs: config.watchdogSeconds * 1000});
+  const leftAlone = new Map<string, number>();
   const lone = [scheduler, processing, janitor, ...(config.watchdogSeconds > 0 ? [watchdog] : [])];
   if (deps.metrics !== undefined) {
     const queues = {scan: queue, deployment: deploymentQueue};
     const names = lone.map(({name}) => name);
-    figures = controllerMetrics(deps.metrics, {...deps, engines, queues, lone: names, free: () => scheduler.free}, signal);
+    figures = controllerMetrics(deps.metrics, {...deps, engines, queues, lone: names, leftAlone, free: () => scheduler.free}, signal);
   }
 
   // From now on nobody counts on us: what we give back goes straight to who is next in order.
@@ -171,7 +172,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   for (const engine of deps.engines.values()) engine.onChange(onChange, signal);
   if (openClusterEngine !== undefined) keepClusterEngines(engines, {cache, open: openClusterEngine, onChange, log}, signal);
   const upkeep = {
-    ...{engines, lease: deps.lease, clock, log, meta: () => cache.meta?.value},
+    ...{engines, lease: deps.lease, clock, log, leftAlone, meta: () => cache.meta?.value},
     ...{orphanAfterMs: times.orphanAfterMs, keepJobsMs: config.keepJobsSeconds * 1000},
   };
   const loop = {cache, ownership, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs};

@@ -19,6 +19,8 @@ export interface MetricsDeps {
   readonly queues: Readonly<Record<string, WorkQueue>>;
   /** Names of the controllers that are alone. */
   readonly lone: readonly string[];
+  /** Jobs of before a restore of which nothing is stored, by place. */
+  readonly leftAlone: ReadonlyMap<string, number>;
   /** What is left of each cluster's capacity; `undefined` where another replica leads the scheduler. */
   readonly free: () => FreeSlots | undefined;
 }
@@ -110,6 +112,12 @@ export function controllerMetrics(registry: Registry, deps: MetricsDeps, signal:
       }
     },
   );
+  gauge('scanplane_jobs_left_alone', 'Jobs of before a restore from a backup that run, and of which nothing is stored.', [], (set) => {
+    set(
+      {},
+      [...deps.leftAlone.values()].reduce((sum, count) => sum + count, 0),
+    );
+  });
   return {
     observeAsked: (cluster, seconds, refusal) => {
       asked.observe({cluster}, seconds);

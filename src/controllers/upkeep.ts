@@ -22,6 +22,8 @@ export interface UpkeepDeps {
   readonly orphanAfterMs: number;
   /** Which database this is. */
   readonly meta: () => Meta | undefined;
+  /** How many jobs of before a restore run of which nothing is stored, by place; kept up to date here. */
+  readonly leftAlone: Map<string, number>;
   /** How long engines keep what has ended. */
   readonly keepJobsMs: number;
 }
@@ -98,13 +100,14 @@ export async function runRenewals(led: readonly Led[], {engines, lease, clock, l
  * Ends what runs although nothing that is stored speaks of it any more. Every replica does so for the places it shares; twice does no harm. What may only be
  * unknown because the database was restored from a backup is told once and left alone: nobody can know what it is worth.
  */
-export async function runEnding(led: readonly Led[], {engines, log, orphanAfterMs, meta}: UpkeepDeps, signal: AbortSignal): Promise<void> {
+export async function runEnding(led: readonly Led[], {engines, log, orphanAfterMs, meta, leftAlone}: UpkeepDeps, signal: AbortSignal): Promise<void> {
   const told = new Set<string>();
   while (!signal.aborted) {
     await sleep(orphanAfterMs / 6, signal);
     if (signal.aborted) return;
     for (const engine of engines.values()) {
       try {
+        let older = 0;
         for (const jobsOf of await engine.known()) {
           const leader = leaderOf(jobsOf, led);
           if (leader === undefined || leader.controller.exists(leader.id)) continue;
@@ -113,8 +116,10 @@ export async function runEnding(led: readonly Led[], {engines, log, orphanAfterM
             const isOlder = fence !== undefined && fence.epoch < epoch;
             if (!isOlder && !leader.controller.isAbandoned(ref)) continue;
             const name = `${engine.place} ${jobsOf}/${ref.job}/${ref.try}`;
-            if (told.has(name) || (await engine.observe(ref, engine.place)).kind !== 'running') continue;
+            if ((await engine.observe(ref, engine.place)).kind !== 'running') continue;
             if (isOlder) {
+              older++;
+              if (told.has(name)) continue;
               told.add(name);
               log.warn(
                 {jobs: jobsOf, job: ref.job, try: ref.try, place: engine.place},
@@ -126,6 +131,7 @@ export async function runEnding(led: readonly Led[], {engines, log, orphanAfterM
             await engine.stop(ref, engine.place);
           }
         }
+        leftAlone.set(engine.place, older);
       } catch (err) {
         log.warn({err, engine: engine.name}, 'could not look for abandoned jobs; trying again');
       }

@@ -41,12 +41,12 @@ test('what engines keep of deleted scans goes: what was left before, what is del
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
   const engines = new Map([near, far].map(({engine}) => [engine.place, engine]));
-  void runForgettingDeleted({cache, engines, log: silentLog}, stop.signal);
-  await eventually(() => expect(near.forgotten).toEqual(['left']), {timeoutMs: 20_000});
+  void runForgettingDeleted({cache, engines, log: silentLog}, stop.signal, 10);
+  await eventually(() => expect(near.forgotten).toEqual(['left']));
   scans.set('kept', endedScan('kept', true, ['near']));
   changed([{kind: 'key', ref: {kind: 'control', id: 'kept'}, revision: 1}]);
-  await eventually(() => expect(near.forgotten).toEqual(['left', 'kept']), {timeoutMs: 20_000});
+  await eventually(() => expect(near.forgotten).toEqual(['left', 'kept']));
   expect(far.forgotten).toEqual([]);
   far.isAway = false;
-  await eventually(() => expect(far.forgotten).toEqual(['left']), {timeoutMs: 20_000});
+  await eventually(() => expect(far.forgotten).toEqual(['left']));
 });

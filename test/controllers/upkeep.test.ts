@@ -21,7 +21,7 @@ test('what runs although nothing that is stored speaks of it is ended; what is s
   const stop = new AbortController();
   const deps = {
     ...{engines: new Map<string, Engine>([['process', engine]]), lease: {} as LeaseKeeper, clock: systemClock, log: silentLog},
-    ...{orphanAfterMs: 10, keepJobsMs: 0, meta: () => undefined},
+    ...{orphanAfterMs: 10, keepJobsMs: 0, leftAlone: new Map(), meta: () => undefined},
   };
   const done = runEnding([{controller, queue: new WorkQueue()}], deps, stop.signal);
   await eventually(() => expect(engine.running('deploy.gone')).toEqual([]));
@@ -39,10 +39,11 @@ test('what runs since before a restore from a backup, and is not stored, is told
   const controller = {objectOf: deploymentOfJobs, exists: () => false, isAbandoned: () => true} as unknown as JobController;
   const stop = new AbortController();
   const told: unknown[] = [];
+  const leftAlone = new Map<string, number>();
   let looks = 0;
   const deps = {
     ...{engines: new Map<string, Engine>([['process', fenced]]), lease: {} as LeaseKeeper, clock: systemClock},
-    ...{orphanAfterMs: 10, keepJobsMs: 0, meta: () => ({cluster_id: 'c1', epoch: (looks++, 2), schema_version: 1})},
+    ...{orphanAfterMs: 10, keepJobsMs: 0, leftAlone, meta: () => ({cluster_id: 'c1', epoch: (looks++, 2), schema_version: 1})},
     log: {...silentLog, warn: (fields: unknown) => void told.push(fields)} as typeof silentLog,
   };
   const done = runEnding([{controller, queue: new WorkQueue()}], deps, stop.signal);
@@ -50,5 +51,6 @@ test('what runs since before a restore from a backup, and is not stored, is told
   stop.abort();
   await done;
   expect(engine.running('deploy.gone')).toHaveLength(1);
+  expect(leftAlone.get(engine.place)).toBe(1);
   expect(told).toMatchObject([{jobs: 'deploy.gone', try: 1}]);
 });

@@ -123,7 +123,10 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
   });
 
   test('a scan that is deleted while it runs leaves no Job, pod or Secret; and so does a request', async () => {
-    await scans.put('request', {a: {script: 'exec sleep 600', cluster: 'drain'}, b: {script: 'exit 0', cluster: 'drain'}});
+    await scans.put('request', {
+      a: {script: 'trap "exit 1" TERM; while :; do sleep 0.1; done', cluster: 'drain'},
+      b: {script: 'exit 0', cluster: 'drain'},
+    });
     await scans.running('request', 'a');
     const deleted = [idOf('memory'), idOf('disk'), idOf('drain'), idOf('image'), 'request'];
     const left = async (): Promise<readonly unknown[]> => {
