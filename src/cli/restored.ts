@@ -21,7 +21,9 @@ export async function markRestored(store: Store, isCopy: boolean, nowMs: number)
   const stored = await store.get(META_KEY);
   if (stored === undefined) throw new ControlPlaneError('not_found', `there is no ${META_KEY}: this is no database of scanplane`, {key: META_KEY});
   const before = parseMeta(stored.value.toString(), META_KEY);
-  const meta: Meta = isCopy ? {...before, cluster_id: randomHex(16), epoch: 1} : {...before, epoch: Math.max(before.epoch + 1, Math.floor(nowMs / 1000))};
+  const meta: Meta = isCopy
+    ? {...before, cluster_id: randomHex(16), epoch: 1}
+    : {...before, epoch: Math.max(before.epoch + 1, Math.floor(nowMs / 1000))};
   const compares = [{key: META_KEY, modRevision: stored.modRevision}];
   const {ok} = await store.commit({compares, ops: [{put: META_KEY, value: canonicalJson(meta)}]});
   if (!ok) throw new ControlPlaneError('revision_conflict', `${META_KEY} was changed meanwhile`, {key: META_KEY});

@@ -2,8 +2,7 @@ import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {must, unreachable} from '../lib/assert.ts';
-import {hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
-import type {ControlPlaneError} from '../lib/errors.ts';
+import {ControlPlaneError, hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
 import {sleep} from '../lib/sleep.ts';
 import type {JobRef} from '../engines/engine.ts';
@@ -60,8 +59,6 @@ interface Held {
   readonly refused: Map<string, string>;
   /** Why it must end, found out by an error that no retry can mend. */
   doomed?: string;
-  /** Why its newest try could not begin yet. */
-  refusal?: ControlPlaneError;
 }
 
 /** For how long a look for what other clusters have of a deployment holds up what it has on its own, and after how long it is repeated. */
@@ -169,7 +166,6 @@ export class DeploymentController implements JobController {
       const known = {record, found, nowMs, ...(held.remembered === undefined ? {} : {remembered: held.remembered})};
       const state = presentState(known);
       const open = openTryOf(state);
-      delete held.refusal;
       const observed = state === undefined || open === undefined ? undefined : await this.#observe(record, state, open, held, writer);
       const refused = held.refused.get(`${state?.of}/${open?.try}`);
       const doomed = held.doomed ?? (open === undefined ? this.#impossible(record) : undefined);
@@ -181,7 +177,7 @@ export class DeploymentController implements JobController {
       });
       const result = await this.#take(step, record, writer);
       // Why it waits is written down; it is asked for again after longer and longer pauses.
-      if (held.refusal !== undefined && step.kind === 'wait') throw held.refusal;
+      if (observed?.kind === 'waiting' && step.kind === 'wait') throw new ControlPlaneError('unavailable', observed.why);
       return result;
     } catch (err) {
       delete held.lookedFor; // What was found may not have been used.
@@ -263,7 +259,6 @@ export class DeploymentController implements JobController {
       return await this.#launch(ref, spec, writer);
     } catch (err) {
       if (!hasCode(err, 'unavailable')) throw err;
-      held.refusal = err;
       return {kind: 'waiting', why: err.detail};
     }
   }

@@ -93,7 +93,10 @@ class ForgettingAt {
       await this.#engine.forget(scanId);
     } catch (err) {
       if (hasCode(err, 'unavailable')) throw err;
-      this.#deps.log.warn({err, engine: this.#engine.name, scanId}, 'could not remove what is kept of a deleted scan; it goes with what ended long ago');
+      this.#deps.log.warn(
+        {err, engine: this.#engine.name, scanId},
+        'could not remove what is kept of a deleted scan; it goes with what ended long ago',
+      );
     }
   }
 }

@@ -90,7 +90,10 @@ export async function runController(controller: ObjectController, deps: LoopDeps
       if (hasCode(err, 'not_owner')) {
         // The cache shows it too, and wakes us when the object is free again. An engine may say so while the key is ours: then only time can tell.
         if (ownership.owned(controller.ownerKey(id)) === undefined) return;
-        log.warn({id, controller: controller.name, reason: err.detail}, 'an engine knows a newer owner; a database that was restored has to be told (scanplane restored)');
+        log.warn(
+          {id, controller: controller.name, reason: err.detail},
+          'an engine knows a newer owner; a database that was restored has to be told (scanplane restored)',
+        );
         queue.addWithBackoff(id);
         return;
       }

@@ -418,8 +418,8 @@ export class ScanController implements JobController {
     let bytes = 0;
     for (const [name, planned] of launches) {
       if (bytes >= LAUNCH_BYTES_PER_WRITE) break; // The rest at the next look.
-      // A job that is both learnt of and launched in one step has its newest record with the run.
-      const previous = run === undefined ? record.jobs?.get(name)?.value : run.record(name);
+      // A job that is both learnt of and launched in one step has its newest record among what was learnt, or with the run.
+      const previous = run === undefined ? (step.changes.get(name) ?? record.jobs?.get(name)?.value) : run.record(name);
       const number = (previous?.tries_total ?? 0) + 1;
       const intent = launcher.intend({scanId: id, job: name, try: number}, planned, nowText);
       const job = run === undefined ? withNewTry(previous, planned, intent) : withChainTry(run, name, attemptOf(record), intent);

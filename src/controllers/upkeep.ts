@@ -116,7 +116,10 @@ export async function runEnding(led: readonly Led[], {engines, log, orphanAfterM
             if (told.has(name) || (await engine.observe(ref, engine.place)).kind !== 'running') continue;
             if (isOlder) {
               told.add(name);
-              log.warn({jobs: jobsOf, job: ref.job, try: ref.try, place: engine.place}, 'a job of before the restore runs, of which nothing is stored; left alone');
+              log.warn(
+                {jobs: jobsOf, job: ref.job, try: ref.try, place: engine.place},
+                'a job of before the restore runs, of which nothing is stored; left alone',
+              );
               continue;
             }
             log.warn({jobs: jobsOf, try: ref.try, engine: engine.name}, 'ending a job of which nothing is stored any more');

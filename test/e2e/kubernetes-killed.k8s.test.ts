@@ -2,6 +2,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {ApiJob, ApiPod} from '../../src/engines/kubernetes/objects.ts';
 import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import {silentLog} from '../../src/lib/log.ts';
+import type {ClusterSettings} from '../../src/schema/cluster.ts';
 import {clusterKey} from '../../src/schema/keys.ts';
 import type {Meta} from '../../src/schema/replica.ts';
 import {ensureMeta, openDatabase} from '../../src/store/open.ts';
@@ -44,10 +45,7 @@ describe.skipIf(whyNoCluster() !== undefined)('controllers that are killed', () 
     database = openDatabase({endpoints: [etcd.endpoint], prefix: ''}, silentLog);
     meta = await ensureMeta(database.store);
     scans = new HandPutScans(database.store);
-    const settings = {kubeconfig: gate.kubeconfig, namespace: namespace.name, image: namespace.image};
-    const clusters = {k8s: settings, brief: {...settings, ttl_seconds: 1}};
-    for (const [name, each] of Object.entries(clusters))
-      await etcd.etcdctl(['put', clusterKey(name), canonicalJson({engine: 'kubernetes', capacity: 8, place: 'here', settings: each})]);
+    await putCluster({});
     controllers = new ControllersProcess(etcd.endpoint);
   });
   afterAll(async () => {
@@ -57,6 +55,11 @@ describe.skipIf(whyNoCluster() !== undefined)('controllers that are killed', () 
     await gate?.close();
     await namespace?.dispose();
   });
+
+  function putCluster(more: ClusterSettings): Promise<unknown> {
+    const settings = {kubeconfig: gate.kubeconfig, namespace: namespace.name, image: namespace.image, ...more};
+    return etcd.etcdctl(['put', clusterKey('k8s'), canonicalJson({engine: 'kubernetes', capacity: 8, place: 'here', settings})]);
+  }
 
   /** Those of a scan that were launched. */
   async function launchedJobs(id: string): Promise<readonly ApiJob[]> {
@@ -97,7 +100,8 @@ describe.skipIf(whyNoCluster() !== undefined)('controllers that are killed', () 
   }
 
   test('controllers that are away for longer than the TTL of a Job that ended meanwhile neither lose its exit nor run it again', async () => {
-    await scans.put('away', {a: {script: 'sleep 1', cluster: 'brief'}, b: {script: 'sleep 1; exit 7', cluster: 'brief'}});
+    await putCluster({ttl_seconds: 1});
+    await scans.put('away', {a: 'sleep 1', b: 'sleep 1; exit 7'});
     await Promise.all(['a', 'b'].map(async (job) => scans.running('away', job)));
     await controllers?.kill();
     // One that lived just long enough to record the exits.

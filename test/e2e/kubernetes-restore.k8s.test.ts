@@ -95,7 +95,9 @@ describe.skipIf(whyNoCluster() !== undefined)('after a restore of the database f
       expect(await scans.ended('later')).toMatchObject({name: 'COMPLETE'});
       for (const id of ['ends', 'later']) expect(await scans.job(id, 'a')).toMatchObject({tries_total: 1, failures: 0, tries: [{exit: {code: 0}}]});
       expect(await scans.state('runs')).toMatchObject({name: 'RUNNING'});
-      expect({runs: await podsOf('runs'), unknown: await podsOf('unknown'), later: await podsOf('later'), ends: await podsOf('ends')}).toEqual(before);
+      expect({runs: await podsOf('runs'), unknown: await podsOf('unknown'), later: await podsOf('later'), ends: await podsOf('ends')}).toEqual(
+        before,
+      );
       // It is led again: what its user wants is done. The other database's job of the same name is not touched by that.
       await etcd.etcdctl(['put', controlKey('runs'), '{"desired": "stop"}']);
       expect(await scans.ended('runs')).toMatchObject({name: 'STOPPED'});

@@ -25,7 +25,10 @@ const server = (first: string): string[] => {
 /** Scans on clusters that differ in what happens to a server there. */
 const CLUSTERS = {
   memory: {scanner_server: server('x=a; while :; do x="$x$x"; done')},
-  disk: {scanner_server: server('dd if=/dev/zero of=/tmp/much bs=1M count=24; sleep 600'), container: {resources: {limits: {'ephemeral-storage': '8Mi'}}}},
+  disk: {
+    scanner_server: server('dd if=/dev/zero of=/tmp/much bs=1M count=24; sleep 600'),
+    container: {resources: {limits: {'ephemeral-storage': '8Mi'}}},
+  },
   drain: {scanner_server: server('exec sleep 600')},
   image: {scanner_server: server('true'), image: 'localhost:1/no-such-image:1'},
 } as const satisfies Record<string, ClusterSettings>;
@@ -131,6 +134,6 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
     for (const id of ids.values()) expect((await checkedFetch(`${system.address}/v2/scan/${id}`, {method: 'DELETE'})).status).toBe(200);
     await etcd.etcdctl(['put', controlKey('request'), '{"desired": "stop", "is_deleted": true}']);
     await eventually(async () => expect(await left()).toEqual([]), SLOW);
-    for (const id of deleted) expect((await scans.state(id))?.name).toBe(id === idOf('image') ? 'FAIL' : 'STOPPED');
+    for (const id of deleted) expect(await scans.state(id)).toMatchObject({name: id === idOf('image') ? 'FAIL' : 'STOPPED', reason: expect.any(String)});
   });
 });

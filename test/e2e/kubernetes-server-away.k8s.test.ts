@@ -8,7 +8,9 @@ import {TestSystem} from '../support/system.ts';
 
 const AWAY_MS = 30_000;
 
-test('an API server that is stopped for 30 s and started again loses nothing: what ran, what ended and what was asked for meanwhile', async ({own}) => {
+test('an API server that is stopped for 30 s and started again loses nothing: what ran, what ended and what was asked for meanwhile', async ({
+  own,
+}) => {
   const etcd = await startEtcd({unsafeNoFsync: true});
   const settings = {kubeconfig: own.kubeconfig, namespace: own.namespace, image: own.busybox};
   const system = await TestSystem.start({etcd, clusters: {k8s: {engine: 'kubernetes', capacity: 8, settings}}});

@@ -44,7 +44,10 @@ describe.skipIf(whyNoCluster() !== undefined)('several clusters, of which one ca
     await narrow.client.json({method: 'POST', path: narrow.path('resourcequotas'), body});
     // It is enforced from when its controller has counted.
     await eventually(async () => {
-      const {status} = await narrow.client.json<{readonly status?: {readonly hard?: object}}>({method: 'GET', path: narrow.path('resourcequotas', 'quota')});
+      const {status} = await narrow.client.json<{readonly status?: {readonly hard?: object}}>({
+        method: 'GET',
+        path: narrow.path('resourcequotas', 'quota'),
+      });
       expect(status?.hard).toEqual(hard);
     }, SLOW);
   }
@@ -88,7 +91,7 @@ describe.skipIf(whyNoCluster() !== undefined)('several clusters, of which one ca
     expect(launched).toHaveLength(1);
   });
 
-  test('a quota of pods or of processors that is used up makes a Job wait for its pod, and its scan says so', async () => {
+  test('a quota of pods that is used up makes a Job wait for its pod, and its scan says so', async () => {
     await putQuota({pods: '0'});
     await scans.put('pods', {a: {script: 'exit 0', cluster: 'narrow'}});
     await says('pods', 'a', /^waits for its pod: .*exceeded quota/);

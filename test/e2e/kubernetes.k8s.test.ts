@@ -1,5 +1,4 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import type {ApiPod} from '../../src/engines/kubernetes/objects.ts';
 import {canonicalJson} from '../../src/lib/canonical-json.ts';
 import {NOOP} from '../../src/schema/chain.ts';
 import type {Chain} from '../../src/schema/chain.ts';
@@ -84,22 +83,6 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     await eventually(() => expect(jobOf('bad', 'a')).toMatchObject({tries_total: 2, failures: 2}));
   });
 
-  test('a Job that somebody deletes uses up no retry: another one takes its place', async () => {
-    await put('deleted', {a: 'if [ "$SCANPLANE_TRY" = 1 ]; then trap "exit 1" TERM; while :; do sleep 0.1; done; fi'});
-    const name = await eventually(
-      async () => {
-        const [pod] = (await namespace.list<ApiPod>('pods')).filter(({metadata}) => metadata.labels?.['scanplane/scan'] === 'deleted');
-        expect(pod?.status?.phase).toBe('Running');
-        return pod?.metadata.labels?.['scanplane/record'] ?? '';
-      },
-      {timeoutMs: 60_000},
-    );
-    await namespace.delete('jobs', name);
-    expect((await ended('deleted')).name).toBe('COMPLETE');
-    await eventually(() => expect(jobOf('deleted', 'a')).toMatchObject({state: 'COMPLETE', tries_total: 2, failures: 0}));
-    expect(jobOf('deleted', 'a')?.tries[0]?.exit).toMatchObject({code: null, reason: 'its Job was deleted'});
-  });
-
   test('a request that is stopped has no process left, and one on a cluster that is away waits without holding up others', async () => {
     await put('waits', {a: 'exit 0'}, {cluster: 'away'});
     await put('stopped', {a: 'trap "exit 1" TERM; while :; do sleep 0.1; done'});
@@ -111,18 +94,5 @@ describe.skipIf(whyNoCluster() !== undefined)('requests on a Kubernetes cluster'
     // The operator mends the cluster's key.
     await putCluster('away', {kubeconfig: namespace.kubeconfig});
     expect((await ended('waits')).name).toBe('COMPLETE');
-  });
-
-  test('a request that is deleted while it runs leaves no Job, pod or Secret', async () => {
-    await put('gone', {a: 'trap "exit 1" TERM; while :; do sleep 0.1; done'});
-    await eventually(() => expect(jobOf('gone', 'a')?.state).toBe('RUNNING'), {timeoutMs: 60_000});
-    const left = async (): Promise<readonly unknown[]> => {
-      const all = await Promise.all((['jobs', 'pods', 'secrets'] as const).map((kind) => namespace.list(kind)));
-      return all.flat().filter(({metadata}) => metadata.labels?.['scanplane/scan'] === 'gone');
-    };
-    expect((await left()).length).toBeGreaterThanOrEqual(2);
-    await etcd.etcdctl(['put', controlKey('gone'), '{"desired": "stop", "is_deleted": true}']);
-    expect((await ended('gone')).name).toBe('STOPPED');
-    await eventually(async () => expect(await left()).toEqual([]), {timeoutMs: 90_000});
   });
 });

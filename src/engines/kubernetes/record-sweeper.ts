@@ -87,7 +87,9 @@ export class RecordSweeper {
   #podless(): string[] {
     const {watch, clock} = this.#deps;
     const nowMs = clock.monotonicMs();
-    const open = [...watch.jobs()].filter(({state, exit, end, finished, isDeleting}) => state === 'launched' && !(exit ?? end ?? finished) && !isDeleting);
+    const open = [...watch.jobs()].filter(
+      ({state, exit, end, finished, isDeleting}) => state === 'launched' && !(exit ?? end ?? finished) && !isDeleting,
+    );
     const podless = new Set(open.filter(({name}) => watch.pods(name).length === 0).map(({name}) => name));
     for (const name of this.#podlessSince.keys()) if (!podless.has(name)) this.#podlessSince.delete(name);
     const due: string[] = [];

@@ -125,7 +125,8 @@ export class TryClaims {
     const job = readJobRecord(found);
     const isOurs = job?.clusterId === clusterId && job.ref.scanId === ref.scanId && job.ref.job === ref.job && job.ref.try === ref.try;
     // Reported, never touched. Only an operator can tell who else makes Jobs of such names here.
-    if (!isOurs) throw new ControlPlaneError('invalid', `the Job ${found.metadata.name}, which would be that of ${nameOfRef(ref)}, belongs to somebody else`);
+    if (!isOurs)
+      throw new ControlPlaneError('invalid', `the Job ${found.metadata.name}, which would be that of ${nameOfRef(ref)}, belongs to somebody else`);
     return job;
   }
 
