@@ -15,7 +15,18 @@ const JOB: JobRecord = {
 
 function aPod(code: number, more: Partial<PodFacts> = {}): PodFacts {
   return {
-    ...{name: 'p', uid: 'p', resourceVersion: '5', record: 's-x', ref: JOB.ref, createdMs: 1, reason: '', message: '', finalizers: [], isRemoved: false},
+    ...{
+      name: 'p',
+      uid: 'p',
+      resourceVersion: '5',
+      record: 's-x',
+      ref: JOB.ref,
+      createdMs: 1,
+      reason: '',
+      message: '',
+      finalizers: [],
+      isRemoved: false,
+    },
     ...{startedMs: 1, main: 'main', phase: code === 0 ? 'Succeeded' : 'Failed', seen: {name: 'p', phase: 'Succeeded', containers: []}},
     containers: [{name: 'main', isInit: false, isRunning: false, terminated: {code, reason: '', message: '', endedMs: 1000}}],
     ...more,
@@ -30,7 +41,12 @@ class RecordingApi {
   patch(kind: string, name: string, patch: {readonly metadata: {readonly resourceVersion: string; readonly annotations: object}}): Promise<unknown> {
     this.asked.push(`patch ${kind} ${patch.metadata.resourceVersion}`);
     if (this.isChanged) return Promise.reject(new ControlPlaneError('revision_conflict', 'changed'));
-    const annotations = {'scanplane/cluster-id': 'c', 'scanplane/ref': JSON.stringify(JOB.ref), 'scanplane/fence': '1.1', 'scanplane/state': 'launched'};
+    const annotations = {
+      'scanplane/cluster-id': 'c',
+      'scanplane/ref': JSON.stringify(JOB.ref),
+      'scanplane/fence': '1.1',
+      'scanplane/state': 'launched',
+    };
     return Promise.resolve({metadata: {name, uid: 'u', resourceVersion: '8', annotations: {...annotations, ...patch.metadata.annotations}}});
   }
 
