@@ -9,7 +9,7 @@ set -eu
 namespace=${1:?usage: restore.sh NAMESPACE [SNAPSHOT]}
 snapshot=${2:-}
 kubectl() { command "${KUBECTL:-kubectl}" --namespace "$namespace" "$@"; }
-say() { echo "restore: $*" >&2; }
+say() { echo "$(date +%T) $*" >&2; }
 field() { kubectl get "$1" -o jsonpath="$2"; }
 epochs() { sed -n 's/.*"epoch": *\([0-9][0-9]*\).*/\1/p'; }
 meta=${SCANPLANE_PREFIX:-}/meta
@@ -60,15 +60,20 @@ lived=$(kubectl exec scanplane-etcd-0 -- etcdctl get --print-value-only "$meta" 
 
 say "stopping scanplane"
 kubectl patch cronjob scanplane-backup --type merge --patch '{"spec": {"suspend": true}}' > /dev/null
-for what in deployment/scanplane-api deployment/scanplane-controllers statefulset/scanplane-etcd; do
-  replicas=$(field "$what" '{.spec.replicas}')
-  # Where an earlier run has stopped it, that run has noted how many there were.
-  if [ "$replicas" != 0 ]; then kubectl annotate "$what" --overwrite "scanplane/replicas=$replicas" > /dev/null; fi
-  kubectl scale "$what" --replicas 0 > /dev/null
-done
-for name in scanplane-api scanplane-controllers scanplane-etcd; do
-  while [ -n "$(kubectl get pods -l "app.kubernetes.io/name=$name" -o name)" ]; do sleep 1; done
-done
+stop() {
+  for what in "$@"; do
+    replicas=$(field "$what" '{.spec.replicas}')
+    # Where an earlier run has stopped it, that run has noted how many there were.
+    if [ "$replicas" != 0 ]; then kubectl annotate "$what" --overwrite "scanplane/replicas=$replicas" > /dev/null; fi
+    kubectl scale "$what" --replicas 0 > /dev/null
+  done
+  for what in "$@"; do
+    while [ -n "$(kubectl get pods -l "app.kubernetes.io/name=${what#*/}" -o name)" ]; do sleep 1; done
+  done
+}
+stop deployment/scanplane-api deployment/scanplane-controllers
+# Not before: they have their last words to write.
+stop statefulset/scanplane-etcd
 
 members=$(field statefulset/scanplane-etcd '{.metadata.annotations.scanplane/replicas}')
 cluster=$(field statefulset/scanplane-etcd '{.spec.template.spec.containers[0].env[?(@.name=="ETCD_INITIAL_CLUSTER")].value}')
