@@ -21,12 +21,21 @@ export interface EtcdConfig extends DatabaseOptions {
 const TEXT_SET_NAMES = ['v2-main', 'v2-next', 'v2.4'] as const;
 export type TextSetName = (typeof TEXT_SET_NAMES)[number];
 
-export interface ApiConfig {
+/** Where a server listens. With `cert` and `key` (files, PEM) it speaks HTTPS alone. */
+export interface ListenConfig {
   readonly host: string;
+  /** 0: any that is free. */
   readonly port: number;
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ApiConfig extends ListenConfig {
   /** The address that clients and scanners use; empty: host and port. */
   readonly publicAddress: string;
   readonly bodyLimitBytes: number;
+  /** How long it goes on serving, not ready any more, when it is told to end: what a proxy takes to send requests elsewhere. */
+  readonly drainSeconds: number;
   /** The words in which version 2 of the API tells what is wrong with a request. */
   readonly texts: TextSetName;
   /** Where the scanner's images lie as `skymap_scanner:<tag>`; empty: any tag is taken as given. */
@@ -119,10 +128,7 @@ export interface ControllersConfig {
 }
 
 /** Where a process that runs controllers takes job chains, and tells what runs in its care. */
-export interface RunnerConfig {
-  readonly host: string;
-  /** 0: any that is free. */
-  readonly port: number;
+export interface RunnerConfig extends ListenConfig {
   /** The address that others use; empty: host and port. */
   readonly publicAddress: string;
 }
@@ -168,8 +174,11 @@ const schema = {
     api: section({
       host: text('127.0.0.1'),
       port: {type: 'integer', minimum: 0, maximum: 65535, default: 8080},
+      cert: text(''),
+      key: text(''),
       publicAddress: text(''),
       bodyLimitBytes: whole(100 * MIB, 1024),
+      drainSeconds: amount(0, 0),
       imageDirectory: text(''),
       trustProxy: {type: 'boolean', default: false},
       idempotencySeconds: whole(86_400, 1),
@@ -211,6 +220,8 @@ const schema = {
     runner: section({
       host: text('127.0.0.1'),
       port: {type: 'integer', minimum: 0, maximum: 65535, default: 0},
+      cert: text(''),
+      key: text(''),
       publicAddress: text(''),
     }),
     requests: section({
@@ -246,7 +257,10 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_KEEP_HISTORY_SECONDS: ['etcd', 'keepHistorySeconds'],
   SCANPLANE_API_HOST: ['api', 'host'],
   SCANPLANE_API_PORT: ['api', 'port'],
+  SCANPLANE_API_CERT: ['api', 'cert'],
+  SCANPLANE_API_KEY: ['api', 'key'],
   SCANPLANE_PUBLIC_ADDRESS: ['api', 'publicAddress'],
+  SCANPLANE_DRAIN_SECONDS: ['api', 'drainSeconds'],
   SCANPLANE_BODY_LIMIT_BYTES: ['api', 'bodyLimitBytes'],
   SCANPLANE_IMAGE_DIRECTORY: ['api', 'imageDirectory'],
   SCANPLANE_TRUST_PROXY: ['api', 'trustProxy'],
@@ -296,6 +310,8 @@ const VARIABLES: Readonly<Record<string, readonly [string, string?]>> = {
   SCANPLANE_RUN_DIRECTORY: ['controllers', 'runDirectory'],
   SCANPLANE_RUNNER_HOST: ['runner', 'host'],
   SCANPLANE_RUNNER_PORT: ['runner', 'port'],
+  SCANPLANE_RUNNER_CERT: ['runner', 'cert'],
+  SCANPLANE_RUNNER_KEY: ['runner', 'key'],
   SCANPLANE_RUNNER_ADDRESS: ['runner', 'publicAddress'],
   SCANPLANE_CLUSTERS: ['clusters'],
 };
@@ -324,6 +340,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
   }
   checkAuth(config.auth);
   checkRunner(config.runner);
+  checkCertificate(config.api, 'SCANPLANE_API');
+  checkCertificate(config.runner, 'SCANPLANE_RUNNER');
   return deepFreeze(config);
 }
 
@@ -348,6 +366,12 @@ function checkRunner({host, publicAddress: address}: RunnerConfig): void {
   const isEverywhere = ['0.0.0.0', '::', '[::]', ''].includes(host);
   if (isEverywhere && address === '')
     throw new ControlPlaneError('invalid', 'SCANPLANE_RUNNER_HOST is no address to be reached at: set SCANPLANE_RUNNER_ADDRESS');
+}
+
+/** Half of a certificate would be plain HTTP where somebody wanted HTTPS. @throws ControlPlaneError `invalid` */
+function checkCertificate({cert, key}: ListenConfig, prefix: string): void {
+  if ((cert === '') === (key === '')) return;
+  throw new ControlPlaneError('invalid', `${prefix}_CERT and ${prefix}_KEY go together: ${prefix}_${cert === '' ? 'CERT' : 'KEY'} is missing`);
 }
 
 /** Variables of this name space that others read: the test harness, the bootstrap and our own jobs. */
@@ -426,13 +450,16 @@ function deepFreeze<T>(value: T): T {
 
 /** The address under which clients reach the API, without a slash at the end. */
 export function publicAddress(api: ApiConfig): string {
-  return api.publicAddress === '' ? `http://${api.host}:${api.port}` : api.publicAddress.replace(/\/$/, '');
+  return api.publicAddress === '' ? ownAddress(api, api.port) : api.publicAddress.replace(/\/$/, '');
 }
 
 /** The address that a process which takes job chains is spoken to at, without a slash at the end, once it listens on `port`. */
-export function runnerAddress({host, publicAddress: address}: RunnerConfig, port: number): string {
-  if (address !== '') return address.replace(/\/$/, '');
-  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+export function runnerAddress(runner: RunnerConfig, port: number): string {
+  return runner.publicAddress === '' ? ownAddress(runner, port) : runner.publicAddress.replace(/\/$/, '');
+}
+
+function ownAddress({host, cert}: ListenConfig, port: number): string {
+  return `${cert === '' ? 'http' : 'https'}://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
 }
 
 /** The address that scanners report to. */
@@ -453,8 +480,8 @@ export function clusterEnvironment(env: Readonly<Record<string, string | undefin
   return {...inheritedEnvironment(env), ...own};
 }
 
-/** What every job of the process engine inherits. */
+/** What every job of the process engine inherits; whom to trust, too, since it reports to us. */
 export function inheritedEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): Record<string, string> {
-  const names = ['PATH', 'HOME', 'LANG', 'TZ'];
+  const names = ['PATH', 'HOME', 'LANG', 'TZ', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'];
   return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }

@@ -2,6 +2,7 @@ import {join} from 'node:path';
 import {openAuthenticator} from './api/auth/open.ts';
 import {newToken} from './api/auth/token-entry.ts';
 import {RequestGate} from './api/requests/gate.ts';
+import {processMetrics} from './api/process-metrics.ts';
 import {serveRunner} from './api/runner/serve.ts';
 import type {Runner} from './api/runner/serve.ts';
 import {serveApi} from './api/serve.ts';
@@ -80,7 +81,9 @@ async function main(argv: readonly string[]): Promise<number> {
     const ewms = openEwms(config.ewms, systemClock, stop.signal);
     const common = {database, clock: systemClock, log, ...(ewms === undefined ? {} : {ewms})};
     const running: Promise<unknown>[] = [];
+    const metrics = processMetrics(database);
     const runnerOptions = {
+      metrics,
       ...{...database, clock: systemClock, log, config: config.runner, replica, authenticator: executors},
       ...{gate: new RequestGate({...config.auth, aclOf: () => []}), bodyLimitBytes: config.api.bodyLimitBytes},
       jobs: {typeOf: (type: string) => requests.jobs.typeOf(type), defaultCluster: config.requests.defaultCluster},
@@ -100,6 +103,7 @@ async function main(argv: readonly string[]): Promise<number> {
       const options = {
         ...common,
         ...chains,
+        metrics,
         replica,
         engines,
         openClusterEngine,

@@ -1,13 +1,18 @@
 import {once} from 'node:events';
+import {createServer} from 'node:http';
+import type {IncomingMessage, ServerResponse} from 'node:http';
+import {createServer as createSecureServer} from 'node:https';
 import type {AddressInfo} from 'node:net';
 import type Koa from 'koa';
+import type {ListenConfig} from '../config.ts';
+import type {Log} from '../lib/log.ts';
+import {keepCertificate, readCertificate} from './certificate.ts';
 
-export interface ListenOptions {
-  readonly host: string;
-  /** 0: any that is free. */
-  readonly port: number;
+export interface ListenOptions extends Pick<ListenConfig, 'host' | 'port'>, Partial<Pick<ListenConfig, 'cert' | 'key'>> {
   /** After how many milliseconds a connection on which nothing moves is closed. */
   readonly silenceMs?: number | undefined;
+  /** How often the certificate's files are looked at. Default: a minute. */
+  readonly certificateLookMs?: number;
 }
 
 export interface Listening {
@@ -25,12 +30,19 @@ const SILENCE_MS = 120_000;
 /** How long answers under way get when a server stops. */
 const DRAIN_MS = 5000;
 
-/** Serves an app. @throws the system's error when it cannot listen */
-export async function listen(app: Koa, {host, port, silenceMs}: ListenOptions): Promise<Listening> {
-  const server = app.listen(port, host);
+/** Serves an app. @throws ControlPlaneError `invalid`: no certificate can be made of the files. The system's error when it cannot listen. */
+export async function listen(app: Koa, {host, port, cert = '', key = '', silenceMs, certificateLookMs}: ListenOptions, log: Log): Promise<Listening> {
+  const files = cert === '' ? undefined : {cert, key};
+  const closing = new AbortController();
+  const answer = app.callback();
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => void answer(request, response); // It never rejects.
+  const server = files === undefined ? createServer(onRequest) : createSecureServer(readCertificate(files), onRequest);
+  if (files !== undefined && 'setSecureContext' in server) keepCertificate(server, files, log, closing.signal, certificateLookMs);
   server.setTimeout(silenceMs ?? SILENCE_MS);
+  server.listen(port, host);
   await once(server, 'listening');
   const end = async (): Promise<void> => {
+    closing.abort();
     const closed = once(server, 'close');
     server.close();
     server.closeIdleConnections();

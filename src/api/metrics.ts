@@ -1,6 +1,8 @@
-import {Counter, Gauge, Histogram, Registry, collectDefaultMetrics} from 'prom-client';
+import {Counter, Gauge, Histogram} from 'prom-client';
+import type {Registry} from 'prom-client';
 import {SCAN_STATES} from '../schema/state.ts';
 import type {ApiDeps} from './deps.ts';
+import {processMetrics} from './process-metrics.ts';
 
 /** The figures of one API process, in a registry of its own: two apps in one process do not mix. */
 export interface ApiMetrics {
@@ -10,8 +12,7 @@ export interface ApiMetrics {
 }
 
 export function createMetrics({cache, groupCommit, store}: ApiDeps): ApiMetrics {
-  const registry = new Registry();
-  collectDefaultMetrics({register: registry, prefix: 'scanplane_'});
+  const registry = processMetrics({cache, store});
   const registers = [registry];
 
   const requests = new Counter({
@@ -46,39 +47,6 @@ export function createMetrics({cache, groupCommit, store}: ApiDeps): ApiMetrics 
       this.set(waiting);
     },
   });
-  new Gauge({
-    name: 'scanplane_cache_revision',
-    help: 'The etcd revision up to which the cache has applied everything.',
-    registers,
-    collect() {
-      this.set(cache.revision);
-    },
-  });
-  new Gauge({
-    name: 'scanplane_cache_age_seconds',
-    help: 'Time since the cache was last known to be current.',
-    registers,
-    collect() {
-      this.set(cache.ageMs() / 1000);
-    },
-  });
-  new Gauge({
-    name: 'scanplane_bad_keys',
-    help: 'Keys whose value does not parse.',
-    registers,
-    collect() {
-      this.set(cache.bad.size);
-    },
-  });
-  new Gauge({
-    name: 'scanplane_etcd_reachable',
-    help: '1 when the last exchange with etcd worked, else 0.',
-    registers,
-    collect() {
-      this.set(store.isReachable() ? 1 : 0);
-    },
-  });
-
   // The one divided by the other says how well creations share transactions.
   new Counter({
     name: 'scanplane_group_commits_total',

@@ -4,6 +4,7 @@ import type {EwmsClient} from '../ewms/client.ts';
 import {EwmsViews} from '../ewms/views.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
+import {sleep} from '../lib/sleep.ts';
 import type {K8sJobSettings} from '../model/k8s-job.ts';
 import type {Database} from '../store/open.ts';
 import {createApp} from './app.ts';
@@ -30,7 +31,7 @@ export interface ServeOptions {
   readonly silenceMs?: number;
 }
 
-/** Serves the REST API until `signal` aborts, then finishes the answers under way. @throws ControlPlaneError or the system's error when it cannot listen. */
+/** Serves the REST API until `signal` aborts and for `drainSeconds` more, then finishes the answers under way. @throws ControlPlaneError or the system's error when it cannot listen. */
 export async function serveApi(options: ServeOptions, signal: AbortSignal): Promise<void> {
   const {config, database, clock, log, ewms, k8sJob, authenticator, requests = {}} = options;
   const {bodyLimitBytes, imageDirectory, images, minImageTag, trustProxy, idempotencySeconds, texts} = config;
@@ -43,9 +44,12 @@ export async function serveApi(options: ServeOptions, signal: AbortSignal): Prom
   };
   const views = ewms === undefined ? {} : {ewms: new EwmsViews(ewms, clock, log)};
   const app = createApp({...database, ...views, clock, log, config: settings, authenticator, requests, stopping: signal});
-  const server = await listen(app, {host: config.host, port: config.port, silenceMs: options.silenceMs});
+  const {host, port, cert, key} = config;
+  const server = await listen(app, {host, port, cert, key, silenceMs: options.silenceMs}, log);
   log.info({host: config.host, port: server.port}, 'API is listening');
   options.onListening?.(server.port);
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), {once: true}));
+  // Whoever sends requests here has to find out first, by /readyz or by being told.
+  await sleep(config.drainSeconds * 1000);
   await server.close();
 }

@@ -1,3 +1,4 @@
+import type {Registry} from 'prom-client';
 import {canonicalJson} from '../lib/canonical-json.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
@@ -25,6 +26,8 @@ import {Janitor} from './janitor.ts';
 import {Launcher} from './launcher.ts';
 import {runLone} from './lone.ts';
 import {runController} from './loop.ts';
+import {controllerMetrics} from './metrics.ts';
+import type {ControllerMetrics} from './metrics.ts';
 import {ProcessingController} from './processing-controller.ts';
 import {runRebalance} from './rebalance.ts';
 import {ScanController} from './scan-controller.ts';
@@ -67,6 +70,8 @@ export interface ControllersDeps {
   /** The outside workload manager, where one is configured. */
   readonly ewms?: EndsWorkflows;
   compact(): Promise<void>;
+  /** Where figures go; absent: nowhere. */
+  readonly metrics?: Registry;
   /** Builds the chains of requests that are put by hand; without it there is no type of request but the sky scan. */
   readonly buildChain?: BuildChain;
   /** The module of job classes, an absolute path; absent: there is none. */
@@ -87,7 +92,9 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   const ttlMs = config.ttlSeconds * 1000;
   const queue = new WorkQueue();
   const deploymentQueue = new WorkQueue();
+  let figures: ControllerMetrics | undefined; // Of what is made below.
   const launcher = new Launcher(cache, engines, {
+    onAsked: (...asked) => figures?.observeAsked(...asked),
     scannerAddress: deps.scannerAddress,
     reportAddress: deps.scannerAddress,
     jobs: {host: JOB_HOST, ...(deps.jobsModule === undefined ? {} : {module: deps.jobsModule})},
@@ -139,6 +146,12 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   });
 
   const watchdog = new Watchdog({cache, clock, log, intervalMs: config.watchdogSeconds * 1000});
+  const lone = [scheduler, processing, janitor, ...(config.watchdogSeconds > 0 ? [watchdog] : [])];
+  if (deps.metrics !== undefined) {
+    const queues = {scan: queue, deployment: deploymentQueue};
+    const names = lone.map(({name}) => name);
+    figures = controllerMetrics(deps.metrics, {...deps, engines, queues, lone: names, free: () => scheduler.free}, signal);
+  }
 
   // From now on nobody counts on us: what we give back goes straight to who is next in order.
   const leaving = new Promise<void>((resolve) => {
@@ -158,13 +171,10 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     ...{orphanAfterMs: times.orphanAfterMs, keepJobsMs: config.keepJobsSeconds * 1000},
   };
   const loop = {cache, ownership, clock, log, concurrency: CONCURRENCY, staggerMs: STAGGER_MS, stayAwayMs: ttlMs};
-  const lone = {store: deps.store, cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
+  const alone = {store: deps.store, cache, ownership, clock, log, rank: rankByName, staggerMs: STAGGER_MS};
   await Promise.all([
     ...led.map((each) => runController(each.controller, {...loop, queue: each.queue}, signal)),
-    runLone(scheduler, lone, signal),
-    runLone(processing, lone, signal),
-    runLone(janitor, lone, signal),
-    ...(config.watchdogSeconds > 0 ? [runLone(watchdog, lone, signal)] : []),
+    ...lone.map((each) => runLone(each, alone, signal)),
     runRenewals(led, upkeep, signal),
     runForgetting(led, upkeep, signal),
     runForgettingDeleted({...deps, engines}, signal),

@@ -32,6 +32,8 @@ export interface LauncherConfig {
   readonly outputLimitBytes: number;
   readonly stopGraceMs: number;
   readonly orphanAfterMs: number;
+  /** Told of every time an engine was asked, with the code of its refusal if it refused. */
+  readonly onAsked?: (cluster: string, seconds: number, refusal: string | undefined) => void;
 }
 
 /** What a launch takes besides the job itself: a sky scan's request, a deployment, or what its chain says of the job. */
@@ -125,9 +127,18 @@ export class Launcher {
   async #launch(ref: JobRef, planned: JobFacts, context: LaunchContext, fence: FenceToken): Promise<JobObservation> {
     const token = this.#tokens.get(nameOf(ref));
     if (token === undefined) throw new ControlPlaneError('not_owner', `the intent of ${nameOf(ref)} is not ours any more`);
-    const observed = await this.engineOf(planned.cluster).ensure(this.#jobSpec(ref, planned, context, fence, token));
-    this.#tokens.delete(nameOf(ref));
-    return observed;
+    const {onAsked = (): void => {}} = this.#config;
+    const spec = this.#jobSpec(ref, planned, context, fence, token);
+    const begunMs = performance.now();
+    try {
+      const observed = await this.engineOf(planned.cluster).ensure(spec);
+      onAsked(planned.cluster, (performance.now() - begunMs) / 1000, undefined);
+      this.#tokens.delete(nameOf(ref));
+      return observed;
+    } catch (err) {
+      onAsked(planned.cluster, (performance.now() - begunMs) / 1000, ControlPlaneError.from(err).code);
+      throw err;
+    }
   }
 
   /** Forgets the tokens of a scan, or of what engines know by that name. */

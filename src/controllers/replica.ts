@@ -1,4 +1,5 @@
 import {hostname} from 'node:os';
+import type {Registry} from 'prom-client';
 import type {Config} from '../config.ts';
 import type {Engine} from '../engines/engine.ts';
 import {rfc3339} from '../lib/clock.ts';
@@ -31,6 +32,8 @@ export interface ReplicaOptions {
   readonly jobsModule?: string;
   /** Where this process serves the job runner's API. */
   readonly address?: string;
+  /** Where figures go; absent: nowhere. */
+  readonly metrics?: Registry;
   readonly config: Pick<Config, 'controllers' | 'etcd' | 'requests'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -54,9 +57,9 @@ export async function runReplica(options: ReplicaOptions, signal: AbortSignal): 
   const kept = Promise.all([lease.run(last.signal), membership.run(last.signal), ownership.run(last.signal)]);
   try {
     const compact = async (): Promise<void> => void (await database.space.compact(config.etcd.keepHistorySeconds * 1000));
-    const {scannerAddress, ewms, buildChain, jobsModule, openClusterEngine} = options;
+    const {scannerAddress, ewms, buildChain, jobsModule, openClusterEngine, metrics} = options;
     const requests = {...(buildChain === undefined ? {} : {buildChain}), ...(jobsModule === undefined ? {} : {jobsModule})};
-    const clusters = openClusterEngine === undefined ? {} : {openClusterEngine};
+    const clusters = {...(openClusterEngine === undefined ? {} : {openClusterEngine}), ...(metrics === undefined ? {} : {metrics})};
     const deps = {...database, lease, ownership, membership, engines, clock, log, config: config.controllers, scannerAddress, compact};
     const scripts = {
       defaultCluster: config.requests.defaultCluster,

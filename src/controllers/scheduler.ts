@@ -54,14 +54,24 @@ export class Scheduler implements LoneController {
   readonly inputs: readonly KeyRef['kind'][] = ['scan', 'control', 'admission', 'state', 'pb', 'pb-admission', 'pb-state', 'backlog', 'cluster'];
   readonly outputs = ['/scan/[id]/admission', '/backlog/[order]/scan/[id]', '/pb/[id]/admission', '/backlog/[order]/pb/[id]'];
   readonly #deps: SchedulerDeps;
+  #round: Round | undefined;
 
   constructor(deps: SchedulerDeps) {
     this.#deps = deps;
   }
 
+  /** What is left of each cluster's capacity; `undefined` while another replica leads. */
+  get free(): FreeSlots | undefined {
+    return this.#round?.free();
+  }
+
   async run(writer: FencedWriter, signal: AbortSignal): Promise<void> {
-    const round = new Round(this.#deps, writer, signal);
-    await round.untilStopped();
+    this.#round = new Round(this.#deps, writer, signal);
+    try {
+      await this.#round.untilStopped();
+    } finally {
+      this.#round = undefined;
+    }
   }
 }
 
@@ -176,7 +186,8 @@ class Round {
     if (record !== undefined && (record.backlog !== undefined || waitsForAdmission(record))) this.#dirty.add(id);
   }
 
-  #free(): FreeSlots {
+  /** What is left of each cluster's capacity. */
+  free(): FreeSlots {
     return this.#slots.free([...this.#deps.cache.clusters].map(([name, entry]) => [name, entry.value.capacity]));
   }
 
@@ -228,7 +239,7 @@ class Round {
   #admit(): void {
     const {cache} = this.#deps;
     const clusters = this.#clusters();
-    const free = this.#free();
+    const free = this.free();
     const isOpen = (): boolean => [...free.values()].some((slots) => slots > 0);
     this.#turnMs = Number.POSITIVE_INFINITY;
     for (const {of, id} of cache.backlog()) {
@@ -327,7 +338,7 @@ class Round {
     if (this.#short.size === 0) return;
     const {cache} = this.#deps;
     const clusters = this.#clusters();
-    const free = this.#free();
+    const free = this.free();
     for (const {of, id} of cache.backlog()) {
       // Whoever waits for a cluster goes before whoever wants more of it.
       if (of === 'pb') {

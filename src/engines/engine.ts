@@ -111,6 +111,8 @@ export interface Engine {
   stop(ref: JobRef, place: string): Promise<void>;
   /** What a try says of itself; nothing where it says nothing, or it was asked for in another place. */
   said(ref: JobRef, place: string): Promise<JobSaid>;
+  /** Whether what it runs jobs on answers, as far as it knows; absent: there is nothing that could be away. */
+  isReachable?(): boolean;
   /** Says that these tries still have an owner. */
   renew(refs: readonly JobRef[]): Promise<void>;
   /** The kept output of one process of a try (`index` from 0). */

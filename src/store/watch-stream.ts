@@ -142,6 +142,7 @@ class WatchConnection {
   /** The revision that somebody waits for, and when the member was asked last, while it has not answered. */
   #wanted: Revision = 0;
   #requestedAt: number | undefined;
+  #asking: NodeJS.Timeout | undefined;
 
   constructor(member: EtcdMember, prefix: string, next: Revision, handlers: WatchHandlers, deps: PrefixWatchDeps, timings: WatchTimings) {
     this.next = next;
@@ -165,6 +166,7 @@ class WatchConnection {
       return await this.#ended.promise;
     } finally {
       clearInterval(timer);
+      clearTimeout(this.#asking);
       signal.removeEventListener('abort', onAbort);
       this.#stream?.cancel();
     }
@@ -208,7 +210,9 @@ class WatchConnection {
         create: {
           key: store.keyBytes(this.#prefix, true),
           rangeEnd: this.#deps.isOneKey === true ? store.keyBytes(`${this.#prefix}\0`) : store.rangeEnd(this.#prefix),
-          startRevision: this.#start,
+          // One revision early, so that etcd tells us when that of `#start` is compacted: it drops deletions of that very revision, and older
+          // etcds serve a watch from there on without them (etcd-io/etcd#18089, #19179).
+          startRevision: Math.max(1, this.#start - 1),
           progressNotify: true,
           fragment: true,
         },
@@ -271,8 +275,10 @@ class WatchConnection {
   #onCreated(revision: Revision): void {
     this.#createdAt = this.#heardAt;
     if (revision < this.#start - 1) this.#handlers.onBehind(revision);
-    // Tells soon whether the watch is current, and so shortens the wait for the first reader.
+    // Tells soon whether the watch is current, and so shortens the wait for the first reader. Most begin in the past, and etcd may leave the question
+    // unanswered until they have caught up.
     this.requestProgress(0);
+    this.#asking = setTimeout(() => this.requestProgress(0), CATCH_UP_MS);
   }
 
   #onEvents(response: WatchResponse): void {
@@ -292,7 +298,7 @@ class WatchConnection {
       let end = first + 1;
       while (end < all.length && (all[end] as WatchEvent).kv.modRevision === revision) end++;
       // Older than what was handed on: an etcd before 3.4.25 may send such again. The last one is let through, in case it came in two responses.
-      if (revision >= this.next - 1) {
+      if (revision >= Math.max(this.#start, this.next - 1)) {
         this.#handlers.onRevision(revision, first === 0 && end === all.length ? all : all.slice(first, end));
         this.next = revision + 1;
       }

@@ -41,7 +41,8 @@ beforeEach(async () => {
 
 const patch = (token: string, by = api): Promise<Answer> => by.ask('PATCH', `/scan/${id}/manifest`, {body: {scan_metadata: {a: 1}}, token});
 
-test('a scan remembers who asked for it', () => {
+test('a scan remembers who asked for it', async () => {
+  await api.cache.catchUp();
   expect(api.cache.scans.get(id)?.spec?.value.user).toBe('ada');
 });
 

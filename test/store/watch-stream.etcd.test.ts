@@ -3,6 +3,7 @@ import {systemClock} from '../../src/lib/clock.ts';
 import {createLog} from '../../src/lib/log.ts';
 import {EtcdMembers} from '../../src/store/etcd-members.ts';
 import {EtcdStore} from '../../src/store/etcd-store.ts';
+import type {Revision} from '../../src/store/store.ts';
 import {PrefixWatch, hasOrderedProgress} from '../../src/store/watch-stream.ts';
 import type {WatchEnd} from '../../src/store/watch-stream.ts';
 import type {WatchEvent} from '../../src/store/wire/watch-messages.ts';
@@ -38,6 +39,27 @@ test('a watch that is denied is reported, and works by itself once the rights ar
   } finally {
     stop.abort();
     await following;
+    store.members.close();
+    await own.stop();
+  }
+});
+
+test('a deletion whose revision has been compacted is not passed over: the watch ends as compacted', async () => {
+  const own = await startEtcd({unsafeNoFsync: true});
+  const store = new EtcdStore(new EtcdMembers({endpoints: [own.endpoint]}));
+  const stop = new AbortController();
+  try {
+    await own.etcdctl(['put', '/c/1', 'x']);
+    const read = await store.currentRevision();
+    await own.etcdctl(['del', '/c/1']);
+    await own.etcdctl(['compact', '--physical', String(read + 1)]);
+    const seen: Revision[] = [];
+    const handlers = {onRevision: (revision: Revision): void => void seen.push(revision), onProgress: (): void => {}, onBehind: (): void => {}};
+    const watch = new PrefixWatch('/c/', {store, clock: systemClock, log: createLog('error')});
+    const following = watch.follow(read + 1, handlers, AbortSignal.any([stop.signal, AbortSignal.timeout(10_000)]));
+    expect([await following, seen]).toEqual(['compacted', []]);
+  } finally {
+    stop.abort();
     store.members.close();
     await own.stop();
   }

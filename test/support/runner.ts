@@ -7,6 +7,7 @@ import {silentLog} from '../../src/lib/log.ts';
 import type {WireJobs} from '../../src/model/wire-chain.ts';
 import {JobRunnerClient} from '../../src/proto/job-runner-client.ts';
 import type {Job, JobChain} from '../../src/proto/types.ts';
+import {processMetrics} from '../../src/api/process-metrics.ts';
 import {openDatabase} from '../../src/store/open.ts';
 import type {Database} from '../../src/store/open.ts';
 
@@ -43,11 +44,20 @@ export async function startRunner(endpoint: string, replaced: Partial<RunnerOpti
   const [stopping, closing] = [new AbortController(), new AbortController()];
   const watching = database.cache.run(closing.signal);
   await database.cache.ready(AbortSignal.timeout(10_000));
-  const config = {host: '127.0.0.1', port: 0, publicAddress: ''};
+  const config = {host: '127.0.0.1', port: 0, publicAddress: '', cert: '', key: ''};
   const runner = await serveRunner(
     {
       ...database,
-      ...{config, gate: GATE, replica: 'r1', jobs: SHELL_JOBS, clock: systemClock, log: silentLog, authenticator: undefined},
+      ...{
+        config,
+        metrics: processMetrics(database),
+        gate: GATE,
+        replica: 'r1',
+        jobs: SHELL_JOBS,
+        clock: systemClock,
+        log: silentLog,
+        authenticator: undefined,
+      },
       ...{bodyLimitBytes: 64 * 1024 * 1024, ...replaced},
     },
     stopping.signal,

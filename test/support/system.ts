@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {Authenticator} from '../../src/api/auth/authenticator.ts';
 import {RequestGate} from '../../src/api/requests/gate.ts';
+import {processMetrics} from '../../src/api/process-metrics.ts';
 import {serveRunner} from '../../src/api/runner/serve.ts';
 import {serveApi} from '../../src/api/serve.ts';
 import {inheritedEnvironment, k8sJobSettings, loadConfig} from '../../src/config.ts';
@@ -97,16 +98,17 @@ export class TestSystem {
     };
     const common = {replica: id, database, engines, scannerAddress: await this.#scannerAddress(), config, clock: systemClock, log};
     const types = this.#options.jobs ?? {typeOf: (type: string) => jobs.typeOf(type), defaultCluster: config.requests.defaultCluster};
+    const metrics = processMetrics(database);
     const runner = await serveRunner(
       {
         ...{...database, clock: systemClock, log, config: config.runner, replica: id, authenticator: this.#options.authenticator, jobs: types},
-        ...{gate: new RequestGate({...config.auth, aclOf: () => []}), bodyLimitBytes: config.api.bodyLimitBytes},
+        ...{gate: new RequestGate({...config.auth, aclOf: () => []}), bodyLimitBytes: config.api.bodyLimitBytes, metrics},
       },
       stop.signal,
     );
     const clusterId = database.cache.meta?.value.cluster_id ?? '';
     const openClusterEngine = openKubernetesEngine({clusterId, env: {}, log, clock: systemClock});
-    const options = {...common, ...chains, openClusterEngine, ...this.#ewms(config), address: runner.address};
+    const options = {...common, ...chains, metrics, openClusterEngine, ...this.#ewms(config), address: runner.address};
     const run = async (): Promise<void> => {
       try {
         await runReplica(options, stop.signal);

@@ -28,8 +28,8 @@ export function healthRoutes(deps: RouteDeps): DescribedRoute[] {
       answer: readyzAnswer,
       otherAnswers: {503: {description: 'Not of use yet, or not any more.', schema: readyzAnswer}},
       handle: async ({ctx}) => {
-        const checks = {cache: deps.isCacheReady(), etcd: store.isReachable()};
-        const isReady = checks.cache && checks.etcd;
+        const checks = {cache: deps.isCacheReady(), etcd: store.isReachable(), serving: deps.stopping?.aborted !== true};
+        const isReady = Object.values(checks).every(Boolean);
         ctx.status = isReady ? 200 : 503;
         return {
           status: isReady ? 'ok' : 'unavailable',

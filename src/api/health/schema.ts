@@ -23,10 +23,11 @@ export const readyzAnswer = {
     checks: {
       type: 'object',
       additionalProperties: false,
-      required: ['cache', 'etcd'],
+      required: ['cache', 'etcd', 'serving'],
       properties: {
         cache: {type: 'boolean', description: 'Whether it has been filled once.'},
         etcd: {type: 'boolean', description: 'Whether etcd answers.'},
+        serving: {type: 'boolean', description: 'False once it was told to end: it takes requests for a short while only.'},
       },
     },
     revision: {type: 'integer', description: 'The last revision that was seen.'},

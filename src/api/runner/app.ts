@@ -11,7 +11,7 @@ import {runnerRoutes} from './routes.ts';
 import type {RunnerDeps} from './routes.ts';
 
 /** What is answered without asking who calls. */
-type OpenAnswer = (ctx: Context, deps: RunnerDeps) => void;
+type OpenAnswer = (ctx: Context, deps: RunnerDeps) => void | Promise<void>;
 
 const OPEN: Readonly<Record<string, OpenAnswer>> = {
   '/version': answerVersion,
@@ -24,6 +24,10 @@ const OPEN: Readonly<Record<string, OpenAnswer>> = {
     const isReady = Object.values(checks).every(Boolean);
     ctx.status = isReady ? 200 : 503;
     ctx.body = {status: isReady ? 'ok' : 'unavailable', checks};
+  },
+  '/metrics': async (ctx, {metrics}) => {
+    ctx.set('Content-Type', metrics.contentType);
+    ctx.body = await metrics.metrics();
   },
 };
 

@@ -1,3 +1,4 @@
+import type {Registry} from 'prom-client';
 import {hasCode} from '../../lib/errors.ts';
 import {ownTurn} from '../../lib/turn.ts';
 import {runningJobs} from '../../model/chain-view.ts';
@@ -29,6 +30,8 @@ export interface RunnerDeps extends Pick<ApiDeps, 'store' | 'cache' | 'groupComm
   readonly replica: string;
   readonly jobs: WireJobs;
   readonly bodyLimitBytes: number;
+  /** The process' figures. */
+  readonly metrics: Registry;
   /** Where it can be reached, without a slash at the end. */
   address(): string;
   /** Whether the process is about to end: then it takes no more chains. */

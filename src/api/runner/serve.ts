@@ -27,7 +27,7 @@ export async function serveRunner({config, gate, ...options}: RunnerOptions, sto
     () => {}, // Told to stop before.
   );
   const app = createRunnerApp({...options, address: () => address, isStopping: () => stopping.aborted, isCacheReady: () => isCacheReady}, gate);
-  const server = await listen(app, config);
+  const server = await listen(app, config, options.log);
   address = runnerAddress(config, server.port);
   options.log.info({address}, 'job runner API is listening');
   return {address, close: () => server.close()};

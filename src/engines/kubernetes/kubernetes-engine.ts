@@ -156,6 +156,11 @@ export class KubernetesEngine implements Engine {
     });
   }
 
+  /** Whether both its watches live. */
+  isReachable(): boolean {
+    return this.#watch.isFresh;
+  }
+
   /**
    * Nothing: a Job needs no owner to go on, and every replica that reaches its namespace can adopt it. What nobody ever comes back for is ended by its own
    * deadline.

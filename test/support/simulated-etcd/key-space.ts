@@ -119,7 +119,10 @@ export class KeySpace {
     if (revision <= this.compactedTo) throw compacted();
     if (revision > this.revision) throw futureRevision();
     this.compactedTo = revision;
-    this.#log = this.#log.filter((one) => one.revision >= revision);
+    // Of the revision itself deletions are lost, to watches too: etcd-io/etcd#18089.
+    this.#log = this.#log
+      .filter((one) => one.revision >= revision)
+      .map((one) => (one.revision === revision ? {...one, changes: one.changes.filter(({event}) => event.kind !== 'delete')} : one));
     const kept: Key[] = [];
     for (const key of this.#keys) {
       const versions = this.#versions.get(key) as Version[];

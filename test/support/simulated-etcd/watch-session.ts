@@ -100,6 +100,8 @@ export class WatchSession {
       batch.push(written);
     }
     this.#hand(batch);
+    // The very first revision has no changes.
+    if (batch.length === 0) watcher.next = keys.revision + 1;
     if (watcher.next <= keys.revision) this.#catchUpSoon();
     else watcher.isSynced = true;
   }

@@ -7,6 +7,7 @@ import type {Engine} from '../../../src/engines/engine.ts';
 import {systemClock} from '../../../src/lib/clock.ts';
 import {silentLog} from '../../../src/lib/log.ts';
 import type {Log} from '../../../src/lib/log.ts';
+import {sleep} from '../../../src/lib/sleep.ts';
 import type {Cluster} from '../../../src/schema/cluster.ts';
 import {randomHex} from '../../../src/schema/ids.ts';
 import {EtcdMembers} from '../../../src/store/etcd-members.ts';
@@ -172,9 +173,8 @@ export class Simulation {
     const closing = new AbortController();
     const watching = database.cache.run(closing.signal);
     try {
-      await ensureMeta(database.store);
-      await ensureClusters(database.store, this.#options.clusters ?? CLUSTERS);
-      await database.cache.ready();
+      await this.#start(database, signal);
+      if (signal.aborted) return;
       const engines = new Map<string, Engine>([['process', this.host.engine(process)]]);
       const options = {replica: id, database, engines, scannerAddress: 'http://simulated', config, clock: systemClock, log: this.#log()};
       await runReplica(options, signal);
@@ -182,6 +182,19 @@ export class Simulation {
       closing.abort();
       await watching;
       database.members.close();
+    }
+  }
+
+  /** Waits for etcd however long it takes to come, as a real process does, or until it is told to stop. */
+  async #start(database: Database, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await ensureMeta(database.store);
+        await ensureClusters(database.store, this.#options.clusters ?? CLUSTERS);
+        return await database.cache.ready(signal);
+      } catch {
+        await sleep(500, signal);
+      }
     }
   }
 
