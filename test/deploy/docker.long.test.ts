@@ -28,13 +28,14 @@ describe.skipIf(reason !== undefined)(`on a Docker engine${reason === undefined 
   let deploy: string;
   let token: string;
 
+  const running = (): DockerEngine => must(engine, 'it was started');
   const compose = async (...args: readonly string[]): Promise<string> =>
-    must(engine, 'it was started').compose(['--file', join(deploy, 'compose.yaml'), ...args], {
+    running().compose(['--file', join(deploy, 'compose.yaml'), ...args], {
       timeoutMs: 5 * MINUTE_MS,
       env: {PROXY_IMAGE: 'scanplane-haproxy'},
     });
   const call = async (method: string, path: string, body?: unknown): Promise<{readonly status: number; readonly body: unknown}> => {
-    const said = await must(engine, 'it was started').inside(process.execPath, [CALL, method, `${DOOR}${path}`, token], {
+    const said = await running().inside(process.execPath, [CALL, method, `${DOOR}${path}`, token], {
       input: body === undefined ? '' : JSON.stringify(body),
       env: {...process.env, NODE_EXTRA_CA_CERTS: join(deploy, 'secrets', 'ca.crt')},
     });
@@ -55,6 +56,7 @@ describe.skipIf(reason !== undefined)(`on a Docker engine${reason === undefined 
       const tag = target === 'scanplane' ? target : `scanplane-${target}`;
       await engine.docker(['build', '--network=host', '--file', join(ROOT, 'deploy/Dockerfile'), '--target', target, '--tag', tag, ROOT], {
         timeoutMs: 8 * MINUTE_MS,
+        env: {DOCKER_BUILDKIT: '1'},
       });
     }
     await buildProxy(engine, join(run.folder, 'proxy'), 'scanplane-haproxy');
@@ -97,7 +99,7 @@ describe.skipIf(reason !== undefined)(`on a Docker engine${reason === undefined 
   };
 
   test('the images run as a user without rights, read-only, without network, and stop on SIGTERM', async () => {
-    const {docker} = must(engine, 'it was started');
+    const {docker} = running();
     const confined = ['run', '--rm', '--read-only', '--network=none', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
     expect(await docker([...confined, 'scanplane', 'token', 'ada', 'user'])).toContain('"name":"ada"');
     expect(await docker([...confined, '--entrypoint=node', 'scanplane-scanner', '--print', 'process.getuid()'])).toBe('65532\n');
@@ -112,7 +114,7 @@ describe.skipIf(reason !== undefined)(`on a Docker engine${reason === undefined 
   });
 
   test('one address is published, on loopback; who has no token and who asks for figures is turned away there', async () => {
-    const {docker} = must(engine, 'it was started');
+    const {docker} = running();
     const ports = (await docker(['ps', '--format', '{{.Ports}}'])).split('\n').filter((line) => line.includes('->'));
     expect(ports).toEqual(['127.0.0.1:8443->8443/tcp']);
     expect(await call('GET', '/readyz')).toMatchObject({status: 200, body: {status: 'ok'}});
@@ -148,17 +150,23 @@ describe.skipIf(reason !== undefined)(`on a Docker engine${reason === undefined 
 
   test('a controller whose container is killed takes its jobs along, and the other one runs the scan again', async () => {
     const scanId = await post({'16': 0});
-    const {docker} = must(engine, 'it was started');
+    const {docker} = running();
     const owner = await eventually(
       async () => {
-        const [state, key] = [await etcdctl('get', '--print-value-only', `/scan/${scanId}/state`), await etcdctl('get', '--print-value-only', `/scan/${scanId}/owner`)];
+        const [state, key] = [
+          await etcdctl('get', '--print-value-only', `/scan/${scanId}/state`),
+          await etcdctl('get', '--print-value-only', `/scan/${scanId}/owner`),
+        ];
         expect(state).toContain('RUNNING');
         return (JSON.parse(key) as {hostname: string}).hostname;
       },
       {timeoutMs: MINUTE_MS, everyMs: 500},
     );
     const ids = [await container('controllers-1'), await container('controllers-2')];
-    const leader = must(ids.find((id) => id.startsWith(owner)), 'the name of a container is the beginning of its id');
+    const leader = must(
+      ids.find((id) => id.startsWith(owner)),
+      'the name of a container is the beginning of its id',
+    );
     await docker(['kill', leader]);
     await untilComplete(scanId, 3072);
     await docker(['start', leader]);

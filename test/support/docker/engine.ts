@@ -20,9 +20,9 @@ export type EngineNetwork = 'machine' | 'own';
 /** A Docker engine in namespaces of its own; its data are in the run's folder. */
 export interface DockerEngine {
   /** @throws CommandError with what docker said. */
-  docker(args: readonly string[], options?: CommandOptions): Promise<string>;
+  readonly docker: (args: readonly string[], options?: CommandOptions) => Promise<string>;
   /** Runs docker-compose. */
-  compose(args: readonly string[], options?: CommandOptions): Promise<string>;
+  readonly compose: (args: readonly string[], options?: CommandOptions) => Promise<string>;
   /** Runs a program in the engine's network. */
   inside(program: string, args: readonly string[], options?: CommandOptions): Promise<string>;
   /** Ends the engine and all containers, at once. */
@@ -37,7 +37,16 @@ export async function startDocker(run: RunFolder, packages: DockerPackages, netw
   const logFile = join(run.folder, `dockerd-${network}.log`);
   const log = openSync(logFile, 'a');
   const args = [
-    ...['--host', host, '--data-root', join(run.folder, 'data'), '--exec-root', join(run.folder, 'exec'), '--pidfile', join(run.folder, 'docker.pid')],
+    ...[
+      '--host',
+      host,
+      '--data-root',
+      join(run.folder, 'data'),
+      '--exec-root',
+      join(run.folder, 'exec'),
+      '--pidfile',
+      join(run.folder, 'docker.pid'),
+    ],
     ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--cgroup-parent', `/${run.cgroup}`, '--init-path', join(packages.bin, 'docker-init')],
     ...['--userland-proxy-path', join(packages.bin, 'docker-proxy')],
     ...(network === 'own' ? [] : ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false']),
@@ -50,7 +59,12 @@ export async function startDocker(run: RunFolder, packages: DockerPackages, netw
   const ended = once(child, 'exit');
   const pid = must(child.pid, 'setpriv is there');
   await recordInit(run, pid);
-  const env = {...process.env, DOCKER_HOST: host, DOCKER_CONFIG: join(run.folder, 'docker-config'), PATH: [packages.bin, process.env['PATH']].join(delimiter)};
+  const env = {
+    ...process.env,
+    DOCKER_HOST: host,
+    DOCKER_CONFIG: join(run.folder, 'docker-config'),
+    PATH: [packages.bin, process.env['PATH']].join(delimiter),
+  };
   const client =
     (program: string): DockerEngine['docker'] =>
     async (of, options = {}) =>

@@ -122,8 +122,7 @@ function* scannerEntries(): Generator<TarEntry> {
   }
 }
 
-const etcdPrograms = (): {readonly etcd: string; readonly etcdctl: string} =>
-  must(findEtcd(), 'npm run test:k8s makes sure that there is an etcd');
+const etcdPrograms = (): {readonly etcd: string; readonly etcdctl: string} => must(findEtcd(), 'npm run test:k8s makes sure that there is an etcd');
 
 async function packEtcd(to: string, busybox: string): Promise<void> {
   const {etcd, etcdctl} = etcdPrograms();
