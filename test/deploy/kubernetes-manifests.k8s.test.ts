@@ -1,4 +1,4 @@
-import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join, relative} from 'node:path';
 import {expect, onTestFinished} from 'vitest';
@@ -8,7 +8,18 @@ import {test} from '../support/kubernetes/rig.ts';
 const DEPLOY = join(import.meta.dirname, '..', '..', 'deploy', 'kubernetes');
 
 /** What every folder makes. */
-const KINDS = ['ConfigMap', 'CronJob', 'Deployment', 'NetworkPolicy', 'PersistentVolumeClaim', 'Role', 'RoleBinding', 'Service', 'ServiceAccount', 'StatefulSet'];
+const KINDS = [
+  'ConfigMap',
+  'CronJob',
+  'Deployment',
+  'NetworkPolicy',
+  'PersistentVolumeClaim',
+  'Role',
+  'RoleBinding',
+  'Service',
+  'ServiceAccount',
+  'StatefulSet',
+];
 
 test.for([
   ['base', ['PodDisruptionBudget']],
@@ -25,7 +36,6 @@ test.for([
   await own.kubectl(['--namespace', namespace, 'create', 'quota', 'nothing', '--hard=pods=0']);
   const from = (path: string): string => relative(work, join(DEPLOY, path));
   const components = [from('components/kubernetes-1.20'), from('components/quota')];
-  await mkdir(work, {recursive: true});
   const kustomization = {apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', namespace, resources: [from(folder)], components};
   await writeFile(join(work, 'kustomization.yaml'), JSON.stringify(kustomization));
   // This kubectl asks the server for its schema, and refuses fields which are not in it.
@@ -39,5 +49,7 @@ test.for([
 test('without the component of 1.20 an overlay asks for what newer servers have', async ({own}) => {
   const newer = await kustomize(join(DEPLOY, 'overlays/highly-available'));
   expect(newer).toContain('apiVersion: policy/v1\n');
-  await expect(own.kubectl(['apply', '--dry-run=server', '-f', '-'], newer)).rejects.toThrow(/no matches for kind "PodDisruptionBudget" in version "policy\/v1"/);
+  await expect(own.kubectl(['apply', '--dry-run=server', '-f', '-'], newer)).rejects.toThrow(
+    /no matches for kind "PodDisruptionBudget" in version "policy\/v1"/,
+  );
 });

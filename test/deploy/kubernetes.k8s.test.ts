@@ -17,7 +17,10 @@ const test = base
     onCleanup(async () => started.dispose());
     return started;
   })
-  .extend('deployed', async ({started, skip}): Promise<Deployment> => started ?? skip(`no Kubernetes of our own: ${whyNoCluster() ?? 'KUBECONFIG is set'}`));
+  .extend(
+    'deployed',
+    async ({started, skip}): Promise<Deployment> => started ?? skip(`no Kubernetes of our own: ${whyNoCluster() ?? 'KUBECONFIG is set'}`),
+  );
 
 /** Lists what belongs to a scan. */
 const leftBy = (id: string): readonly string[] => ['get', 'jobs,pods,secrets', '--selector', `scanplane/scan=${id}`, '-o', 'name'];
@@ -73,7 +76,9 @@ test('a scan that is posted from outside runs to its final result, while the con
   expect(result.is_final).toBe(true);
   expect(result.skyscan_result['nside-1']?.data).toHaveLength(12);
   // What it had launched went on.
-  const jobs = JSON.parse(await cluster.kubectl(['get', 'jobs', '--selector', `scanplane/scan=${id}`, '-o', 'json'])) as {readonly items: readonly unknown[]};
+  const jobs = JSON.parse(await cluster.kubectl(['get', 'jobs', '--selector', `scanplane/scan=${id}`, '-o', 'json'])) as {
+    readonly items: readonly unknown[];
+  };
   expect(jobs.items).toHaveLength(2);
   await deployed.untilReady();
 });
@@ -110,15 +115,29 @@ test('the account of the controllers may do what the engine does, those of the A
   expect(await rightsOf(deployed, 'scanplane-etcd')).toEqual([]);
   // Elsewhere the controllers may do nothing, either.
   const {cluster} = deployed;
-  const elsewhere = ['auth', 'can-i', 'list', 'jobs.batch', '--namespace=default', `--as=system:serviceaccount:${cluster.namespace}:scanplane-controllers`];
+  const elsewhere = [
+    'auth',
+    'can-i',
+    'list',
+    'jobs.batch',
+    '--namespace=default',
+    `--as=system:serviceaccount:${cluster.namespace}:scanplane-controllers`,
+  ];
   await expect(cluster.kubectl(elsewhere)).rejects.toThrow(CommandError); // it says no by its exit
   // And only they have a token to show.
-  const mounts = await cluster.kubectl(['get', 'pods', '-o', 'jsonpath={range .items[*]}{.metadata.labels.app\\.kubernetes\\.io/name} {..mountPath}{"\\n"}{end}']);
+  const mounts = await cluster.kubectl([
+    'get',
+    'pods',
+    '-o',
+    'jsonpath={range .items[*]}{.metadata.labels.app\\.kubernetes\\.io/name} {..mountPath}{"\\n"}{end}',
+  ]);
   const withToken = mounts.split('\n').filter((line) => line.includes('/var/run/secrets/kubernetes.io/serviceaccount'));
   expect(new Set(withToken.map((line) => line.split(' ')[0]))).toEqual(new Set(['scanplane-controllers']));
 });
 
-test('a backup is verified, and restored: what was written since is gone, what was there is there, Jobs are left alone, the epoch is higher', async ({deployed}) => {
+test('a backup is verified, and restored: what was written since is gone, what was there is there, Jobs are left alone, the epoch is higher', async ({
+  deployed,
+}) => {
   const {cluster} = deployed;
   await deployed.etcdctl('put', '/event/before', '{"json_dict": {}}');
   await cluster.kubectl(['create', 'job', 'backup-now', '--from=cronjob/scanplane-backup']);
@@ -132,7 +151,10 @@ test('a backup is verified, and restored: what was written since is gone, what w
   await deployed.etcdctl('put', '/event/since', '{"json_dict": {}}');
   // Of another scanplane, or of a time that the snapshot does not know. It waits.
   const labels = {'scanplane/cluster': 'another'};
-  const template = {metadata: {labels}, spec: {restartPolicy: 'Never', containers: [{name: 'main', image: cluster.busybox, command: ['sleep', '1000']}]}};
+  const template = {
+    metadata: {labels},
+    spec: {restartPolicy: 'Never', containers: [{name: 'main', image: cluster.busybox, command: ['sleep', '1000']}]},
+  };
   await cluster.apply({
     ...{apiVersion: 'batch/v1', kind: 'Job', metadata: {name: 'foreign', labels}, spec: {template}},
   });

@@ -73,7 +73,10 @@ export class Deployment {
 
   /** A request as from outside, over TLS. `token`: another one; empty: none. @throws the system's error where there is no answer */
   async call(method: string, path: string, {body, token = this.#token}: {readonly body?: unknown; readonly token?: string} = {}): Promise<Answer> {
-    const headers = {...(token === '' ? {} : {authorization: `Bearer ${token}`}), ...(body === undefined ? {} : {'content-type': 'application/json'})};
+    const headers = {
+      ...(token === '' ? {} : {authorization: `Bearer ${token}`}),
+      ...(body === undefined ? {} : {'content-type': 'application/json'}),
+    };
     const sent = request({...API, method, path, headers, ca: this.#ca, agent: false, timeout: 30_000});
     sent.on('timeout', () => sent.destroy(new Error(`${method} ${path}: no answer`)));
     sent.end(body === undefined ? undefined : JSON.stringify(body));
