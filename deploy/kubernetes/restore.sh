@@ -11,7 +11,6 @@ snapshot=${2:-}
 kubectl() { command "${KUBECTL:-kubectl}" --namespace "$namespace" "$@"; }
 say() { echo "$(date +%T) $*" >&2; }
 field() { kubectl get "$1" -o jsonpath="$2"; }
-epochs() { sed -n 's/.*"epoch": *\([0-9][0-9]*\).*/\1/p'; }
 meta=${SCANPLANE_PREFIX:-}/meta
 
 image=$(field statefulset/scanplane-etcd '{.spec.template.spec.containers[0].image}')
@@ -54,10 +53,6 @@ fi
 case $snapshot in *[!A-Za-z0-9.-]*) say "$snapshot is no name of a snapshot"; exit 2 ;; esac
 job scanplane-restore-look '' "test -f /backup/$snapshot || { echo there is no $snapshot; exit 1; }" >&2
 
-# The epoch has to be higher than any before, so that what was decided before the restore is known to be old. Jobs remember it, and etcd, if it lives.
-known=$(kubectl get jobs -l scanplane/cluster -o jsonpath='{range .items[*]}{.metadata.annotations.scanplane/fence}{"\n"}{end}' | cut -d . -f 1)
-lived=$(kubectl exec scanplane-etcd-0 -- etcdctl get --print-value-only "$meta" 2> /dev/null | epochs || true)
-
 say "stopping scanplane"
 kubectl patch cronjob scanplane-backup --type merge --patch '{"spec": {"suspend": true}}' > /dev/null
 stop() {
@@ -68,6 +63,7 @@ stop() {
     kubectl scale "$what" --replicas 0 > /dev/null
   done
   for what in "$@"; do
+    say "waiting for the pods of $what to end"
     while [ -n "$(kubectl get pods -l "app.kubernetes.io/name=${what#*/}" -o name)" ]; do sleep 1; done
   done
 }
@@ -96,9 +92,10 @@ kubectl scale statefulset/scanplane-etcd --replicas "$members" > /dev/null
 kubectl rollout status statefulset/scanplane-etcd --timeout 10m >&2
 value=$(kubectl exec scanplane-etcd-0 -- etcdctl get --print-value-only "$meta")
 if [ -n "$value" ]; then
-  stored=$(printf '%s\n' "$value" | epochs)
-  epoch=$(printf '%s\n' "$stored" $lived $known | sort -n | tail -n 1)
-  epoch=$((epoch + 1))
+  # Higher than any before, so that what was decided before the restore is known to be old: the time, unless clocks are wrong.
+  stored=$(printf '%s\n' "$value" | sed -n 's/.*"epoch": *\([0-9][0-9]*\).*/\1/p')
+  epoch=$(date +%s)
+  if [ "$epoch" -le "$stored" ]; then epoch=$((stored + 1)); fi
   kubectl exec scanplane-etcd-0 -- etcdctl put "$meta" "$(printf '%s\n' "$value" | sed "s/\"epoch\": *$stored/\"epoch\":$epoch/")" > /dev/null
   say "epoch $stored is now $epoch"
 fi

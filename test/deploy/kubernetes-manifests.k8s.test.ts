@@ -1,4 +1,4 @@
-import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join, relative} from 'node:path';
 import {expect, onTestFinished} from 'vitest';
@@ -36,7 +36,6 @@ test.for([
   await own.kubectl(['--namespace', namespace, 'create', 'quota', 'nothing', '--hard=pods=0']);
   const from = (path: string): string => relative(work, join(DEPLOY, path));
   const components = [from('components/kubernetes-1.20'), from('components/quota')];
-  await mkdir(work, {recursive: true});
   const kustomization = {apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', namespace, resources: [from(folder)], components};
   await writeFile(join(work, 'kustomization.yaml'), JSON.stringify(kustomization));
   // This kubectl asks the server for its schema, and refuses fields which are not in it.

@@ -22,8 +22,8 @@ const test = base
     async ({started, skip}): Promise<Deployment> => started ?? skip(`no Kubernetes of our own: ${whyNoCluster() ?? 'KUBECONFIG is set'}`),
   );
 
-/** Left by a scan. */
-const OF_SCANS = ['get', 'jobs,pods,secrets', '--selector', 'scanplane/cluster', '-o', 'name'];
+/** Lists what belongs to a scan. */
+const leftBy = (id: string): readonly string[] => ['get', 'jobs,pods,secrets', '--selector', `scanplane/scan=${id}`, '-o', 'name'];
 
 async function post(deployed: Deployment, nsides: Readonly<Record<string, number>>): Promise<string> {
   const event: unknown = JSON.parse(await readFile(new URL('../../examples/events/sample-event.json', import.meta.url), 'utf8'));
@@ -63,7 +63,7 @@ test('a scan that is posted from outside runs to its final result, while the con
   const id = await post(deployed, {'1': 0});
   const leader = await eventually(
     async () => {
-      expect(await cluster.kubectl(OF_SCANS)).toContain('pod/');
+      expect(await cluster.kubectl(leftBy(id))).toContain('pod/');
       return (JSON.parse(await deployed.etcdctl('get', '--print-value-only', `/scan/${id}/owner`)) as {readonly hostname: string}).hostname;
     },
     {timeoutMs: 60_000, everyMs: 500},
@@ -80,10 +80,16 @@ test('a scan that is posted from outside runs to its final result, while the con
     readonly items: readonly unknown[];
   };
   expect(jobs.items).toHaveLength(2);
-
-  expect((await deployed.call('DELETE', `/v2/scan/${id}?delete_completed_scan=true`)).status).toBe(200);
-  await eventually(async () => expect(await cluster.kubectl(OF_SCANS)).toBe(''), {timeoutMs: 90_000, everyMs: 1000});
   await deployed.untilReady();
+});
+
+test('a scan that is deleted while it runs leaves no Job, pod or Secret', async ({deployed}) => {
+  const {cluster} = deployed;
+  const id = await post(deployed, {'8': 0});
+  const left = async (): Promise<string> => cluster.kubectl(leftBy(id));
+  await eventually(async () => expect(await left()).toMatch(/pod\/[^]*secret\//), {timeoutMs: 60_000, everyMs: 500});
+  expect((await deployed.call('DELETE', `/v2/scan/${id}`)).status).toBe(200);
+  await eventually(async () => expect(await left()).toBe(''), {timeoutMs: 120_000, everyMs: 1000});
 });
 
 /** What `kubectl auth can-i --list` says, without what every service account may: the rows of the account that are not those of `default`. */
@@ -99,6 +105,7 @@ async function rightsOf({cluster}: Deployment, account: string): Promise<readonl
 test('the account of the controllers may do what the engine does, those of the API and of etcd nothing', async ({deployed}) => {
   expect(await rightsOf(deployed, 'scanplane-controllers')).toEqual([
     'configmaps [] [] [create get list patch delete]',
+    'events [] [] [list]',
     'jobs.batch [] [] [create get list watch patch delete]',
     'pods [] [] [list watch patch delete]',
     'pods/log [] [] [get]',
@@ -149,14 +156,16 @@ test('a backup is verified, and restored: what was written since is gone, what w
     spec: {restartPolicy: 'Never', containers: [{name: 'main', image: cluster.busybox, command: ['sleep', '1000']}]},
   };
   await cluster.apply({
-    ...{apiVersion: 'batch/v1', kind: 'Job', metadata: {name: 'foreign', labels, annotations: {'scanplane/fence': '6.1234'}}, spec: {template}},
+    ...{apiVersion: 'batch/v1', kind: 'Job', metadata: {name: 'foreign', labels}, spec: {template}},
   });
   await deployed.script('restore.sh', must(snapshot, 'it was found'));
 
   const keys = await deployed.etcdctl('get', '--prefix', '--keys-only', '/event/');
   expect(keys).toContain('/event/before');
   expect(keys).not.toContain('/event/since');
-  expect(JSON.parse(await deployed.etcdctl('get', '--print-value-only', '/meta'))).toMatchObject({epoch: 7});
+  // The time, so that a second restore of the same backup is newer than the first.
+  const {epoch} = JSON.parse(await deployed.etcdctl('get', '--print-value-only', '/meta')) as {readonly epoch: number};
+  expect(epoch).toBeGreaterThan(1_000_000_000);
   const foreign = JSON.parse(await cluster.kubectl(['get', 'job', 'foreign', '-o', 'json'])) as {readonly status: {readonly active?: number}};
   expect(foreign.status.active).toBe(1);
   expect((await deployed.call('GET', '/v2/scans/backlog')).status).toBe(200);
