@@ -60,10 +60,9 @@ test('a replica gets ready beside large values under keys that are no text', asy
   }
 });
 
-test('delete -a says which key it cannot name, and ends', async () => {
-  await putOdd(3, 1);
+async function sdp(...argv: readonly string[]): Promise<{readonly code: number; readonly out: string; readonly err: string}> {
   const said = {out: '', err: ''};
-  const code = await runSdpCli(['delete', '-a', 'prefix', '--prefix', `/${count}`, '--yes'], {
+  const code = await runSdpCli([...argv, '--prefix', `/${count}`], {
     input: (async function* () {})(),
     out: {write: (text) => (said.out += text)},
     err: {write: (text) => (said.err += text)},
@@ -71,5 +70,15 @@ test('delete -a says which key it cannot name, and ends', async () => {
     clock: systemClock,
     interrupt: AbortSignal.timeout(10_000),
   });
-  expect({code, err: said.err}).toEqual({code: 1, err: expect.stringContaining('is there still: its name is no text')});
+  return {code, ...said};
+}
+
+test('delete -a says which key it cannot name, and ends', async () => {
+  await putOdd(3, 1);
+  expect(await sdp('delete', '-a', 'prefix', '--yes')).toMatchObject({code: 1, err: expect.stringContaining('is there still: its name is no text')});
+});
+
+test('a key is shown on one line, and moves no cursor', async () => {
+  await db.create('/pb/a\u001b[2J\n/pb/b', '{}');
+  expect(await sdp('list', '-q', 'pb')).toEqual({code: 0, out: `/${count}/pb/a\\x1b[2J\\n/pb/b\n`, err: ''});
 });
