@@ -1,7 +1,7 @@
 import {ControlPlaneError} from '../lib/errors.ts';
 import {checkKey, checkPath, listing} from '../store/paths.ts';
 import type {Levels} from '../store/paths.ts';
-import type {Compare, KeyValue, LeaseId, Op, Revision, Store} from '../store/store.ts';
+import type {Compare, KeyValue, LeaseId, Op, RangeResult, Revision, Store} from '../store/store.ts';
 import {leaseId, textOf} from '../store/put-options.ts';
 import type {PutOptions, Text} from '../store/put-options.ts';
 
@@ -149,13 +149,12 @@ export async function listValues(
   const wanted = listing(path, options.recurse);
   const entries: KeyText[] = [];
   let {revision} = options;
-  for (let from = path; ;) {
-    const page = await store.range(path, {from, limit: PAGE, ...(revision === undefined ? {} : {revision})});
+  for (let from: string | Buffer = path; ;) {
+    const page: RangeResult = await store.range(path, {from, limit: PAGE, ...(revision === undefined ? {} : {revision})});
     revision = page.revision;
     for (const {key, value, modRevision} of page.entries) if (wanted.has(key)) entries.push({path: key, text: value.toString(), modRevision});
-    const last = page.entries.at(-1);
-    if (!page.more || last === undefined) break;
-    from = `${last.key}\0`;
+    if (page.next === undefined) break;
+    from = page.next;
   }
   // etcd sorts by bytes, lists by what JavaScript compares.
   return {entries: entries.sort((a, b) => (a.path < b.path ? -1 : 1)), revision};

@@ -1,5 +1,5 @@
 import type {PbRecord} from '../model/block-record.ts';
-import {dependenciesOf, pbExists, stateOf} from '../model/pb-dependencies.ts';
+import {dependenciesOf, pbExists, stateOf, waitsToBegin} from '../model/pb-dependencies.ts';
 import {blocksOf} from '../model/script-deployment.ts';
 import {isPbOver, REALTIME} from '../schema/processing-block.ts';
 import type {ProcessingBlock} from '../schema/processing-block.ts';
@@ -48,6 +48,8 @@ export interface Noticed {
   readonly isOther: boolean;
   /** Those who depend on it have to look again. */
   readonly hasOutcomeChanged: boolean;
+  /** It had begun, and waits for its dependencies now: somebody changed its state back. */
+  readonly waitsAgain: boolean;
 }
 
 /**
@@ -62,6 +64,8 @@ export class BlockIndex {
   readonly #deployments = new Reverse();
   readonly #specs = new Map<string, ProcessingBlock>();
   readonly #outcomes = new Map<string, Outcome>();
+  /** Open blocks that wait for nothing any more. */
+  readonly #begun = new Set<string>();
 
   constructor(cache: Cache) {
     this.#cache = cache;
@@ -97,7 +101,12 @@ export class BlockIndex {
     const hasOutcomeChanged = outcome !== this.#outcomes.get(id);
     if (outcome === undefined) this.#outcomes.delete(id);
     else this.#outcomes.set(id, outcome);
-    return {isOther, hasOutcomeChanged};
+    const state = outcome === 'open' ? stateOf(record)?.value : undefined;
+    const hasBegun = state !== undefined && !waitsToBegin(state);
+    const waitsAgain = this.#begun.has(id) && !hasBegun;
+    if (hasBegun) this.#begun.add(id);
+    else this.#begun.delete(id);
+    return {isOther, hasOutcomeChanged, waitsAgain};
   }
 
   /** Takes in how a deployment is now. @returns the blocks that it may belong to, and those that it might have before */

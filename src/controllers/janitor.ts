@@ -11,7 +11,7 @@ import type {BlobKind, KeyRef} from '../schema/keys.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {FencedWriter} from '../store/contracts.ts';
-import type {Compare, Op, Store} from '../store/store.ts';
+import type {Compare, Op, RangeResult, Store} from '../store/store.ts';
 import type {LoneController} from './controller.ts';
 
 export interface JanitorDeps {
@@ -199,13 +199,12 @@ export class Janitor implements LoneController {
   }
 
   async *#keysOf(prefix: string, signal: AbortSignal): AsyncIterable<string> {
-    let from: string | undefined;
+    let from: Buffer | undefined;
     while (!signal.aborted) {
-      const page = await this.#deps.store.range(prefix, {keysOnly: true, limit: PAGE, ...(from === undefined ? {} : {from})});
+      const page: RangeResult = await this.#deps.store.range(prefix, {keysOnly: true, limit: PAGE, ...(from === undefined ? {} : {from})});
       for (const {key} of page.entries) yield key;
-      const end = page.entries.at(-1);
-      if (!page.more || end === undefined) return;
-      from = `${end.key}\0`;
+      if (page.next === undefined) return;
+      from = page.next;
     }
   }
 

@@ -5,7 +5,7 @@ import {sleep} from '../lib/sleep.ts';
 import {ownTurn} from '../lib/turn.ts';
 import type {BlockWrite} from '../model/block-write.ts';
 import {DependencyCircles} from '../model/dependency-circles.ts';
-import {dependenciesOf, stateOf} from '../model/pb-dependencies.ts';
+import {awaitedBy} from '../model/pb-dependencies.ts';
 import type {BlockLookups} from '../model/pb-facts.ts';
 import {removalOfEbState} from '../model/pb-leftovers.ts';
 import {failureOf, planPb} from '../model/pb-plan.ts';
@@ -13,7 +13,6 @@ import type {PbStep} from '../model/pb-plan.ts';
 import {removalOfOrphan} from '../model/script-deployment.ts';
 import {clusterKey} from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
-import {isPbOver} from '../schema/processing-block.ts';
 import type {Cache, Change} from '../store/cache.ts';
 import type {FencedWriter} from '../store/contracts.ts';
 import {BlockIndex} from './block-index.ts';
@@ -84,11 +83,7 @@ class Leadership {
     this.#signal = signal;
     const index = new BlockIndex(cache);
     const circles = new DependencyCircles({
-      dependenciesOf: (id) => {
-        const record = cache.pbs.get(id);
-        const state = stateOf(record)?.value;
-        return record?.spec === undefined || (state !== undefined && isPbOver(state.status)) ? [] : dependenciesOf(record.spec.value);
-      },
+      dependenciesOf: (id) => awaitedBy(cache.pbs.get(id)),
       hasDependents: (id) => index.dependentsOf(id).size > 0,
     });
     this.#index = index;
@@ -153,7 +148,8 @@ class Leadership {
   }
 
   #takePb(id: string): void {
-    const {isOther, hasOutcomeChanged} = this.#index.takePb(id);
+    const {isOther, hasOutcomeChanged, waitsAgain} = this.#index.takePb(id);
+    if (waitsAgain) this.#circles.changed(id);
     if (!isOther && !hasOutcomeChanged) return;
     this.#circles.changed(id);
     for (const dependent of this.#index.dependentsOf(id)) this.#add('pb', dependent);

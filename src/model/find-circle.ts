@@ -5,12 +5,12 @@ import type {Dependency} from '../schema/processing-block.ts';
  *
  * @param dependenciesOf those of a block that has still to wait for them; none for any other
  */
-export function findCircle(ids: Iterable<string>, dependenciesOf: (id: string) => readonly Dependency[]): string[] | undefined {
+export function findCircle(ids: Iterable<string>, dependenciesOf: (id: string) => readonly Pick<Dependency, 'pb_id'>[]): string[] | undefined {
   const done = new Set<string>();
   const path: string[] = [];
   const onPath = new Set<string>();
   // Without recursion: a chain of dependencies may be as long as there are blocks.
-  const open: {readonly id: string; readonly next: Iterator<Dependency>}[] = [];
+  const open: {readonly id: string; readonly next: Iterator<Pick<Dependency, 'pb_id'>>}[] = [];
   const enter = (id: string): void => {
     path.push(id);
     onPath.add(id);

@@ -42,6 +42,17 @@ export function dependenciesOf(spec: ProcessingBlock): readonly string[] {
   return spec.script.kind === REALTIME ? [] : spec.dependencies.map(({pb_id}) => pb_id);
 }
 
+/** Whether a script has yet to be told that it may begin: only so long its dependencies count. */
+export function waitsToBegin({status, resources_available}: PbState): boolean {
+  return (status === 'STARTING' || status === 'WAITING') && resources_available !== true;
+}
+
+/** Ids of the blocks that one waits for as it is now: none once it has begun, or is over. */
+export function awaitedBy(record: PbRecord | undefined): readonly string[] {
+  const state = stateOf(record)?.value;
+  return record?.spec === undefined || (state !== undefined && !waitsToBegin(state)) ? [] : dependenciesOf(record.spec.value);
+}
+
 /** Failures count before what is missing, and that before what is open: the block is told the worst. */
 export function verdictOn(spec: ProcessingBlock, look: PbLookup): DependencyVerdict {
   const compares: Expected[] = [];

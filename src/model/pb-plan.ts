@@ -8,7 +8,7 @@ import {revisionOf} from './block-record.ts';
 import type {ScriptRecord} from './block-record.ts';
 import {deleteOp, putOp} from './block-write.ts';
 import type {BlockWrite, Expected, WriteOp} from './block-write.ts';
-import {verdictOn} from './pb-dependencies.ts';
+import {verdictOn, waitsToBegin} from './pb-dependencies.ts';
 import {ended, failureOfDependencies, fateOfScript, lossOfScript, refusalOf} from './pb-endings.ts';
 import type {Ending} from './pb-endings.ts';
 import {isClaimed, own, unclaimed} from './pb-facts.ts';
@@ -51,11 +51,17 @@ export function planPb(id: string, look: BlockLookups, options: PlanOptions): Pb
   return isPbOver(pb.state.value.status) ? planEnd(open, look) : planOpen(open, look, options);
 }
 
-/** Fails a block whose next step cannot be written, whoever tries. `undefined`: it is not there, or over. */
+/**
+ * Fails a block whose next step cannot be written, whoever tries. `undefined`: it is not there, or over.
+ *
+ * What its script has said goes: as we write a state, in lines, one that somebody stored in one line may be too large, and so would be every later one.
+ */
 export function failureOf(id: string, reason: string, look: BlockLookups, nowMs: number): BlockWrite | undefined {
   const record = look.pb(id);
   if (record?.spec === undefined || (record.state !== undefined && isPbOver(record.state.value.status))) return undefined;
-  return ended({...record, spec: record.spec}, {status: 'FAILED', reason, compares: []}, nowMs);
+  const {spec, state} = record;
+  const said = state === undefined ? {} : {state: {...state, value: {status: state.value.status}}};
+  return ended({...record, spec, ...said}, {status: 'FAILED', reason, compares: []}, nowMs);
 }
 
 function write(what: BlockWrite | undefined): PbStep {
@@ -111,13 +117,13 @@ function findScript(wanted: ScriptId, look: BlockLookups): {readonly id: string;
 // A block that is under way
 
 function planOpen(pb: OpenPb, look: BlockLookups, options: PlanOptions): PbStep {
-  const {status, resources_available: isReleased} = pb.state.value;
+  const {status} = pb.state.value;
   const over = refusalOf(pb, look);
   const ending = over ?? fateOfScript(pb, look);
   if (ending !== undefined && !isClaimed(pb)) return write(ended(pb, {...ending, compares: [...ending.compares, unclaimed(pb)]}, options.nowMs));
   // A script whose execution block is over ends itself; should it not, it is ended.
   if (over !== undefined) return later(pb, over, options);
-  const mayBegin = (status === 'STARTING' || status === 'WAITING') && isReleased !== true;
+  const mayBegin = waitsToBegin(pb.state.value);
   if (mayBegin) {
     const failure = failureOfDependencies(pb, look);
     if (failure !== undefined) return write(ended(pb, failure, options.nowMs));

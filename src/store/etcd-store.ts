@@ -98,15 +98,19 @@ export class EtcdStore implements Store {
   }
 
   async range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
+    const {from = prefix} = options;
     const request = encodeRange({
-      key: this.keyBytes(options.from ?? prefix, true),
+      key: typeof from === 'string' ? this.keyBytes(from, true) : from,
       rangeEnd: this.rangeEnd(prefix),
       ...(options.limit === undefined ? {} : {limit: options.limit}),
       ...(options.revision === undefined ? {} : {revision: options.revision}),
       ...(options.keysOnly === true ? {keysOnly: true} : {}),
     });
-    const {entries, revision, ...found} = await this.#read((member, ms) => member.range(request, within(ms)), prefix, options.signal);
-    return {entries: entries.map((entry) => this.entry(entry)), revision: options.revision ?? revision, ...found};
+    const response = await this.#read((member, ms) => member.range(request, within(ms)), prefix, options.signal);
+    const {entries, more, count} = response;
+    const last = entries.at(-1);
+    const next = more && last !== undefined ? {next: Buffer.concat([response.lastKey ?? Buffer.from(last.key), ZERO])} : {};
+    return {entries: entries.map((entry) => this.entry(entry)), revision: options.revision ?? response.revision, more, count, ...next};
   }
 
   async commit(commit: Commit): Promise<CommitResult> {

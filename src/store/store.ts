@@ -47,14 +47,16 @@ export interface ReadOptions {
 export interface RangeOptions extends ReadOptions {
   readonly limit?: number;
   readonly keysOnly?: boolean;
-  /** Start at this key instead of at the prefix: for paging. */
-  readonly from?: string;
+  /** Start at this key instead of at the prefix: or, for paging, where the page before said that the next one begins. */
+  readonly from?: string | Buffer;
 }
 
 export interface RangeResult {
   readonly entries: readonly KeyValue[];
   readonly revision: Revision;
   readonly more: boolean;
+  /** Where the next page begins; absent: this is the last. In bytes of etcd's own, where a key need not be text. */
+  readonly next?: Buffer;
   /** Keys in the range, whatever the limit. Cheap: etcd reads no values for it. */
   readonly count: number;
 }

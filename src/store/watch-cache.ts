@@ -257,12 +257,11 @@ export class WatchCache implements Cache {
     const {revision} = page;
     if (revision < this.#revision) this.#mustReset = true;
     for (;;) {
-      const {entries, more} = page;
-      const last = entries.at(-1);
+      const {entries, next: from} = page;
       const bytes = entries.reduce((sum, entry) => sum + entry.value.length, 0);
       if (entries.length > 0) limit = Math.max(8, Math.min(MAX_PAGE, Math.floor((PAGE_BYTES / (bytes + 1)) * entries.length)));
       // Asked for before this page is taken in, so that etcd and we work at the same time.
-      const next = more && last !== undefined ? store.range(WATCHED, {limit, revision, signal, from: `${last.key}\0`}) : undefined;
+      const next = from === undefined ? undefined : store.range(WATCHED, {limit, revision, signal, from});
       next?.catch(() => {});
       for (const [i, entry] of entries.entries()) {
         this.#takeListed(entry, met);

@@ -1,4 +1,5 @@
 import type {Context} from 'koa';
+import {stateOf} from '../../model/pb-dependencies.ts';
 import {blocksOfDeployment} from '../../schema/deployment.ts';
 import type {Deployment} from '../../schema/deployment.ts';
 import type {Cache} from '../../store/cache.ts';
@@ -29,11 +30,21 @@ export function requiredClaim(ctx: Context): Revision {
   return claim;
 }
 
-/** The processing block that a deployment runs for; `undefined` for callers who are no deployment. @throws ApiError `forbidden`: for none */
+/**
+ * The processing block that a deployment runs for; `undefined` for callers who are no deployment.
+ *
+ * @throws ApiError `forbidden`: for none; for one that was removed, though another has its name now
+ */
 export function ownBlock(cache: Cache, {deployment}: Principal): string | undefined {
   if (deployment === undefined) return undefined;
-  const pbId = cache.deployments.get(deployment)?.spec?.value.pb_id;
-  if (pbId === undefined) throw forbidden(`deployment ${deployment} belongs to no processing block`);
+  const spec = cache.deployments.get(deployment)?.spec;
+  const pbId = spec?.value.pb_id;
+  if (spec === undefined || pbId === undefined) throw forbidden(`deployment ${deployment} belongs to no processing block`);
+  const pb = cache.pbs.get(pbId);
+  // As the processing controller has it, which is about to remove the deployment: a claim of its process would keep the block from the new one.
+  if (pb?.spec !== undefined && stateOf(pb) === undefined && spec.createRevision < pb.spec.createRevision) {
+    throw forbidden(`deployment ${deployment} was made for a processing block ${pbId} that was removed`);
+  }
   return pbId;
 }
 

@@ -1,8 +1,9 @@
 import {findCircle} from '../../model/find-circle.ts';
+import {awaitedBy} from '../../model/pb-dependencies.ts';
 import {pbKey} from '../../schema/keys.ts';
 import {scriptDeploymentId} from '../../schema/deployment.ts';
-import {REALTIME, isPbOver, parseProcessingBlock} from '../../schema/processing-block.ts';
-import type {Dependency, ProcessingBlock} from '../../schema/processing-block.ts';
+import {REALTIME, parseProcessingBlock} from '../../schema/processing-block.ts';
+import type {ProcessingBlock} from '../../schema/processing-block.ts';
 import type {Cache} from '../../store/cache.ts';
 import type {Compare, Op} from '../../store/store.ts';
 import {ApiError, badRequest} from '../api-error.ts';
@@ -66,7 +67,7 @@ export function planBlocks(deps: Pick<RouteDeps, 'cache' | 'store'>, wanted: rea
       needed.add(pb_id);
     }
   }
-  const circle = findCircle(made.keys(), (id) => made.get(id)?.dependencies ?? waitsFor(cache, id));
+  const circle = findCircle(made.keys(), (id) => made.get(id)?.dependencies ?? awaitedBy(cache.pbs.get(id)).map((pb_id) => ({pb_id})));
   if (circle !== undefined) {
     const place = all.find(({id}) => circle.includes(id))?.place ?? '';
     throw badRequest(`${place}dependencies: go in a circle: ${circle.slice(0, 20).join(' -> ')}`);
@@ -87,13 +88,6 @@ function isTakenPb(cache: Cache, id: string): boolean {
 /** Whether anything of that id is left, so that it is not to be given to another block yet. */
 function isUsedPb(cache: Cache, id: string): boolean {
   return cache.pbs.get(id) !== undefined || cache.deployments.get(scriptDeploymentId(id)) !== undefined;
-}
-
-/** What a stored block has still to wait for. */
-function waitsFor(cache: Cache, id: string): readonly Dependency[] {
-  const {spec, state} = cache.pbs.get(id) ?? {};
-  if (spec === undefined || (state !== undefined && isPbOver(state.value.status))) return [];
-  return spec.value.dependencies;
 }
 
 /** 409: an id is taken already. */

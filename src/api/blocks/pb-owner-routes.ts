@@ -151,7 +151,7 @@ async function claim(deps: RouteDeps, {ctx, principal, params}: Call, body: Clai
     }
     if (owner !== undefined) throw owned(id, owner.value);
     requireSound(record, 'owner');
-    if (state !== undefined && state.createRevision > spec.createRevision && isPbOver(state.value.status)) {
+    if (state !== undefined && state.createRevision >= spec.createRevision && isPbOver(state.value.status)) {
       throw conflict(`processing block ${id} is ${state.value.status}: there is nothing left to own`);
     }
     // Should the claim come to nothing, the lease ends unused.

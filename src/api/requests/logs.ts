@@ -8,7 +8,7 @@ import {encodeJson} from '../../proto/json.ts';
 import type {JobLog} from '../../proto/types.ts';
 import {parseJobLog} from '../../schema/job-log.ts';
 import {logKey} from '../../schema/keys.ts';
-import type {KeyValue, Store} from '../../store/store.ts';
+import type {KeyValue, RangeResult, Store} from '../../store/store.ts';
 
 /** Entries read at once: each may hold tens of kilobytes of output. */
 const PAGE = 64;
@@ -21,12 +21,11 @@ export const logPrefix = (id: string): string => `~log/${id}/`;
 /** The stored entries of a request, or of one of its jobs, page by page, in the order of their keys. One that does not parse is left out, and logged. */
 export async function* storedLogs(store: Pick<Store, 'range'>, id: string, log: Log): AsyncGenerator<JobLog[]> {
   const prefix = logPrefix(id);
-  for (let from = prefix; ;) {
-    const {entries, more} = await store.range(prefix, {from, limit: PAGE});
+  for (let from: string | Buffer = prefix; ;) {
+    const {entries, next}: RangeResult = await store.range(prefix, {from, limit: PAGE});
     yield entries.flatMap((entry) => logOf(id, entry, log) ?? []);
-    const last = entries.at(-1);
-    if (!more || last === undefined) return;
-    from = `${last.key}\0`;
+    if (next === undefined) return;
+    from = next;
   }
 }
 

@@ -1,6 +1,7 @@
 import type {ConfigDatabase} from '../../client/index.ts';
 import type {Clock} from '../../lib/clock.ts';
 import type {Questioner} from '../prompt.ts';
+import {oneLine} from '../text.ts';
 import type {Environment} from '../../client/options.ts';
 
 /** What is written to: a stream, or what a test puts in its place. */
@@ -43,9 +44,9 @@ export interface SdpCommand {
   run(context: SdpContext): Promise<void>;
 }
 
-/** A key as the user sees it: with what `--prefix` put before it. */
+/** A key as the user sees it: with what `--prefix` put before it, and on one line, whatever somebody has called it. */
 export function shown({options}: Pick<SdpContext, 'options'>, key: string): string {
-  return options.prefix + key;
+  return oneLine(options.prefix + key);
 }
 
 export function say({out}: Pick<SdpContext, 'out'>, line: string): void {

@@ -23,6 +23,8 @@ export interface RangeResponse {
   readonly more: boolean;
   /** Keys in the range, whatever the limit. */
   readonly count: number;
+  /** The bytes of the last key, where its text does not say them: where it is no UTF-8. */
+  readonly lastKey?: Buffer;
 }
 
 export interface PutRequest {
@@ -187,20 +189,35 @@ export function readKeyValue(reader: WireReader): KeyValue {
   return {key, value, createRevision, modRevision, lease};
 }
 
+/** The bytes of the key that comes now. */
+function readKeyBytes(reader: WireReader): Buffer {
+  const end = reader.message();
+  while (reader.isBefore(end)) {
+    const tag = reader.tag();
+    if (tag === delimited(1)) return reader.view();
+    reader.skip(tag);
+  }
+  return NOTHING;
+}
+
 function readRange(reader: WireReader, end: number): Omit<RangeResponse, 'revision'> & {readonly revision: Revision | undefined} {
   const entries: KeyValue[] = [];
   let revision: Revision | undefined;
   let more = false;
   let count = 0;
+  let lastAt = 0;
   while (reader.isBefore(end)) {
     const tag = reader.tag();
     if (tag === delimited(1)) revision = readHeader(reader);
-    else if (tag === delimited(2)) entries.push(readKeyValue(reader));
-    else if (tag === varint(3)) more = reader.bool();
+    else if (tag === delimited(2)) {
+      lastAt = reader.at;
+      entries.push(readKeyValue(reader));
+    } else if (tag === varint(3)) more = reader.bool();
     else if (tag === varint(4)) count = reader.int64();
     else reader.skip(tag);
   }
-  return {revision, entries, more, count};
+  if (entries.at(-1)?.key.includes('\uFFFD') !== true) return {revision, entries, more, count};
+  return {revision, entries, more, count, lastKey: readKeyBytes(reader.from(lastAt))};
 }
 
 function readOpResponse(reader: WireReader, found: (readonly KeyValue[])[]): void {

@@ -44,6 +44,18 @@ export class WireReader {
     return this.#bytes.length;
   }
 
+  /** Where the next byte is read. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** Another reader of the same bytes, from there on. */
+  from(at: number): WireReader {
+    const other = new WireReader(this.#bytes);
+    other.#at = at;
+    return other;
+  }
+
   /** Whether the message that ends at `end` goes on. */
   isBefore(end: number): boolean {
     if (this.#at < end) return true;

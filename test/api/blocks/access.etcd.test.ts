@@ -183,3 +183,16 @@ describe('deployments and scripts', () => {
     expect(await user.refused('PUT', '/script/batch:none:1', {body: {image: 'x'}})).toBe('404 there is no script batch:none:1');
   });
 });
+
+test('the token of a deployment of a block that was removed claims no later block of that name', async () => {
+  const former = await started('pb-former');
+  expect((await user.ask('DELETE', '/pb/pb-former')).status).toBe(200);
+  expect((await user.ask('POST', '/pb', {body: {pb_id: 'pb-former', script: SCRIPT}})).status).toBe(201);
+  const {ask, refused} = as(former.token);
+  expect(await refused('POST', '/pb/pb-former/owner', {body: CLAIM})).toBe(
+    '403 deployment proc-pb-former-script was made for a processing block pb-former that was removed',
+  );
+  // Put there by hand in another order, as a backup may be, it is this one's.
+  await put('/pb/pb-former/state', {status: 'STARTING', resources_available: false});
+  expect((await ask('POST', '/pb/pb-former/owner', {body: CLAIM})).status).toBe(201);
+});

@@ -43,10 +43,17 @@ async function removeAll(context: SdpContext): Promise<void> {
   const what = type === undefined ? `with prefix ${options.prefix}` : `of type ${type.name}`;
   say(context, `You are attempting to delete all entries ${what} from the Configuration DB.`);
   if (!options.yes && (await ask(context, 'Continue? (yes, no) ', 'nothing was deleted')).trim() !== 'yes') return say(context, 'Aborted');
+  const gone = new Set<string>();
   for (;;) {
     const keys = await db.transact((tx) => tx.list(pathOf(type), {recurse: DEPTH, noticeDeletes: false, noticeCreates: false}));
     const some = keys.filter((key) => isWanted(type, key)).slice(0, AT_ONCE);
     if (some.length === 0) break;
+    const [first] = some;
+    // A key that is no text (etcd takes any bytes) has another name here than there; or somebody makes them as fast as they go.
+    if (first !== undefined && some.every((key) => gone.has(key))) {
+      throw new ControlPlaneError('invalid', `${shown(context, first)} was deleted and is there still: its name is no text, or it is made again`);
+    }
+    for (const key of some) gone.add(key);
     await db.transact(async (tx) => {
       for (const key of some) await tx.delete(key, {mustExist: false});
     });
