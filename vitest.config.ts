@@ -1,6 +1,9 @@
 import {defineConfig} from 'vitest/config';
 
-/** Suffix → what a test needs: `x.test.ts` nothing, `x.etcd.test.ts` a real etcd, `x.long.test.ts` minutes, `x.k8s.test.ts` a Kubernetes. */
+/**
+ * Suffix → what a test needs: `x.test.ts` nothing, `x.etcd.test.ts` a real etcd, `x.long.test.ts` minutes, `x.k8s.test.ts` a Kubernetes,
+ * `x.docker.test.ts` a Docker engine.
+ */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -11,11 +14,15 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
-      {extends: true, test: {name: 'unit', include: ['test/**/*.test.ts'], exclude: ['**/*.etcd.test.ts', '**/*.long.test.ts', '**/*.k8s.test.ts']}},
+      {extends: true, test: {name: 'unit', include: ['test/**/*.test.ts'], exclude: ['**/*.{etcd,long,k8s,docker}.test.ts']}},
       {extends: true, test: {name: 'etcd', include: ['test/**/*.etcd.test.ts']}},
       {
         extends: true,
         test: {name: 'long', include: ['test/**/*.long.test.ts'], testTimeout: 1_500_000, hookTimeout: 120_000, fileParallelism: false},
+      },
+      {
+        extends: true,
+        test: {name: 'docker', include: ['test/**/*.docker.test.ts'], testTimeout: 1_500_000, hookTimeout: 1_500_000, fileParallelism: false},
       },
       // One cluster for all, and some tests stop parts of it: the files take turns.
       {

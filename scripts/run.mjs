@@ -20,6 +20,7 @@ const COMMANDS = {
   start: {etcd: true, server: true, steps: [['node', 'src/cli/start.ts']]},
   test: {etcd: true, steps: [['vitest', 'run', '--project', 'unit', '--project', 'etcd']]},
   'test:long': {etcd: true, steps: [['vitest', 'run', '--project', 'long']]},
+  'test:docker': {etcd: true, steps: [['vitest', 'run', '--project', 'docker']]},
   'test:k8s': {etcd: true, steps: [['node', 'test/support/kubernetes/run.ts', 'vitest', 'run', '--project', 'k8s']]},
   etcdctl: {etcd: true, steps: [['etcdctl']]},
   check: {steps: [['tsc'], ['oxlint', '--type-aware', '--deny-warnings'], ['oxfmt', '--check']]},

@@ -94,9 +94,9 @@ export class Deployment {
 
   /** Runs one of the scripts of `deploy/kubernetes` for this namespace. @returns what it printed */
   async script(name: string, ...args: readonly string[]): Promise<string> {
-    return command("sh", ["-c", "exec sh \"$0\" \"$@\" 2>>/tmp/m6/restore.log", join(DEPLOY, name), this.cluster.namespace, ...args], {
+    return command('sh', [join(DEPLOY, name), this.cluster.namespace, ...args], {
       env: {...process.env, KUBECONFIG: this.cluster.kubeconfig, KUBECTL: this.cluster.kubectlProgram},
-      timeoutMs: 180_000,
+      timeoutMs: 400_000,
     });
   }
 
