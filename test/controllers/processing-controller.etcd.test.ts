@@ -33,8 +33,8 @@ async function claim(id: string): Promise<void> {
 }
 
 test('a dependency that does not come fails the block, and all that wait for that', async () => {
-  await system.waiting('late-a', dependsOn('late-none'));
-  await system.waiting('late-b', dependsOn('late-a'));
+  await system.putPb('late-a', dependsOn('late-none'));
+  await system.putPb('late-b', dependsOn('late-a'));
   await system.untilState('late-a', {status: 'FAILED', reason: 'dependency late-none does not exist'});
   await system.untilState('late-b', {status: 'FAILED', reason: 'dependency late-a failed: dependency late-none does not exist'});
 });
