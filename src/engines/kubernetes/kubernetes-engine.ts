@@ -191,9 +191,14 @@ export class KubernetesEngine implements Engine {
       checkRef(ref);
       if (place !== this.place) throw new ControlPlaneError('not_found', `the output of ${nameOfRef(ref)} is kept in another namespace`);
       if (stream === 'stderr') return '';
-      const record = await this.#api.job(this.#recordName(ref));
+      const name = this.#recordName(ref);
+      const seen = this.#watch.isFresh ? this.#watch.job(name) : undefined;
+      const record = seen ?? (await this.#api.job(name));
       if (record === undefined) return '';
-      const pods = (await this.#api.pods(podsOf(record.name))).sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1));
+      const known = await this.#podsOf(name);
+      const pods = (known.length > 0 ? known : await this.#api.pods(podsOf(name))).sort(
+        (a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1),
+      );
       // Numbered pods by their number, the newest of each; others in the order in which they came.
       const pod = pods.findLast((each) => each.index === index) ?? (pods.every((each) => each.index === undefined) ? pods[index] : undefined);
       return pod === undefined ? '' : this.#logs.read(pod, record.outputLimitBytes);
