@@ -134,6 +134,7 @@ describe.skipIf(whyNoCluster() !== undefined)('scans whose server ends before it
     for (const id of ids.values()) expect((await checkedFetch(`${system.address}/v2/scan/${id}`, {method: 'DELETE'})).status).toBe(200);
     await etcd.etcdctl(['put', controlKey('request'), '{"desired": "stop", "is_deleted": true}']);
     await eventually(async () => expect(await left()).toEqual([]), SLOW);
-    for (const id of deleted) expect(await scans.state(id)).toMatchObject({name: id === idOf('image') ? 'FAIL' : 'STOPPED', reason: expect.any(String)});
+    for (const id of deleted)
+      expect(await scans.state(id)).toMatchObject({name: id === idOf('image') ? 'FAIL' : 'STOPPED', reason: expect.any(String)});
   });
 });
