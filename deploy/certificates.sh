@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes what deploy/compose.yaml takes as secrets: a certificate authority, certificates for etcd, its clients and the proxy, and a
+# Makes what deploy/compose.yaml takes as secrets: a certificate authority, certificates for etcd, the API, the controllers and the proxy, and a
 # first token. Run again it renews certificates that end within 30 days and leaves everything else as it is.
 # As root, since keys belong to the user of the containers (65532) alone.
 # usage: certificates.sh [FOLDER]       SCANPLANE_NAMES=DNS:scans.example.org,IP:192.0.2.7 adds names of the proxy
@@ -38,6 +38,8 @@ for member in etcd-1 etcd-2 etcd-3; do
   certificate "$member" serverAuth,clientAuth "DNS:$member,DNS:localhost,IP:127.0.0.1"
 done
 certificate scanplane clientAuth
+certificate api serverAuth DNS:api-1,DNS:api-2,DNS:localhost,IP:127.0.0.1
+certificate controllers serverAuth DNS:controllers-1,DNS:controllers-2,DNS:localhost,IP:127.0.0.1
 certificate proxy serverAuth "DNS:proxy,DNS:localhost,IP:127.0.0.1${SCANPLANE_NAMES:+,$SCANPLANE_NAMES}"
 cat proxy.crt proxy.key > proxy.pem # as HAProxy reads it
 
@@ -51,5 +53,5 @@ fi
 chmod 0755 .
 chmod 0644 ./*.crt
 chmod 0600 ca.key first-token
-for name in etcd-1 etcd-2 etcd-3 scanplane proxy; do chown "$owner" "$name.key"; done
+for name in etcd-1 etcd-2 etcd-3 scanplane api controllers proxy; do chown "$owner" "$name.key"; done
 chown "$owner" proxy.pem tokens.json

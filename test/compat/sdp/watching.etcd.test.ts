@@ -263,7 +263,8 @@ describe('what wakes a watcher', () => {
       return n === 2 ? 'stop' : undefined;
     });
     expect(seen).toEqual(['0', '1']);
-    expect(woken).toEqual(['trigger', 'change']);
+    // Which of the two comes first is chance.
+    expect(woken).toEqual(['trigger', expect.stringMatching(/^(change|gap)$/)]);
   });
 
   test('what was read and compacted away before it could be watched wakes at once', async () => {
