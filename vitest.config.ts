@@ -11,8 +11,9 @@ export default defineConfig({
     maxWorkers: 3,
     // Test files that are told to share one etcd take turns.
     fileParallelism: !process.env['SCANPLANE_TEST_ETCD'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Of CI see test/support/eventually.ts.
+    testTimeout: process.env['CI'] ? 90_000 : 30_000,
+    hookTimeout: 120_000,
     projects: [
       {extends: true, test: {name: 'unit', include: ['test/**/*.test.ts'], exclude: ['**/*.{etcd,long,k8s,docker}.test.ts']}},
       {extends: true, test: {name: 'etcd', include: ['test/**/*.etcd.test.ts']}},

@@ -4,7 +4,7 @@ import {argv} from 'node:process';
 import {pathToFileURL} from 'node:url';
 
 /**
- * @typedef {{passed: number, failed: number, skipped: number, skippedTitles: string[], problems: string[]}} Summary
+ * @typedef {{passed: number, failed: number, skipped: number, failures: string[], skippedTitles: string[], problems: string[]}} Summary
  */
 
 /**
@@ -14,7 +14,7 @@ import {pathToFileURL} from 'node:url';
  * @returns {Summary}
  */
 export function summarize(reports) {
-  const sum = {passed: 0, failed: 0, skipped: 0, skippedTitles: [], problems: []};
+  const sum = {passed: 0, failed: 0, skipped: 0, failures: [], skippedTitles: [], problems: []};
   for (const {name, text} of reports) {
     let report;
     try {
@@ -28,8 +28,10 @@ export function summarize(reports) {
       let failedHere = 0;
       for (const test of file.assertionResults ?? []) {
         if (test.status === 'passed') sum.passed++;
-        else if (test.status === 'failed') failedHere++;
-        else {
+        else if (test.status === 'failed') {
+          failedHere++;
+          sum.failures.push(`${test.fullName ?? test.title}: ${inShort(test.failureMessages?.[0] ?? '')}`);
+        } else {
           sum.skipped++;
           sum.skippedTitles.push(test.fullName ?? test.title);
         }
@@ -49,11 +51,20 @@ export function summarize(reports) {
   return sum;
 }
 
+/** What an error says first, and where in the tests it was thrown. @param {string} message with the stack */
+function inShort(message) {
+  const [said = ''] = message.split('\n');
+  const place = /\btest\/[^\s():]+:\d+/.exec(message)?.[0];
+  return `${said.slice(0, 300)}${place === undefined ? '' : ` (${place})`}`;
+}
+
 /** @param {Summary} sum */
 export function summaryLines(sum) {
   return [
     ...sum.problems.map((text) => `problem: ${text}`),
     ...sum.skippedTitles.map((title) => `skipped: ${title}`),
+    // Last, since what is kept of a long output is often its end.
+    ...sum.failures.map((text) => `failed: ${text}`),
     `${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`,
   ];
 }

@@ -228,7 +228,9 @@ export function planScan(input: PlanInput): ScanStep {
     waitMs = next.waitMs;
   }
   const absent = open.filter((name) => input.observed.get(name)?.kind === 'absent');
-  if (absent.length > 0) return {kind: 'quiet', stop: [], close: absent, changes};
+  // An operator has put another chain in the place of theirs.
+  const unplanned = run === undefined ? [] : open.filter((name) => run.planned(name) === undefined && input.observed.get(name)?.kind === 'running');
+  if (absent.length + unplanned.length > 0) return {kind: 'quiet', stop: unplanned, close: absent, changes};
   if (changes.size > 0) return {kind: 'record', changes};
   return waitMs === undefined ? {kind: 'wait'} : {kind: 'wait', afterMs: waitMs};
 

@@ -15,10 +15,12 @@ test('the counts of several reports are added up', () => {
   expect(isGood(sum)).toBe(true);
 });
 
-test('a failed test makes the sum bad', () => {
-  const sum = summarize([{name: 'one', text: aReport([aFile('failed', [aTest('passed'), aTest('failed')])], false)}]);
+test('a failed test is named with what went wrong and where, and makes the sum bad', () => {
+  const failureMessages = ['Error: expected 1 to be 2\n    at check (/x/node_modules/y.js:1:2)\n    at /x/test/a/b.test.ts:12:3'];
+  const failed = {...aTest('failed', 'it counts'), failureMessages};
+  const sum = summarize([{name: 'one', text: aReport([aFile('failed', [aTest('passed'), failed])], false)}]);
 
-  expect(summaryLines(sum).at(-1)).toBe('1 passed, 1 failed, 0 skipped');
+  expect(summaryLines(sum)).toEqual(['failed: it counts: Error: expected 1 to be 2 (test/a/b.test.ts:12)', '1 passed, 1 failed, 0 skipped']);
   expect(isGood(sum)).toBe(false);
 });
 

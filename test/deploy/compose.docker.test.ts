@@ -108,8 +108,9 @@ describe.skipIf(reason !== undefined)(`on a Docker engine${reason === undefined 
       expect(config).toMatchObject({User: '65532:65532', StopSignal: 'SIGTERM'});
     }
     // Nothing that is for building or testing only.
-    const modules = await docker([...confined, '--entrypoint=node', 'scanplane', '--print', `fs.readdirSync('/app/node_modules').join(' ')`]);
-    expect(modules).toContain('koa');
+    const list = `Object.keys(JSON.parse(fs.readFileSync('/app/node_modules/.package-lock.json', 'utf8')).packages).join(' ')`;
+    const modules = await docker([...confined, '--entrypoint=node', 'scanplane', '--print', list]);
+    expect(modules).toContain('node_modules/koa');
     expect(modules).not.toMatch(/typescript|vitest|testcontainers/);
   });
 
@@ -122,7 +123,7 @@ describe.skipIf(reason !== undefined)(`on a Docker engine${reason === undefined 
     const right = token;
     token = 'wrong';
     try {
-      expect((await call('GET', '/v2/scans/backlog')).status).toBe(401);
+      expect((await call('GET', '/v2/scans/backlog')).status).toBe(403);
     } finally {
       token = right;
     }

@@ -163,6 +163,13 @@ describe.concurrent('a request with a chain comes to its end', () => {
     expect(await ended('replaced1')).toMatchObject({name: 'COMPLETE', jobs_total: 2, jobs_finished: 2});
   });
 
+  test('when its chain is replaced by another while a job runs that the new one does not have', async () => {
+    await put('replaced2', shellChain([{a: 'true'}, {b: 'sleep 60'}]));
+    await started('replaced2', 'b');
+    await etcd.etcdctl(['put', chainKey('replaced2'), canonicalJson(shellChain([{x: 'true'}, {y: 'true'}]))]);
+    expect(await ended('replaced2')).toMatchObject({name: 'COMPLETE', jobs_total: 2, jobs_finished: 2});
+  });
+
   test('when its jobs leave pipes, links, folders and noise where they are to speak', async () => {
     const wild: Scripts = {
       a: 'mkfifo "$SCANPLANE_DATA_FILE"',

@@ -79,7 +79,7 @@ export class JobSettler {
       const outcome = this.judge(job, pods);
       if (job.isDeleting && job.end !== undefined) await this.#deletePods(pods);
       if (outcome.kind === 'running') return job;
-      const next = outcome.kind === 'end' ? await this.end(job, pods, outcome.reason) : await this.#record(job, outcome);
+      const next = outcome.kind === 'end' ? await this.end(job, pods, outcome.reason) : await this.#record(job, pods, outcome);
       if (next === undefined) continue;
       if (next.exit !== undefined) {
         log.info({job: name, scanId: job.ref.scanId, code: next.exit.code, reason: next.exit.reason}, 'a Kubernetes Job has ended');
@@ -102,7 +102,7 @@ export class JobSettler {
   /** Records that by what was seen. Where the Job has changed since, the watch is about to tell, and it is looked at again then; the sweeper comes by if not. */
   async #recordDone({job, pods}: SeenTry): Promise<JobRecord> {
     const outcome = this.judge(job, pods);
-    const recorded = outcome.kind === 'exited' ? await this.#record(job, outcome) : undefined;
+    const recorded = outcome.kind === 'exited' ? await this.#record(job, pods, outcome) : undefined;
     if (recorded?.exit === undefined) return job;
     this.#options.log.info({job: job.name, scanId: job.ref.scanId, code: 0, reason: recorded.exit.reason}, 'a Kubernetes Job has ended');
     await this.#releasePods(pods);
@@ -123,10 +123,12 @@ export class JobSettler {
   }
 
   /** Writes the exit down. What was no success is made one that the server calls finished, so that its TTL counts; a server without one drops the field. */
-  #record(job: JobRecord, {exit}: JobOutcome & {readonly kind: 'exited'}): Promise<JobRecord | undefined> {
-    const isSuccess = exit.code === 0 && exit.reason === undefined;
+  async #record(job: JobRecord, pods: readonly PodFacts[], {exit}: JobOutcome & {readonly kind: 'exited'}): Promise<JobRecord | undefined> {
+    const isFinishing = job.finished === undefined && (exit.code !== 0 || exit.reason !== undefined);
+    // A Job controller that does not know yet that they have ended deletes them then, and with them their logs.
+    if (isFinishing) await Promise.all(pods.map((pod) => this.#options.logs.follow(pod, job.outputLimitBytes)));
     const spec = {
-      ...(isSuccess || job.finished !== undefined ? {} : {parallelism: 0, activeDeadlineSeconds: 1}),
+      ...(isFinishing ? {parallelism: 0, activeDeadlineSeconds: 1} : {}),
       ttlSecondsAfterFinished: this.#options.ttlSeconds,
     };
     return this.#patch(job, {annotations: {[ANNOTATIONS.exit]: JSON.stringify(exit)}}, spec);

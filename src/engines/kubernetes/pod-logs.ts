@@ -26,10 +26,10 @@ export class PodLogs {
     this.#log = log;
   }
 
-  /** Begins to follow a pod's log. Resolves when its first bytes would be seen; never rejects. */
+  /** Begins to follow a pod's log. Resolves when its first bytes would be seen, or all of them of a container that has ended; never rejects. */
   async follow(pod: PodFacts, limitBytes: number): Promise<void> {
     const main = pod.containers.find(({name, isInit}) => name === pod.main && !isInit);
-    if (main?.isRunning !== true || limitBytes === 0 || this.#kept.has(pod.uid)) return;
+    if ((main?.isRunning !== true && main?.terminated === undefined) || limitBytes === 0 || this.#kept.has(pod.uid)) return;
     const log = new BoundedLog(limitBytes);
     const opened = this.#api.log(pod.name, pod.main, true, AbortSignal.timeout(FOLLOW_MS));
     const ended = (async () => {
@@ -43,13 +43,14 @@ export class PodLogs {
       this.#bytes -= bytes;
     }
     await opened.catch(() => undefined);
+    if (main.terminated !== undefined) await within(ended);
   }
 
   /** What there is of a pod's log; empty where nothing is left of it. @throws ControlPlaneError `unavailable` */
   async read(pod: PodFacts, limitBytes: number): Promise<string> {
     const kept = this.#kept.get(pod.uid);
     if (kept !== undefined) {
-      if (pod.isRemoved) await Promise.race([kept.ended, new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+      if (pod.isRemoved) await within(kept.ended);
       const text = kept.log.text();
       if (text !== '' || pod.isRemoved) return text;
     }
@@ -66,4 +67,9 @@ export class PodLogs {
     }
     return log.text();
   }
+}
+
+/** Waits for the end of a log that must be near; not for ever. */
+function within(ended: Promise<void>): Promise<unknown> {
+  return Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
 }

@@ -1,9 +1,10 @@
+import {Readable} from 'node:stream';
 import {expect, test} from 'vitest';
 import type {JobApi} from '../../../src/engines/kubernetes/job-api.ts';
 import type {JobRecord} from '../../../src/engines/kubernetes/job-record.ts';
 import {JobSettler} from '../../../src/engines/kubernetes/job-settler.ts';
 import type {PodFacts} from '../../../src/engines/kubernetes/pod-facts.ts';
-import type {PodLogs} from '../../../src/engines/kubernetes/pod-logs.ts';
+import {PodLogs} from '../../../src/engines/kubernetes/pod-logs.ts';
 import {systemClock} from '../../../src/lib/clock.ts';
 import {ControlPlaneError} from '../../../src/lib/errors.ts';
 import {silentLog} from '../../../src/lib/log.ts';
@@ -89,4 +90,37 @@ test.each<[string, Partial<JobRecord>, PodFacts[]]>([
   const api = new RecordingApi();
   await settlerOf(api).settle('s-x', {job: {...JOB, ...more}, pods});
   expect(api.asked).toEqual(['get job']);
+});
+
+/** Its Job controller has not seen yet that the pod has ended: when the Job is to have none, it deletes that one, and its node throws the log away. */
+class LaggingApi extends RecordingApi {
+  readonly pod = aPod(3);
+  #isGone = false;
+
+  override job(): Promise<undefined> {
+    return Promise.resolve({...JOB, outputLimitBytes: 100} as unknown as undefined);
+  }
+
+  pods(): Promise<readonly PodFacts[]> {
+    return Promise.resolve([this.pod]);
+  }
+
+  log(): Promise<AsyncIterable<Buffer>> {
+    if (this.#isGone) return Promise.reject(new ControlPlaneError('not_found', 'gone'));
+    return Promise.resolve(Readable.from([Buffer.from('words')]));
+  }
+
+  override patch(...args: Parameters<RecordingApi['patch']>): Promise<unknown> {
+    this.#isGone = true;
+    return super.patch(...args);
+  }
+}
+
+test('the log of a try that has failed is there, also when the Job controller takes its pod for running and deletes it', async () => {
+  const api = new LaggingApi();
+  const logs = new PodLogs(api as unknown as JobApi, silentLog);
+  const settler = new JobSettler({api: api as unknown as JobApi, logs, patienceMs: 1000, ttlSeconds: 600, clock: systemClock, log: silentLog});
+  expect((await settler.settle('s-x'))?.exit).toMatchObject({code: 3});
+  expect(await logs.read(api.pod, 100)).toBe('words');
+  expect(await logs.read({...api.pod, isRemoved: true}, 100)).toBe('words');
 });
