@@ -1,6 +1,7 @@
 import {expect, onTestFinished} from 'vitest';
 import type {ApiJob} from '../../src/engines/kubernetes/objects.ts';
 import {sleep} from '../../src/lib/sleep.ts';
+import {eventually} from '../support/eventually.ts';
 import {startEtcd} from '../support/etcd.ts';
 import {HandPutScans} from '../support/hand-put-scans.ts';
 import {test} from '../support/kubernetes/rig.ts';
@@ -21,9 +22,15 @@ test('an API server that is stopped for 30 s and started again loses nothing: wh
   const scans = new HandPutScans(system.database.store);
   await Promise.all([system.startReplica(), system.startReplica()]);
   await scans.put('runs', {a: `sleep ${AWAY_MS / 1000 + 10}`, b: {script: 'exit 0', after: ['a']}});
-  await scans.put('ends', {a: 'echo words; sleep 5; exit 3'});
+  await scans.put('ends', {a: 'echo words; sleep 10; exit 3'});
   await scans.put('stopped', {a: 'trap "exit 1" TERM; while :; do sleep 0.1; done'});
-  await Promise.all(['runs', 'ends', 'stopped'].map(async (id) => scans.running(id, 'a')));
+  await eventually(
+    async () => {
+      const phases = (await own.kubectl(['get', 'pods', '-o', 'jsonpath={.items[*].status.phase}'])).split(' ');
+      expect(phases).toEqual(['Running', 'Running', 'Running']);
+    },
+    {timeoutMs: 60_000, everyMs: 200},
+  );
 
   await own.stopApiServer();
   const awaySince = performance.now();
