@@ -4,7 +4,7 @@ import {argv} from 'node:process';
 import {pathToFileURL} from 'node:url';
 
 /**
- * @typedef {{passed: number, failed: number, skipped: number, failures: string[], skippedTitles: string[], problems: string[]}} Summary
+ * @typedef {{passed: number, failed: number, skipped: number, failures: string[], unsteady: string[], skippedTitles: string[], problems: string[]}} Summary
  */
 
 /**
@@ -14,7 +14,7 @@ import {pathToFileURL} from 'node:url';
  * @returns {Summary}
  */
 export function summarize(reports) {
-  const sum = {passed: 0, failed: 0, skipped: 0, failures: [], skippedTitles: [], problems: []};
+  const sum = {passed: 0, failed: 0, skipped: 0, failures: [], unsteady: [], skippedTitles: [], problems: []};
   for (const {name, text} of reports) {
     let report;
     try {
@@ -27,8 +27,11 @@ export function summarize(reports) {
     for (const file of report.testResults ?? []) {
       let failedHere = 0;
       for (const test of file.assertionResults ?? []) {
-        if (test.status === 'passed') sum.passed++;
-        else if (test.status === 'failed') {
+        if (test.status === 'passed') {
+          sum.passed++;
+          const [first] = test.failureMessages ?? [];
+          if (first !== undefined) sum.unsteady.push(`${test.fullName ?? test.title}: ${inShort(first)}`);
+        } else if (test.status === 'failed') {
           failedHere++;
           sum.failures.push(`${test.fullName ?? test.title}: ${inShort(test.failureMessages?.[0] ?? '')}`);
         } else {
@@ -63,6 +66,7 @@ export function summaryLines(sum) {
   return [
     ...sum.problems.map((text) => `problem: ${text}`),
     ...sum.skippedTitles.map((title) => `skipped: ${title}`),
+    ...sum.unsteady.map((text) => `passed only when tried again: ${text}`),
     // Last, since what is kept of a long output is often its end.
     ...sum.failures.map((text) => `failed: ${text}`),
     `${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`,

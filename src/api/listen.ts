@@ -2,7 +2,7 @@ import {once} from 'node:events';
 import {createServer} from 'node:http';
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import {createServer as createSecureServer} from 'node:https';
-import type {AddressInfo} from 'node:net';
+import type {AddressInfo, Socket} from 'node:net';
 import type Koa from 'koa';
 import type {ListenConfig} from '../config.ts';
 import type {Log} from '../lib/log.ts';
@@ -13,6 +13,8 @@ export interface ListenOptions extends Pick<ListenConfig, 'host' | 'port'>, Part
   readonly silenceMs?: number | undefined;
   /** How often the certificate's files are looked at. Default: a minute. */
   readonly certificateLookMs?: number;
+  /** How long answers under way get when the server ends. Default: 5 s. */
+  readonly drainMs?: number;
 }
 
 export interface Listening {
@@ -27,17 +29,26 @@ export interface Listening {
  */
 const SILENCE_MS = 120_000;
 
-/** How long answers under way get when a server stops. */
 const DRAIN_MS = 5000;
 
 /** Serves an app. @throws ControlPlaneError `invalid`: no certificate can be made of the files. The system's error when it cannot listen. */
-export async function listen(app: Koa, {host, port, cert = '', key = '', silenceMs, certificateLookMs}: ListenOptions, log: Log): Promise<Listening> {
+export async function listen(
+  app: Koa,
+  {host, port, cert = '', key = '', silenceMs, certificateLookMs, drainMs}: ListenOptions,
+  log: Log,
+): Promise<Listening> {
   const files = cert === '' ? undefined : {cert, key};
   const closing = new AbortController();
   const answer = app.callback();
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => void answer(request, response); // It never rejects.
   const server = files === undefined ? createServer(onRequest) : createSecureServer(readCertificate(files), onRequest);
   if (files !== undefined && 'setSecureContext' in server) keepCertificate(server, files, log, closing.signal, certificateLookMs);
+  // Of a connection that is not secure yet an HTTPS server knows nothing, but waits for it.
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   server.setTimeout(silenceMs ?? SILENCE_MS);
   server.listen(port, host);
   await once(server, 'listening');
@@ -46,7 +57,10 @@ export async function listen(app: Koa, {host, port, cert = '', key = '', silence
     const closed = once(server, 'close');
     server.close();
     server.closeIdleConnections();
-    const late = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    const late = setTimeout(() => {
+      server.closeAllConnections();
+      for (const socket of connections) socket.destroy();
+    }, drainMs ?? DRAIN_MS);
     await closed;
     clearTimeout(late);
   };

@@ -1,5 +1,7 @@
+import {once} from 'node:events';
 import {copyFile, mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {request} from 'node:https';
+import {connect} from 'node:net';
 import type {TLSSocket} from 'node:tls';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -72,4 +74,15 @@ test('a certificate of no use is told with its files before anything listens', a
   await expect(listening()).rejects.toMatchObject({code: 'invalid'});
   await rm(files.key);
   await expect(listening()).rejects.toMatchObject({code: 'invalid', message: expect.stringContaining(files.key) as string});
+});
+
+test('a server ends though somebody has connected and not begun to speak TLS', async () => {
+  await put('one');
+  const server = await listen(new Koa(), {host: '127.0.0.1', port: 0, ...files, drainMs: 100}, silentLog);
+  const silent = connect(server.port, '127.0.0.1');
+  await once(silent, 'connect');
+  expect((await ask(server.port)).name).toBe('localhost one'); // By now the server has taken the other connection, too.
+  const gone = once(silent, 'close');
+  await server.close();
+  await gone;
 });

@@ -24,6 +24,17 @@ test('a failed test is named with what went wrong and where, and makes the sum b
   expect(isGood(sum)).toBe(false);
 });
 
+test('a test that passed when it was tried again is named, and counts as passed', () => {
+  const unsteady = {...aTest('passed', 'it waits'), failureMessages: ['Error: still false\n    at /x/test/a.test.ts:1:3']};
+  const sum = summarize([{name: 'one', text: aReport([aFile('passed', [unsteady])])}]);
+
+  expect(summaryLines(sum)).toEqual([
+    'passed only when tried again: it waits: Error: still false (test/a.test.ts:1)',
+    '1 passed, 0 failed, 0 skipped',
+  ]);
+  expect(isGood(sum)).toBe(true);
+});
+
 test('a test file that could not be loaded counts as a failure', () => {
   const sum = summarize([{name: 'one', text: aReport([aFile('failed', [], 'SyntaxError: no'), aFile('passed', [aTest('passed')])], false)}]);
 
