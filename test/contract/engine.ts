@@ -38,6 +38,14 @@ const PROCESSES: EngineTraits = {
   ...{timeoutMs: 300, endsWithinMs: 10_000},
 };
 
+/** Why an engine without it skips a test. */
+const WITHOUT = {
+  hasFiles: 'its jobs have no files that it reads',
+  hasIndexes: 'its processes have no numbers',
+  canKillItself: 'the first process of a container cannot',
+  hasOrphans: 'its jobs need no owner',
+} as const;
+
 const FENCE = {epoch: 1, revision: 100} as const;
 let lastScan = 0;
 
@@ -96,6 +104,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
     let under: EnginesUnderTest;
     let engine: Engine;
     let sibling: Engine;
+    const without = (trait: keyof typeof WITHOUT): string => (traits[trait] ? '' : ` (not of this engine: ${WITHOUT[trait]})`);
     const ended = (by: Engine, ref: JobRef): Promise<Exited> => untilExited(by, ref, traits.endsWithinMs);
     const printed = (by: Engine, ref: JobRef, text: string): Promise<string> => untilOutput(by, ref, text, 0, traits.endsWithinMs);
 
@@ -171,7 +180,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       await ended(engine, job.ref);
     });
 
-    test.runIf(traits.hasIndexes)('a job of several processes numbers them, and ends when all have ended', async () => {
+    test.runIf(traits.hasIndexes)(`a job of several processes numbers them, and ends when all have ended${without('hasIndexes')}`, async () => {
       const job = aShellJob('echo I am $SCANPLANE_PROCESS_INDEX; exit $SCANPLANE_PROCESS_INDEX', {count: 3});
       await engine.ensure(job);
       const {exit} = await ended(engine, job.ref);
@@ -200,7 +209,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       expect(exit.reason).toContain('no-such-command-anywhere');
     });
 
-    test.runIf(traits.canKillItself)('a job killed by a signal has no code, but the signal', async () => {
+    test.runIf(traits.canKillItself)(`a job killed by a signal has no code, but the signal${without('canKillItself')}`, async () => {
       const job = aShellJob('kill -9 $$');
       await engine.ensure(job);
       const {exit} = await ended(engine, job.ref);
@@ -242,7 +251,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       for (const job of [quick, longest]) expect((await ended(engine, job.ref)).exit).not.toHaveProperty('reason');
     });
 
-    test.runIf(traits.hasFiles)('every process gets the document on standard input and as a file', async () => {
+    test.runIf(traits.hasFiles)(`every process gets the document on standard input and as a file${without('hasFiles')}`, async () => {
       const document = JSON.stringify({args: {text: `${'ä\n'.repeat(20_000)}$(exit 3)`}});
       const job = aShellJob('cat; echo; cat "$SCANPLANE_JOB_FILE"', {document, count: 2, outputLimitBytes: 1_000_000});
       await engine.ensure(job);
@@ -260,7 +269,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
     });
 
     test.runIf(traits.hasFiles)(
-      'a running job says its status and its endpoint, an ended one also its data and its outcome, to every replica',
+      `a running job says its status and its endpoint, an ended one also its data and its outcome, to every replica${without('hasFiles')}`,
       async () => {
         const script = `
         echo '{"a": {"b": [1, null]}}' > "$SCANPLANE_DATA_FILE"
@@ -289,7 +298,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       },
     );
 
-    test.runIf(traits.hasFiles)('of several processes the first one speaks', async () => {
+    test.runIf(traits.hasFiles)(`of several processes the first one speaks${without('hasFiles')}`, async () => {
       const job = aShellJob('echo "I am $SCANPLANE_PROCESS_INDEX" > "${SCANPLANE_STATUS_FILE:-/dev/null}"', {document: '{}', count: 3});
       await engine.ensure(job);
       await ended(engine, job.ref);
@@ -310,7 +319,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       ['a pipe', 'mkfifo $F', 'it is no regular file'],
       ['a link', 'echo "{}" > target; ln -s $PWD/target $F', 'it is no regular file'],
       ['a folder', 'mkdir $F', 'it is no regular file'],
-    ])('data that are %s are a problem with a reason, and nothing is read of them', async (_what, script, reason) => {
+    ])(`data that are %s are a problem with a reason, and nothing is read of them${without('hasFiles')}`, async (_what, script, reason) => {
       const job = aShellJob(`F=$SCANPLANE_DATA_FILE; ${script}; echo on > $SCANPLANE_STATUS_FILE; exit 0`, {document: '{}'});
       await engine.ensure(job);
       await ended(engine, job.ref);
@@ -324,14 +333,14 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       ['{"state": 3}', {state: 'COMPLETE', exit: '0', error: ''}],
       ['{"state": "STOPPED", "exit": -1}', {state: 'STOPPED', exit: '-1', error: ''}],
       ['{"state": "COMPLETE", "exit": "99999999999999999999"}', {state: 'FAIL', exit: '1', error: 'its exit code is no 64-bit integer'}],
-    ])('the outcome %s', async (text, outcome) => {
+    ])(`the outcome %s${without('hasFiles')}`, async (text, outcome) => {
       const job = aShellJob(`echo '${text}' > $SCANPLANE_OUTCOME_FILE`, {document: '{}'});
       await engine.ensure(job);
       await ended(engine, job.ref);
       expect(await engine.said(job.ref, engine.place)).toEqual({outcome});
     });
 
-    test.runIf(traits.hasFiles)('a status of any length is cut', async () => {
+    test.runIf(traits.hasFiles)(`a status of any length is cut${without('hasFiles')}`, async () => {
       const job = aShellJob(`head -c 1000000 /dev/zero | tr '\\0' s > $SCANPLANE_STATUS_FILE`, {document: '{}'});
       await engine.ensure(job);
       await ended(engine, job.ref);
@@ -421,7 +430,7 @@ export function describeEngine(name: string, make: () => Promise<EnginesUnderTes
       expect(dropped).toBe(total - 1000);
     });
 
-    test.runIf(traits.hasOrphans)('a job that nobody renews ends; one that is renewed does not', async () => {
+    test.runIf(traits.hasOrphans)(`a job that nobody renews ends; one that is renewed does not${without('hasOrphans')}`, async () => {
       const orphan = aShellJob('sleep 600', {orphanAfterMs: 600});
       const kept = aShellJob('sleep 600', {orphanAfterMs: 600});
       await Promise.all([engine.ensure(orphan), engine.ensure(kept)]);
