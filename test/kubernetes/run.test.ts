@@ -23,6 +23,24 @@ test('without a command it says how to use it', () => {
   expect(run([], {})).toEqual({code: 2, out: '', said: 'usage: node run.ts COMMAND [ARGUMENT...]\n'});
 });
 
+describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('where a tool is missing', () => {
+  const env = {KUBECONFIG: '', PATH: '/nowhere', XDG_CACHE_HOME: '/tmp'};
+  const print = [process.execPath, '--print', 'process.env.SCANPLANE_RIG_WHY_NOT'];
+
+  test('whoever runs it by hand is told what to install', () => {
+    const {code, out, said} = run(print, {...env, CI: ''});
+    expect({code, out}).toEqual({code: 1, out: ''});
+    expect(said).toMatch(/^running Kubernetes needs these packages: apt-get install .*util-linux/);
+  });
+
+  test('the tests of CI run, and skip with that reason', () => {
+    const {code, out, said} = run(print, {...env, CI: 'true'});
+    expect(code).toBe(0);
+    expect(out).toMatch(/^running Kubernetes needs these packages: apt-get install .*util-linux/);
+    expect(said).toMatch(/^SKIPPED: there is no Kubernetes for these tests: running Kubernetes needs/);
+  });
+});
+
 describe('a machine that can never run it gives its reason', () => {
   afterEach(() => {
     vi.restoreAllMocks();
