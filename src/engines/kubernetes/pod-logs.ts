@@ -2,7 +2,7 @@ import {hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
 import {BoundedLog} from './bounded-log.ts';
 import type {JobApi} from './job-api.ts';
-import type {PodFacts} from './pod-facts.ts';
+import type {ContainerFacts, PodFacts} from './pod-facts.ts';
 
 /** Reading a log that is there. */
 const READ_MS = 30_000;
@@ -28,10 +28,10 @@ export class PodLogs {
 
   /** Begins to follow a pod's log. Resolves when its first bytes would be seen, or all of them of a container that has ended; never rejects. */
   async follow(pod: PodFacts, limitBytes: number): Promise<void> {
-    const main = pod.containers.find(({name, isInit}) => name === pod.main && !isInit);
-    if ((main?.isRunning !== true && main?.terminated === undefined) || limitBytes === 0 || this.#kept.has(pod.uid)) return;
+    const speaker = speakerOf(pod);
+    if ((speaker?.isRunning !== true && speaker?.terminated === undefined) || limitBytes === 0 || this.#kept.has(pod.uid)) return;
     const log = new BoundedLog(limitBytes);
-    const opened = this.#api.log(pod.name, pod.main, true, AbortSignal.timeout(FOLLOW_MS));
+    const opened = this.#api.log(pod.name, speaker.name, true, AbortSignal.timeout(FOLLOW_MS));
     const ended = (async () => {
       for await (const chunk of await opened) log.write(chunk);
     })().catch((err: unknown) => this.#log.debug({err, pod: pod.name}, 'could not follow the log of a pod'));
@@ -43,7 +43,7 @@ export class PodLogs {
       this.#bytes -= bytes;
     }
     await opened.catch(() => undefined);
-    if (main.terminated !== undefined) await within(ended);
+    if (speaker.terminated !== undefined) await within(ended);
   }
 
   /** What there is of a pod's log; empty where nothing is left of it. @throws ControlPlaneError `unavailable` */
@@ -57,16 +57,21 @@ export class PodLogs {
     // What its node has thrown away it may still give for a moment, or an error message in its place.
     if (pod.isRemoved) return '';
     const log = new BoundedLog(limitBytes);
-    // What kept the container from beginning says why.
-    const failed = pod.containers.find(({isInit, terminated}) => isInit && terminated !== undefined && terminated.code !== 0);
     try {
-      for await (const chunk of await this.#api.log(pod.name, failed?.name ?? pod.main, false, AbortSignal.timeout(READ_MS))) log.write(chunk);
+      for await (const chunk of await this.#api.log(pod.name, speakerOf(pod)?.name ?? pod.main, false, AbortSignal.timeout(READ_MS)))
+        log.write(chunk);
     } catch (err) {
       // A container that has not begun has no log, which the server calls a bad request.
       if (!hasCode(err, 'not_found', 'invalid')) throw err;
     }
     return log.text();
   }
+}
+
+/** The container whose log counts: what kept the main one from beginning says why. */
+function speakerOf({containers, main}: PodFacts): ContainerFacts | undefined {
+  const failed = containers.find(({isInit, terminated}) => isInit && terminated !== undefined && terminated.code !== 0);
+  return failed ?? containers.find(({name, isInit}) => name === main && !isInit);
 }
 
 /** Waits for the end of a log that must be near; not for ever. */
