@@ -26,7 +26,7 @@ export class PodLogs {
     this.#log = log;
   }
 
-  /** Begins to follow a pod's log. Resolves when its first bytes would be seen, or all of them of a container that has ended; never rejects. */
+  /** Begins to follow a pod's log. Resolves soon: when its first bytes would be seen, or all of them of a container that has ended. Never rejects. */
   async follow(pod: PodFacts, limitBytes: number): Promise<void> {
     const speaker = speakerOf(pod);
     if ((speaker?.isRunning !== true && speaker?.terminated === undefined) || limitBytes === 0 || this.#kept.has(pod.uid)) return;
@@ -42,7 +42,7 @@ export class PodLogs {
       this.#kept.delete(uid);
       this.#bytes -= bytes;
     }
-    await opened.catch(() => undefined);
+    await within(opened);
     if (speaker.terminated !== undefined) await within(ended);
   }
 
@@ -74,7 +74,7 @@ function speakerOf({containers, main}: PodFacts): ContainerFacts | undefined {
   return failed ?? containers.find(({name, isInit}) => name === main && !isInit);
 }
 
-/** Waits for the end of a log that must be near; not for ever. */
-function within(ended: Promise<void>): Promise<unknown> {
-  return Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+/** Waits for what must be near: a node that does not answer must not keep an exit from being recorded. */
+function within(near: Promise<unknown>): Promise<unknown> {
+  return Promise.race([near.catch(() => undefined), new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
 }

@@ -124,3 +124,15 @@ test('the log of a try that has failed is there, also when the Job controller ta
   expect(await logs.read(api.pod, 100)).toBe('words');
   expect(await logs.read({...api.pod, isRemoved: true}, 100)).toBe('words');
 });
+
+test('a node that does not give the log does not keep the exit from being recorded', async () => {
+  class SilentNode extends LaggingApi {
+    override log(): Promise<AsyncIterable<Buffer>> {
+      return new Promise(() => {});
+    }
+  }
+  const api = new SilentNode();
+  const logs = new PodLogs(api as unknown as JobApi, silentLog);
+  const settler = new JobSettler({api: api as unknown as JobApi, logs, patienceMs: 1000, ttlSeconds: 600, clock: systemClock, log: silentLog});
+  expect((await settler.settle('s-x'))?.exit).toMatchObject({code: 3});
+});
