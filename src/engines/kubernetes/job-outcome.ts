@@ -16,6 +16,8 @@ export type JobOutcome =
 
 /** How long after we asked for the end a Job without any pod may still get one from a Job controller that looks at an older state of it. */
 export const SETTLE_MS = 5000;
+/** How long after its deadline a Job is ended by us. Job controllers miss one now and then, and would for ever; our clock and the server's may be apart. */
+export const DEADLINE_MISSED_MS = 60_000;
 /** How long containers beside the main one may go on after it. */
 export const HELPERS_MS = 30_000;
 
@@ -55,6 +57,9 @@ function wasDeleted(pod: PodFacts | undefined, {code, endedMs}: PodExit): boolea
 }
 
 function liveOutcome(job: JobRecord, pods: readonly PodFacts[], outcomes: readonly PodOutcome[], nowMs: number): JobOutcome {
+  const {timeoutMs, startedMs} = job;
+  if (timeoutMs !== undefined && startedMs > 0 && nowMs > startedMs + timeoutMs + DEADLINE_MISSED_MS)
+    return {kind: 'end', reason: timedOut(timeoutMs)};
   // Its only process was told to go, and the Job controller starts it again, if it has not yet: that would be a second launch of the same try.
   const isGoing = (pod: PodFacts, outcome: PodOutcome | undefined): boolean =>
     pod.deletesMs !== undefined && (outcome?.kind !== 'ended' || wasDeleted(pod, outcome.exit));

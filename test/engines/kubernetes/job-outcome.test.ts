@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {HELPERS_MS, SETTLE_MS, jobOutcome} from '../../../src/engines/kubernetes/job-outcome.ts';
+import {DEADLINE_MISSED_MS, HELPERS_MS, SETTLE_MS, jobOutcome} from '../../../src/engines/kubernetes/job-outcome.ts';
 import type {JobOutcome} from '../../../src/engines/kubernetes/job-outcome.ts';
 import type {JobRecord} from '../../../src/engines/kubernetes/job-record.ts';
 import {MAIN_CONTAINER} from '../../../src/engines/kubernetes/pod-facts.ts';
@@ -110,6 +110,14 @@ test('a Job past its deadline has timed out, with the code that it ended with', 
   expect(judge(late, runs({deletesMs: NOW}))).toEqual({kind: 'running'});
   expect(judge(late, gone(7))).toMatchObject({exit: {code: 7, reason: 'timed out after 1.5 s'}});
   expect(judge(late)).toMatchObject({exit: {code: null, reason: 'timed out after 1.5 s'}});
+});
+
+test('a Job that runs on long after its deadline is ended by us: its controller has missed it', () => {
+  const startedMs = NOW - 10_000 - DEADLINE_MISSED_MS;
+  expect(judge({timeoutMs: 9_000, startedMs}, runs())).toEqual({kind: 'end', reason: 'timed out after 9 s'});
+  expect(judge({timeoutMs: 11_000, startedMs}, runs())).toEqual({kind: 'running'});
+  expect(judge({timeoutMs: 9_000, startedMs: 0}, runs())).toEqual({kind: 'running'});
+  expect(judge({timeoutMs: 9_000, startedMs}, ended(0))).toMatchObject({kind: 'exited', exit: {code: 0}});
 });
 
 test('a pod that goes when the deadline is over goes because of it, also where its Job does not say so yet', () => {
