@@ -17,7 +17,7 @@ describe.skipIf(whyNoCluster() !== undefined)('on a cluster', () => {
       return {engine: namespace.engine(settings), sibling: namespace.engine(settings), dispose: () => namespace.dispose()};
     },
     {
-      ...{hasFiles: false, hasTwoStreams: false, hasIndexes: false, hasOrphans: false, canKillItself: false, isShared: false},
+      ...{hasFiles: false, hasTwoStreams: false, hasIndexes: false, hasOrphans: false, canKillItself: false, isShared: false, knowsEveryEnd: false},
       ...{timeoutMs: 30_000, endsWithinMs: 120_000},
     },
   );
