@@ -21,7 +21,7 @@ export default defineConfig({
       {extends: true, test: {name: 'etcd', include: ['test/**/*.etcd.test.ts']}},
       {
         extends: true,
-        test: {name: 'long', include: ['test/**/*.long.test.ts'], testTimeout: 1_500_000, hookTimeout: 120_000, fileParallelism: false},
+        test: {name: 'long', include: ['test/**/*.long.test.ts'], testTimeout: 1_500_000, fileParallelism: false},
       },
       {
         extends: true,

@@ -162,7 +162,7 @@ export class KubernetesEngine implements Engine {
       if (record?.state !== 'launched') return {};
       const facts = await this.#podsOf(record.name);
       const pods = facts
-        .sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1))
+        .sort(byAge)
         .map(({seen}) => seen)
         .slice(-PODS_KEPT);
       const outcome = record.exit === undefined ? this.#settler.judge(record, facts) : undefined;
@@ -196,9 +196,7 @@ export class KubernetesEngine implements Engine {
       const record = seen ?? (await this.#api.job(name));
       if (record === undefined) return '';
       const known = await this.#podsOf(name);
-      const pods = (known.length > 0 ? known : await this.#api.pods(podsOf(name))).sort(
-        (a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1),
-      );
+      const pods = (known.length > 0 ? known : await this.#api.pods(podsOf(name))).sort(byAge);
       // Numbered pods by their number, the newest of each; others in the order in which they came.
       const pod = pods.findLast((each) => each.index === index) ?? (pods.every((each) => each.index === undefined) ? pods[index] : undefined);
       return pod === undefined ? '' : this.#logs.read(pod, record.outputLimitBytes);
@@ -327,4 +325,8 @@ export class KubernetesEngine implements Engine {
     const told = ref ?? job?.ref;
     if (told !== undefined) for (const listener of this.#listeners) listener(told);
   }
+}
+
+function byAge(a: PodFacts, b: PodFacts): number {
+  return a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1);
 }

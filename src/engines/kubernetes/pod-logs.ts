@@ -42,8 +42,7 @@ export class PodLogs {
       this.#kept.delete(uid);
       this.#bytes -= bytes;
     }
-    await within(opened);
-    if (speaker.terminated !== undefined) await within(ended);
+    await within(speaker.terminated === undefined ? opened : ended);
   }
 
   /** What there is of a pod's log; empty where nothing is left of it. @throws ControlPlaneError `unavailable` */
