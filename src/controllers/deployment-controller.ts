@@ -4,7 +4,7 @@ import type {Clock} from '../lib/clock.ts';
 import {must, unreachable} from '../lib/assert.ts';
 import {ControlPlaneError, hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
-import {sleep} from '../lib/sleep.ts';
+import {unlessLate} from '../lib/unless-late.ts';
 import type {JobRef} from '../engines/engine.ts';
 import {revisionOf} from '../model/block-record.ts';
 import type {DeployRecord} from '../model/block-record.ts';
@@ -390,17 +390,12 @@ export class DeploymentController implements JobController {
 }
 
 /** `undefined`: a cluster is away, or slow. */
-async function unlessAway<T>(answer: Promise<T>): Promise<T | undefined> {
-  const answered = new AbortController();
+function unlessAway<T>(answer: Promise<T>): Promise<T | undefined> {
   const tolerant = answer.catch((err: unknown) => {
     if (!hasCode(err, 'unavailable')) throw err;
     return undefined;
   });
-  try {
-    return await Promise.race([tolerant, sleep(OTHERS_MS, answered.signal).then(() => undefined)]);
-  } finally {
-    answered.abort();
-  }
+  return unlessLate(tolerant, OTHERS_MS, () => undefined);
 }
 
 function refOf(id: string, {job, try: number}: Pick<TryName, 'job' | 'try'>): JobRef {

@@ -3,8 +3,8 @@ import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {ControlPlaneError, hasCode, isRetryable, reasonOf} from '../lib/errors.ts';
 import type {Log} from '../lib/log.ts';
-import {sleep} from '../lib/sleep.ts';
 import {must, unreachable} from '../lib/assert.ts';
+import {unlessLate} from '../lib/unless-late.ts';
 import type {Engine, JobObservation, JobRef, KnownTry} from '../engines/engine.ts';
 import type {ChainRun} from '../model/chain-run.ts';
 import {withChainTry} from '../model/chain-work.ts';
@@ -552,18 +552,11 @@ export class ScanController implements JobController {
 /** How long one cluster that does not answer holds up what a scan has on others. */
 const SLOW_MS = 10_000;
 
-/** @throws ControlPlaneError `unavailable`: there is no answer yet; what was asked for goes on */
-async function unlessSlow(work: Promise<void>): Promise<void> {
-  const answered = new AbortController();
-  const late = sleep(SLOW_MS, answered.signal).then(() => {
-    if (!answered.signal.aborted) throw new ControlPlaneError('unavailable', 'its cluster does not answer');
+/** @throws ControlPlaneError `unavailable`: there is no answer yet; what was asked for goes on, and whoever asks again meets its end */
+function unlessSlow(work: Promise<void>): Promise<void> {
+  return unlessLate(work, SLOW_MS, () => {
+    throw new ControlPlaneError('unavailable', 'its cluster does not answer');
   });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    answered.abort();
-    work.catch(() => undefined); // Whoever asks again meets the reason.
-  }
 }
 
 function put(key: string, value: unknown): {readonly put: string; readonly value: string} {

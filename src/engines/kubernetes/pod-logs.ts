@@ -1,5 +1,6 @@
 import {hasCode} from '../../lib/errors.ts';
 import type {Log} from '../../lib/log.ts';
+import {unlessLate} from '../../lib/unless-late.ts';
 import {BoundedLog} from './bounded-log.ts';
 import type {JobApi} from './job-api.ts';
 import type {ContainerFacts, PodFacts} from './pod-facts.ts';
@@ -8,6 +9,8 @@ import type {ContainerFacts, PodFacts} from './pod-facts.ts';
 const READ_MS = 30_000;
 /** Following one from when its pod is told to go: longer than any grace that makes sense. */
 const FOLLOW_MS = 600_000;
+/** What is there already, or a moment away. */
+const NEAR_MS = 2000;
 /** Bytes of all logs that are followed or remembered together. */
 const MEMORY_BYTES = 64 * 1024 * 1024;
 
@@ -74,6 +77,6 @@ function speakerOf({containers, main}: PodFacts): ContainerFacts | undefined {
 }
 
 /** Waits for what must be near: a node that does not answer must not keep an exit from being recorded. */
-function within(near: Promise<unknown>): Promise<unknown> {
-  return Promise.race([near.catch(() => undefined), new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+async function within(near: Promise<unknown>): Promise<void> {
+  await unlessLate(near, NEAR_MS, () => undefined).catch(() => undefined);
 }
