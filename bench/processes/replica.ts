@@ -115,11 +115,14 @@ function takeover(): Takeover {
   return {owned: own.size, acted, firstFreeNs, lastOwnNs, lastActedNs};
 }
 
-function forget(): void {
+/** @returns how many scans we have claimed so far */
+function forget(): number {
+  const count = own.size;
   engine.launches.clear();
   engine.actions.clear();
   own.clear();
   firstFreeNs = lastOwnNs = 0n;
+  return count;
 }
 
 const methods = {start, launches, soFar, takeover, forget};

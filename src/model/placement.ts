@@ -48,7 +48,9 @@ export class Placement {
     if (this.#isAlone(self)) return 0;
     const candidates = this.#candidates(need);
     const rank = rendezvousOrder(candidates, id).indexOf(self);
-    return rank === -1 ? candidates.length + OUTSIDER : rank;
+    if (rank !== -1) return rank;
+    // One that is not announced yet comes last, but soon: what is free now may be free because somebody has just gone.
+    return this.#all.includes(self) ? candidates.length + OUTSIDER : candidates.length;
   }
 
   /** Also when it is the first to come, and not announced yet. */

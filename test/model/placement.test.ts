@@ -27,3 +27,7 @@ test('where nobody can do anything for a scan, somebody leads it all the same', 
   const alone = new Placement([replica('without')], () => 'process');
   expect(alone.rank(aScan(), 'without')).toBe(0);
 });
+
+test('a replica that is not announced yet comes after those that are, not after a long wait', () => {
+  expect(placement.rank(aScan(), 'new')).toBe(3);
+});
