@@ -27,7 +27,8 @@ export async function runForgettingDeleted(deps: ForgettingDeps, signal: AbortSi
     for (const change of changes) {
       // What it waits for may be its deletion, its end, or that its owner lets go of it.
       if (change.kind === 'relist') work.clear();
-      else if (change.ref.kind === 'owner' || change.ref.kind === 'control') changed.add(change.ref.id);
+      else if (change.ref.kind === 'control' || (change.ref.kind === 'owner' && cache.scans.get(change.ref.id)?.control !== undefined))
+        changed.add(change.ref.id);
     }
   }, signal);
   while (!signal.aborted) {

@@ -49,7 +49,7 @@ export async function runController(controller: ObjectController, deps: LoopDeps
         const id = controller.idOf(change.ref);
         if (id === undefined || id === last) continue;
         // That we have become its owner is nothing to look at: whoever claimed it for us goes on from there.
-        if (isOwnerRef(change.ref) && ownership.owned(controller.ownerKey(id)) !== undefined) continue;
+        if (isOwnerRef(change.ref) && ownership.owned(change.key) !== undefined) continue;
         last = id;
         look(id);
       }
@@ -70,14 +70,15 @@ export async function runController(controller: ObjectController, deps: LoopDeps
   for (const id of controller.ids()) look(id);
 
   await queue.forEach(deps.concurrency, signal, async (id) => {
+    const ownerKey = controller.ownerKey(id);
     const away = (awayUntil.get(id) ?? 0) - clock.monotonicMs();
     if (away <= 0) awayUntil.delete(id);
-    let writer: FencedWriter | undefined = ownership.owned(controller.ownerKey(id));
+    let writer: FencedWriter | undefined = ownership.owned(ownerKey);
     try {
       if (writer === undefined) {
         if (away > 0) return queue.addAfter(id, away);
         if (!controller.wants(id)) return;
-        const claim = await ownership.campaign(controller.ownerKey(id)); // Joins the batch in flight; one owner per object.
+        const claim = await ownership.campaign(ownerKey); // Joins the batch in flight; one owner per object.
         if (claim.kind === 'no_lease') return queue.addWithBackoff(id);
         if (claim.kind === 'refused') return; // Another replica leads; its owner key going away wakes us.
         writer = claim.writer;
@@ -89,7 +90,7 @@ export async function runController(controller: ObjectController, deps: LoopDeps
     } catch (err) {
       if (hasCode(err, 'not_owner')) {
         // The cache shows it too, and wakes us when the object is free again. An engine may say so while the key is ours: then only time can tell.
-        if (ownership.owned(controller.ownerKey(id)) === undefined) return;
+        if (ownership.owned(ownerKey) === undefined) return;
         log.warn(
           {id, controller: controller.name, reason: err.detail},
           'an engine knows a newer owner; a database that was restored has to be told (scanplane restored)',

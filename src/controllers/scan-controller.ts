@@ -184,10 +184,12 @@ export class ScanController implements JobController {
     const held = this.#hold(id, writer);
     if (cache.revision < held.lastRevision) await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
     const record = cache.scans.get(id) ?? {id};
-    const run = await this.#chains.follow(record).catch((err: unknown) => {
-      if (held.doomed === undefined) throw err;
-      return undefined; // That is what it will end for.
-    });
+    const run = !isChained(record)
+      ? undefined
+      : await this.#chains.follow(record).catch((err: unknown) => {
+          if (held.doomed === undefined) throw err;
+          return undefined; // That is what it will end for.
+        });
     if (!this.#held.has(id)) this.#chains.drop(id); // Lost meanwhile: nobody else would.
     const {doomed} = held;
     const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);

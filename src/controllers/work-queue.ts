@@ -65,31 +65,41 @@ export class WorkQueue {
   }
 
   /** Works on ids, `concurrency` at a time, until `signal` aborts; then resolves when those in work are done. `work` must not reject. */
-  async forEach(concurrency: number, signal: AbortSignal, work: (id: string) => Promise<void>): Promise<void> {
-    const running = new Set<Promise<void>>();
-    const onAbort = (): void => this.#wake();
-    signal.addEventListener('abort', onAbort);
-    while (!signal.aborted) {
-      const id = running.size < concurrency ? this.#take() : undefined;
-      if (id === undefined) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-          if (signal.aborted) resolve();
+  forEach(concurrency: number, signal: AbortSignal, work: (id: string) => Promise<void>): Promise<void> {
+    const over = Promise.withResolvers<void>();
+    let running = 0;
+    let isPlanned = false;
+    const pump = (): void => {
+      isPlanned = false;
+      while (running < concurrency && !signal.aborted) {
+        const id = this.#take();
+        if (id === undefined) break;
+        running++;
+        void work(id).then(() => {
+          running--;
+          this.#finish(id);
+          plan();
         });
-        continue;
       }
-      const done: Promise<void> = work(id).finally(() => {
-        running.delete(done);
-        this.#finish(id);
-        this.#wake();
-      });
-      running.add(done);
-    }
-    signal.removeEventListener('abort', onAbort);
-    this.#isClosed = true;
-    for (const {timer} of this.#timers.values()) clearTimeout(timer);
-    this.#timers.clear();
-    await Promise.allSettled(running);
+      if (signal.aborted && running === 0) over.resolve();
+    };
+    // Never within whatever adds an id: who else listens to the same event has to hear it first.
+    const plan = (): void => {
+      if (isPlanned) return;
+      isPlanned = true;
+      queueMicrotask(pump);
+    };
+    const close = (): void => {
+      this.#isClosed = true;
+      for (const {timer} of this.#timers.values()) clearTimeout(timer);
+      this.#timers.clear();
+      plan();
+    };
+    this.#wake = plan;
+    if (signal.aborted) close();
+    else signal.addEventListener('abort', close, {once: true});
+    plan();
+    return over.promise;
   }
 
   #take(): string | undefined {

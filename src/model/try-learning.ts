@@ -106,6 +106,7 @@ function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInpu
 
 /** What is to be kept of its pods; `undefined`: nothing new. What has gone is kept as it was. */
 function newPods({pods: before = []}: JobTry, pods: readonly PodSeen[] = []): Pick<JobTry, 'pods'> | undefined {
+  if (pods.length === 0) return undefined;
   const gone = before.filter(({name}) => pods.every((each) => each.name !== name));
   const next = [...gone, ...pods].slice(-PODS_KEPT);
   return canonicalJson(next) === canonicalJson(before) ? undefined : {pods: next};

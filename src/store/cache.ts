@@ -9,7 +9,7 @@ import type {Revision} from './store.ts';
 
 /** What changed: one key, at one revision. A hint to look again, never the new value. `relist` stands for "anything may have changed". */
 export type Change =
-  | {readonly kind: 'key'; readonly ref: KeyRef; readonly revision: Revision}
+  | {readonly kind: 'key'; readonly key: string; readonly ref: KeyRef; readonly revision: Revision}
   | {readonly kind: 'relist'; readonly revision: Revision};
 
 /** An equality index over scans: the value under which a scan is found, or `undefined` for not at all. */

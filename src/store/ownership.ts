@@ -294,7 +294,7 @@ export class EtcdOwnership implements Ownership {
     for (const change of changes) {
       this.#eventRevision = change.revision;
       if (change.kind === 'key') {
-        if (isOwnerRef(change.ref)) check(ownerKeyOf(change.ref), change.ref);
+        if (isOwnerRef(change.ref)) check(change.key, change.ref);
         continue;
       }
       for (const writer of [...this.#owned.values()]) this.#compareWithCache(writer, parseKey(writer.ownerKey), false);

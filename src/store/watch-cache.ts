@@ -295,7 +295,7 @@ export class WatchCache implements Cache {
       if (present !== undefined && present.modRevision >= kv.modRevision) continue;
       if (kind === 'put') this.#content.put(ref, kv);
       else if (present !== undefined) this.#content.remove(kv.key, ref);
-      if (ref !== undefined) changes.push({kind: 'key', ref, revision});
+      if (ref !== undefined) changes.push({kind: 'key', key: kv.key, ref, revision});
     }
     this.#content.publish();
     this.#markCurrent();

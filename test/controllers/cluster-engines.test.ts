@@ -43,7 +43,7 @@ function kept(): {
   const put = (name: string, cluster: Cluster | undefined): void => {
     if (cluster === undefined) clusters.delete(name);
     else clusters.set(name, entry(cluster));
-    changed([{kind: 'key', ref: {kind: 'cluster', name}, revision: 1}]);
+    changed([{kind: 'key', key: `/cluster/${name}`, ref: {kind: 'cluster', name}, revision: 1}]);
   };
   return {engines, opened, heard, put};
 }

@@ -44,7 +44,7 @@ test('what engines keep of deleted scans goes: what was left before, what is del
   void runForgettingDeleted({cache, engines, log: silentLog}, stop.signal, 10);
   await eventually(() => expect(near.forgotten).toEqual(['left']));
   scans.set('kept', endedScan('kept', true, ['near']));
-  changed([{kind: 'key', ref: {kind: 'control', id: 'kept'}, revision: 1}]);
+  changed([{kind: 'key', key: '/scan/kept/control', ref: {kind: 'control', id: 'kept'}, revision: 1}]);
   await eventually(() => expect(near.forgotten).toEqual(['left', 'kept']));
   expect(far.forgotten).toEqual([]);
   far.isAway = false;

@@ -13,7 +13,7 @@ function feed(revision = 10) {
   return {
     recent,
     relist: (at: number) => tell([{kind: 'relist', revision: at}]),
-    change: (at: number, ...keys: readonly string[]) => tell(keys.map((key) => ({kind: 'key', ref: parseKey(key) as KeyRef, revision: at}))),
+    change: (at: number, ...keys: readonly string[]) => tell(keys.map((key) => ({kind: 'key', key, ref: parseKey(key) as KeyRef, revision: at}))),
   };
 }
 
