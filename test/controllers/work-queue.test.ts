@@ -50,3 +50,35 @@ test('of several delays the earliest counts, and an abort drops the others', asy
   });
   expect(worked).toEqual(['a']);
 });
+
+test('work begins after what adds an id, never within it', async () => {
+  const queue = new WorkQueue();
+  const stop = new AbortController();
+  const order: string[] = [];
+  const over = queue.forEach(1, stop.signal, async (id) => {
+    order.push(id);
+    stop.abort();
+    await Promise.resolve();
+  });
+  await Promise.resolve();
+  queue.add('worked on');
+  order.push('added');
+  await over;
+  expect(order).toEqual(['added', 'worked on']);
+});
+
+test('an abort lets what is in work end, and begins nothing else', async () => {
+  const queue = new WorkQueue();
+  const stop = new AbortController();
+  const ended: string[] = [];
+  queue.add('a');
+  queue.add('b');
+  await queue.forEach(1, stop.signal, async (id) => {
+    stop.abort();
+    await new Promise(setImmediate);
+    ended.push(id);
+    queue.add('c');
+  });
+  expect(ended).toEqual(['a']);
+  expect(queue.size).toBe(1); // What was waiting still is.
+});
