@@ -43,7 +43,7 @@ export interface JobController extends ObjectController {
   /** The object whose jobs engines know under this name (a job reference's `scanId`); `undefined`: none of this controller's. */
   objectOf(jobsOf: string): string | undefined;
   /** Tries that run under our ownership, by the place they run in: what engines are to be told about from time to time. */
-  runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}>;
+  forEachRunningTry(visit: (ref: JobRef, place: string) => void): void;
   /** Whether what engines keep of its jobs may go: it is gone, or ended before `beforeMs` (milliseconds since 1970). */
   mayForget(id: string, beforeMs: number): boolean;
   /** Whether nothing that is stored speaks of this try any more, and nothing ever will: its keys were deleted all at once. */

@@ -129,12 +129,12 @@ export class DeploymentController implements JobController {
     return record === undefined || (revisionOfDeployment(record) !== of && record.state?.value.of !== of && record.bad?.has('state') !== true);
   }
 
-  *runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}> {
+  forEachRunningTry(visit: (ref: JobRef, place: string) => void): void {
     for (const [id, held] of this.#held) {
       const stored = this.#deps.cache.deployments.get(id)?.state?.value;
       const state = stored?.of === undefined ? held.remembered : stored;
       const open = openTryOf(state);
-      if (open !== undefined) yield {ref: refOf(id, {job: String(state?.of), ...open}), place: open.place};
+      if (open !== undefined) visit(refOf(id, {job: String(state?.of), ...open}), open.place);
     }
   }
 

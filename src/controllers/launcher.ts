@@ -102,10 +102,13 @@ export class Launcher {
 
   /** The engine that a try was asked of, known by its place: the cluster's key may be gone. Where none of ours has that place, one that says `foreign`. */
   engineAt(place: string): Engine {
-    const engines = [...this.#engines.values()];
-    const engine = engines.find((each) => each.place === place) ?? engines[0];
-    if (engine === undefined) throw new ControlPlaneError('unavailable', 'this replica has no engine');
-    return engine;
+    let first: Engine | undefined;
+    for (const engine of this.#engines.values()) {
+      if (engine.place === place) return engine;
+      first ??= engine;
+    }
+    if (first === undefined) throw new ControlPlaneError('unavailable', 'this replica has no engine');
+    return first;
   }
 
   /** A launch intent: with a fresh token, of which only the digest is to be stored. */

@@ -64,9 +64,21 @@ interface Held {
   readonly sinceMs: number;
   lastRevision: Revision;
   /** Tries of a chain that no engine took, by `<job>/<try>`, and why: no retry of the launch can mend it. */
-  readonly refused: Map<string, string>;
+  refused?: Map<string, string>;
   /** Why the scan must end, found out by an error that no retry can mend. */
   doomed?: string;
+}
+
+/** One look at what runs of a scan. */
+interface Looks {
+  readonly record: ScanRecord;
+  readonly writer: FencedWriter;
+  readonly run: ChainRun | undefined;
+  readonly mayLaunch: boolean;
+  /** What engines have said so far, by job. */
+  readonly observed: Map<string, Observed>;
+  /** Why one of them does not answer now; what runs elsewhere goes on meanwhile. */
+  unseen: ControlPlaneError | undefined;
 }
 
 /** Jobs launched per transaction, well below the operations that it has room for. */
@@ -170,17 +182,17 @@ export class ScanController implements JobController {
     return [...(record.jobs?.open.values() ?? [])].every(({value}) => openTry(value)?.handle !== undefined);
   }
 
-  *runningTries(): Iterable<{readonly ref: JobRef; readonly place: string}> {
+  forEachRunningTry(visit: (ref: JobRef, place: string) => void): void {
     for (const id of this.#held.keys()) {
-      for (const [name, entry] of this.#deps.cache.scans.get(id)?.jobs?.open ?? []) {
-        const current = openTry(entry.value);
-        if (current !== undefined) yield {ref: {scanId: id, job: name, try: current.try}, place: current.place};
-      }
+      this.#deps.cache.scans.get(id)?.jobs?.forEachOpen(({value}, name) => {
+        const current = openTry(value);
+        if (current !== undefined) visit({scanId: id, job: name, try: current.try}, current.place);
+      });
     }
   }
 
   async reconcile(id: string, writer: FencedWriter): Promise<Result> {
-    const {cache, clock, workflows} = this.#deps;
+    const {cache, clock, policy, workflows} = this.#deps;
     const held = this.#hold(id, writer);
     if (cache.revision < held.lastRevision) await cache.waitFor(held.lastRevision, 5000); // Our own last write must be seen before the next decision.
     const record = cache.scans.get(id) ?? {id};
@@ -192,16 +204,12 @@ export class ScanController implements JobController {
         });
     if (!this.#held.has(id)) this.#chains.drop(id); // Lost meanwhile: nobody else would.
     const {doomed} = held;
-    const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, this.#deps.policy.retry);
+    const chain = record.spec?.value.request === undefined ? undefined : await this.#deps.chains.skymap(record, policy.retry);
     const {observed, unseen} = await this.#observe(record, writer, run, doomed === undefined);
     const ownedForMs = clock.monotonicMs() - held.sinceMs;
-    const step = planScan({
-      ...{record, observed, nowMs: clock.now(), ownedForMs, policy: this.#deps.policy, isCluster: (name) => this.#isCluster(name)},
-      ...(doomed === undefined ? {} : {doomed}),
-      ...(run === undefined ? {} : {run}),
-      ...(chain === undefined ? {} : {chain}),
-      ...(workflows === undefined ? {} : {workflowIsOver: workflows.isOver(id)}),
-    });
+    const nowMs = clock.now();
+    const workflowIsOver = workflows?.isOver(id);
+    const step = planScan({record, observed, nowMs, ownedForMs, doomed, run, chain, workflowIsOver, policy, isCluster: this.#isCluster});
     try {
       const result = await this.#take(step, record, run, writer);
       // What could be done has been; the rest is tried again after longer and longer pauses.
@@ -262,7 +270,6 @@ export class ScanController implements JobController {
         createRevision: writer.createRevision,
         sinceMs: this.#deps.clock.monotonicMs(),
         lastRevision: writer.createRevision,
-        refused: new Map(),
       };
       // The loss may have been told before the answer that brought us here: then nobody would ever take it out again.
       if (writer.isOwner()) this.#held.set(id, held);
@@ -270,23 +277,29 @@ export class ScanController implements JobController {
     return held;
   }
 
-  /** What engines say of the open tries. `unseen`: why one of them does not answer now; what runs elsewhere goes on meanwhile. */
-  async #observe(
-    record: ScanRecord,
-    writer: FencedWriter,
-    run: ChainRun | undefined,
-    mayLaunch: boolean,
-  ): Promise<{readonly observed: ReadonlyMap<string, Observed>; readonly unseen?: ControlPlaneError}> {
-    const {clock, launcher} = this.#deps;
-    const held = this.#hold(record.id, writer);
-    const observed = new Map<string, Observed>();
-    let unseen: ControlPlaneError | undefined;
-    const look = async (name: string, job: Job): Promise<void> => {
-      const current = openTry(job);
-      if (current === undefined) return;
+  /** What engines say of the open tries. */
+  async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Looks> {
+    const looks: Looks = {record, writer, run, mayLaunch, observed: new Map(), unseen: undefined};
+    const underWay: Promise<void>[] = [];
+    record.jobs?.forEachOpen(({value}, name) => void underWay.push(this.#look(name, value, looks)));
+    try {
+      if (underWay.length > 0) await unlessSlow(Promise.all(underWay));
+    } catch (err) {
+      noteUnseen(err, looks);
+    }
+    return looks;
+  }
+
+  /** Asks the engine of one open try. */
+  async #look(name: string, job: Job, looks: Looks): Promise<void> {
+    const {launcher, clock} = this.#deps;
+    const {record, writer, run, observed} = looks;
+    const current = openTry(job);
+    if (current === undefined) return;
+    try {
       const ref: JobRef = {scanId: record.id, job: name, try: current.try};
       const engine = launcher.engineAt(current.place);
-      const refusal = held.refused.get(`${name}/${current.try}`);
+      const refusal = this.#hold(record.id, writer).refused?.get(`${name}/${current.try}`);
       if (refusal !== undefined && (await engine.close(ref, current.place, this.#fence(writer))).kind === 'closed') {
         const exit = {code: 1, state: 'FAIL', error: refusal, ended_at: rfc3339(clock.now())} as const;
         return void observed.set(name, {kind: 'exited', handle: '', exit});
@@ -294,7 +307,7 @@ export class ScanController implements JobController {
       let seen = await engine.observe(ref, current.place);
       // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
       if (
-        mayLaunch &&
+        looks.mayLaunch &&
         seen.kind === 'absent' &&
         record.spec !== undefined &&
         this.#wantsToRun(record) &&
@@ -308,30 +321,26 @@ export class ScanController implements JobController {
           throw err;
         }
       }
-      const speaks = isChained(record) && (seen.kind === 'exited' || seen.kind === 'running');
-      const hasPods = !isChained(record) && engine.name === KUBERNETES_ENGINE && (seen.kind === 'exited' || seen.kind === 'running');
-      if (hasPods) {
+      const hasMore = seen.kind === 'exited' || seen.kind === 'running';
+      if (hasMore && isChained(record)) {
+        const said = withSaid(seen, await engine.said(ref, current.place));
+        return void observed.set(name, withReport(said, record.reports?.get(`${name}/${current.try}`)?.value));
+      }
+      if (hasMore && engine.name === KUBERNETES_ENGINE) {
         const {pods} = await engine.said(ref, current.place);
         return void observed.set(name, {...seen, ...(pods === undefined ? {} : {pods})});
       }
-      observed.set(
-        name,
-        speaks ? withReport(withSaid(seen, await engine.said(ref, current.place)), record.reports?.get(`${name}/${current.try}`)?.value) : seen,
-      );
-    };
-    const tolerant = (err: unknown): void => {
-      if (!hasCode(err, 'unavailable')) throw err;
-      unseen ??= err;
-    };
-    await Promise.all([...(record.jobs?.open ?? [])].map(([name, entry]) => unlessSlow(look(name, entry.value)).catch(tolerant)));
-    return {observed, ...(unseen === undefined ? {} : {unseen})};
+      observed.set(name, seen);
+    } catch (err) {
+      noteUnseen(err, looks);
+    }
   }
 
   /** One whose key is damaged is there: it keeps its slots, and waits for the repair. */
-  #isCluster(name: string): boolean {
+  readonly #isCluster = (name: string): boolean => {
     const {clusters, bad} = this.#deps.cache;
     return clusters.has(name) || bad.has(keys.clusterKey(name));
-  }
+  };
 
   #wantsToRun(record: ScanRecord): boolean {
     const control = record.control?.value ?? DEFAULT_CONTROL;
@@ -497,7 +506,8 @@ export class ScanController implements JobController {
       return await this.#deps.launcher.launch(ref, facts, launchContext(record, run, ref.job), this.#fence(writer));
     } catch (err) {
       if (run === undefined || isRetryable(err)) throw err;
-      this.#hold(record.id, writer).refused.set(`${ref.job}/${ref.try}`, reasonOf(err));
+      const held = this.#hold(record.id, writer);
+      (held.refused ??= new Map()).set(`${ref.job}/${ref.try}`, reasonOf(err));
       return {kind: 'absent'};
     }
   }
@@ -551,11 +561,17 @@ export class ScanController implements JobController {
   }
 }
 
+/** Keeps why there is no answer now. @throws err where that is no matter of time */
+function noteUnseen(err: unknown, looks: Looks): void {
+  if (!hasCode(err, 'unavailable')) throw err;
+  looks.unseen ??= err;
+}
+
 /** How long one cluster that does not answer holds up what a scan has on others. */
 const SLOW_MS = 10_000;
 
 /** @throws ControlPlaneError `unavailable`: there is no answer yet; what was asked for goes on, and whoever asks again meets its end */
-function unlessSlow(work: Promise<void>): Promise<void> {
+function unlessSlow<T>(work: Promise<T>): Promise<T> {
   return unlessLate(work, SLOW_MS, () => {
     throw new ControlPlaneError('unavailable', 'its cluster does not answer');
   });

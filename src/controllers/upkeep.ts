@@ -44,7 +44,7 @@ export function hintsFor(led: readonly Led[]): (ref: JobRef) => void {
 export async function runResync({controller, queue}: Led, resyncMs: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const ids = new Set<string>();
-    for (const {ref} of controller.runningTries()) ids.add(controller.objectOf(ref.scanId) ?? ref.scanId);
+    controller.forEachRunningTry(({scanId}) => ids.add(controller.objectOf(scanId) ?? scanId));
     const pauseMs = 100;
     const rounds = Math.max(resyncMs / pauseMs, Math.ceil((ids.size * 1000) / (RESYNC_PER_SECOND * pauseMs)));
     const portion = Math.ceil(ids.size / rounds);
@@ -73,18 +73,18 @@ export async function runRenewals(led: readonly Led[], {engines, lease, clock, l
     const ours = new Map<string, number>();
     const due = new Map<Engine, JobRef[]>();
     for (const {controller} of led) {
-      for (const {ref, place} of controller.runningTries()) {
+      controller.forEachRunningTry((ref, place) => {
         const engine = byPlace.get(place);
-        if (engine === undefined) continue;
+        if (engine === undefined) return;
         const name = `${ref.scanId}/${ref.job}/${ref.try}`;
         const before = renewedAt.get(name);
         const isDue = before === undefined || now - before >= orphanAfterMs / 6;
         ours.set(name, isDue ? now : before);
-        if (!isDue) continue;
+        if (!isDue) return;
         const refs = due.get(engine);
         if (refs === undefined) due.set(engine, [ref]);
         else refs.push(ref);
-      }
+      });
     }
     renewedAt = ours;
     for (const [engine, refs] of due) {

@@ -1,14 +1,24 @@
 import {isStoredChain} from '../schema/chain.ts';
 import type {Chain} from '../schema/chain.ts';
+import {DEFAULT_CONTROL} from '../schema/control.ts';
 import {requestedWorkers} from './chain.ts';
 import {chainDemand, largestJobs} from './chain-demand.ts';
+import type {SkymapSpec} from '../schema/scan.ts';
 import type {ScanRecord} from './scan-record.ts';
 
 /** Slots that a request may use at once, by cluster. */
 export type Demand = ReadonlyMap<string, number>;
 
-/** A chain in a record never changes, so what it wants is counted once. */
-const demands = new WeakMap<Chain, Demand>();
+/** What is in a record never changes, and many records share it: so what it comes to is counted once. */
+const chainDemands = new WeakMap<Chain, Demand>();
+const chainNeeds = new WeakMap<Chain, Demand>();
+const requests = new WeakMap<SkymapSpec['request']['request_clusters'], Demand>();
+
+function once<K extends object>(counted: WeakMap<K, Demand>, key: K, count: (key: K) => Iterable<readonly [string, number]>): Demand {
+  let demand = counted.get(key);
+  if (demand === undefined) counted.set(key, (demand = new Map(count(key))));
+  return demand;
+}
 
 /**
  * What a request may use at once: the workers of a sky scan, the jobs that a chain may run side by side. Empty for a chain that runs nothing anywhere.
@@ -18,26 +28,21 @@ const demands = new WeakMap<Chain, Demand>();
 export function demandOf(record: ScanRecord): Demand | undefined {
   const spec = record.spec?.value;
   if (spec === undefined) return undefined;
-  if (spec.request !== undefined) return requestedWorkers(spec, record.control?.value.extra_workers ?? []);
+  if (spec.request !== undefined) {
+    const workers = once(requests, spec.request.request_clusters, requestedWorkers);
+    const {extra_workers: extra} = record.control?.value ?? DEFAULT_CONTROL;
+    return extra.length === 0 ? workers : requestedWorkers([...workers, ...extra.map(({cluster, count}) => [cluster, count] as const)]);
+  }
   const chain = record.chain?.value;
   if (chain === undefined) return undefined;
-  if (isStoredChain(chain)) return new Map(chain.demand);
-  let demand = demands.get(chain);
-  if (demand === undefined) demands.set(chain, (demand = new Map(chainDemand(chain))));
-  return demand;
+  return isStoredChain(chain) ? new Map(chain.demand) : once(chainDemands, chain, chainDemand);
 }
-
-/** As {@link demands}. */
-const needs = new WeakMap<Chain, Demand>();
 
 /** Slots without which a job of a chain would run beside what its cluster has room for, by cluster; one where nothing is said. */
 export function neededBy(record: ScanRecord): Demand {
   const chain = record.chain?.value;
   if (chain === undefined) return new Map();
-  if (isStoredChain(chain)) return new Map(chain.largest ?? []);
-  let needed = needs.get(chain);
-  if (needed === undefined) needs.set(chain, (needed = new Map(largestJobs(chain))));
-  return needed;
+  return isStoredChain(chain) ? new Map(chain.largest ?? []) : once(chainNeeds, chain, largestJobs);
 }
 
 /** The clusters that a request names, without a look at how much it wants there. */

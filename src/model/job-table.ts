@@ -53,6 +53,20 @@ export class JobTable {
     for (const [id] of this) yield id;
   }
 
+  forEach(visit: (entry: Entry<Job>, id: string) => void): void {
+    for (const bucket of this.#buckets) bucket.forEach(visit);
+  }
+
+  /** Visits those with a try that has not ended. For every look at every scan: it makes nothing, as {@link open} does. */
+  forEachOpen(visit: (entry: Entry<Job>, id: string) => void): void {
+    if (this.#open !== undefined) this.#open.forEach(visit);
+    else {
+      this.forEach((entry, id) => {
+        if (openTry(entry.value) !== undefined) visit(entry, id);
+      });
+    }
+  }
+
   /** Those with a try that has not ended. */
   get open(): ReadonlyMap<string, Entry<Job>> {
     return this.#open ?? openOf(this);

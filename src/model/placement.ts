@@ -81,9 +81,9 @@ export class Placement {
 
 function needOf(record: ScanRecord): Need {
   const places: string[] = [];
-  for (const {value} of record.jobs?.open.values() ?? []) {
+  record.jobs?.forEachOpen(({value}) => {
     const place = openTry(value)?.place;
     if (place !== undefined && !places.includes(place)) places.push(place);
-  }
+  });
   return {places, clusters: [...clustersOf(record)]};
 }

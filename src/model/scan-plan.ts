@@ -14,7 +14,7 @@ import {addTry, describeExit} from './job-try.ts';
 import {attemptOf, isChained, isExternal, isOver} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 import {failureOf, launchable} from './skymap-work.ts';
-import {foreignLeftMs, learn} from './try-learning.ts';
+import {foreignLeftMs, learn, NO_CHANGES} from './try-learning.ts';
 import type {JobChanges, Observed} from './try-learning.ts';
 
 /** Times in milliseconds. */
@@ -39,13 +39,13 @@ export interface PlanInput {
   readonly ownedForMs: number;
   readonly policy: PlanPolicy;
   /** Why the scan must end in FAIL: an error that no retry can mend. */
-  readonly doomed?: string;
+  readonly doomed?: string | undefined;
   /** Whether the workflow that was handed over is known to be over. Absent: nobody is to be told, since no workload manager is configured. */
-  readonly workflowIsOver?: boolean;
+  readonly workflowIsOver?: boolean | undefined;
   /** Of a request that is no sky scan, its chain as far as it has come. Follows what is learnt and planned here: after a write that was refused it is of no use any more. */
-  readonly run?: ChainRun;
+  readonly run?: ChainRun | undefined;
   /** Of a sky scan, its chain. */
-  readonly chain?: Chain;
+  readonly chain?: Chain | undefined;
   /** Whether there is a cluster of that name. */
   readonly isCluster?: (name: string) => boolean;
 }
@@ -136,28 +136,37 @@ function hostsServer(record: ScanRecord, admission: Admission): boolean {
   return isExternal(record) && admission.server_cluster !== undefined && (record.ewms === undefined || record.jobs?.get(SERVER_JOB) !== undefined);
 }
 
-/** Decides the next step of a scan that we own. Pure: everything it knows is in `input`. */
-export function planScan(input: PlanInput): ScanStep {
-  const {record, policy, nowMs, run} = input;
+/** What of a scan's state stays from one to the next, until it is over. */
+function lastingOf(record: ScanRecord): Pick<ScanState, 'attempt' | 'started_at' | 'external' | 'workflow_ending'> {
   const state = record.state?.value;
-  const control = record.control?.value ?? DEFAULT_CONTROL;
-  const changes = isJudgeable(record) ? learn(input) : new Map<string, Job>();
-  for (const [name, job] of changes) run?.update(name, job);
-  // Of a chain nobody looks at all jobs at once.
-  const jobs = new Map(isChained(record) ? [] : [...(record.jobs ?? [])].map(([name, {value}]) => [name, changes.get(name) ?? value]));
-  const open = [...(record.jobs?.open ?? [])].filter(([name, {value}]) => openTry(changes.get(name) ?? value) !== undefined).map(([name]) => name);
-
-  if (state !== undefined && isOver(record)) return endAs(state); // Perhaps written by hand: whatever runs is ended, then the rest given back.
-  if (isGone(record)) return leave();
-
-  const attempt = attemptOf(record);
-  const base = {
-    attempt,
+  return {
+    attempt: attemptOf(record),
     // What is run again after its end begins anew.
     ...(state?.started_at === undefined || isTerminal(state.name) ? {} : {started_at: state.started_at}),
     ...(isExternal(record) ? {external: true as const} : {}),
     ...(state?.workflow_ending === undefined ? {} : {workflow_ending: state.workflow_ending}),
   };
+}
+
+/** Decides the next step of a scan that we own. Pure: everything it knows is in `input`. */
+export function planScan(input: PlanInput): ScanStep {
+  const {record, policy, nowMs, run} = input;
+  const state = record.state?.value;
+  const control = record.control?.value ?? DEFAULT_CONTROL;
+  let changes = isJudgeable(record) ? learn(input) : NO_CHANGES;
+  for (const [name, job] of changes) run?.update(name, job);
+  const jobs = new Map<string, Job>();
+  // Of a chain nobody looks at all jobs at once.
+  if (!isChained(record)) record.jobs?.forEach(({value}, name) => jobs.set(name, changes.get(name) ?? value));
+  const open: string[] = [];
+  record.jobs?.forEachOpen((_, name) => {
+    const changed = changes.get(name);
+    if (changed === undefined || openTry(changed) !== undefined) open.push(name);
+  });
+
+  if (state !== undefined && isOver(record)) return endAs(state); // Perhaps written by hand: whatever runs is ended, then the rest given back.
+  if (isGone(record)) return leave();
+
   const isFinal = record.result?.value.is_final === true && !isChained(record);
 
   if (isFinal) return tearDown();
@@ -167,8 +176,9 @@ export function planScan(input: PlanInput): ScanStep {
   // A workflow is asked for once, by its server: another server would have no workers. The watchdog makes another scan of it.
   if (isExternal(record) && record.ewms !== undefined && server !== undefined && openTry(server) === undefined) {
     if (server.state !== 'FAIL') {
-      jobs.set(SERVER_JOB, {...server, state: 'FAIL'});
-      changes.set(SERVER_JOB, {...server, state: 'FAIL'});
+      const failed: Job = {...server, state: 'FAIL'};
+      jobs.set(SERVER_JOB, failed);
+      changes = new Map([...changes, [SERVER_JOB, failed]]);
     }
     return endAs(ended('FAIL', `the scanner server ended after its workflow was handed over: ${describeExit(server)}`));
   }
@@ -177,7 +187,7 @@ export function planScan(input: PlanInput): ScanStep {
   // What runs outside cannot be suspended: it goes on, and so do we.
   if ((control.desired === 'suspend' || control.desired === 'hold') && !(isExternal(record) && isAdmitted(record))) {
     const isAtRest = isHeld(record) || (state?.name === 'SUSPENDED' && !isAdmitted(record));
-    if (!isAtRest) return endAs({...base, name: 'SUSPENDED', reason: 'suspended by the user'});
+    if (!isAtRest) return endAs({...lastingOf(record), name: 'SUSPENDED', reason: 'suspended by the user'});
     if (input.doomed === undefined) return needsChain(record) ? {kind: 'build'} : leave();
   }
 
@@ -198,25 +208,25 @@ export function planScan(input: PlanInput): ScanStep {
   if (isExternal(record) && !isHosted) {
     if (changes.size > 0) return {kind: 'record', changes};
     if (state?.name === 'RUNNING') return {kind: 'wait'}; // For the final result, or for a stop.
-    return {kind: 'record', changes, state: {...base, name: 'RUNNING', started_at: base.started_at ?? rfc3339(nowMs)}};
+    return {kind: 'record', changes, state: running()};
   }
 
-  const running = {...base, name: 'RUNNING' as const, started_at: base.started_at ?? rfc3339(nowMs)};
   let waitMs: number | undefined;
   if (isChained(record)) {
     const chainRun = must(run, 'the run of a chain that is there');
-    const leftMs = chainTimeLeftMs(chainRun.chain, running.started_at, nowMs);
+    const present = running();
+    const leftMs = chainTimeLeftMs(chainRun.chain, present.started_at, nowMs);
     if (leftMs !== undefined && leftMs <= 0) return endAs(ended('FAIL', `timed out after ${chainRun.chain.timeout}`));
     const next = chainNext(chainRun, admission, nowMs, input.isCluster ?? (() => true));
-    for (const [first, job] of next.rolledBack) changes.set(first, job);
-    const counted = {...running, jobs_total: chainRun.jobsTotal, jobs_finished: chainRun.jobsFinished};
+    if (next.rolledBack.size > 0) changes = new Map([...changes, ...next.rolledBack]);
+    const counted = {...present, jobs_total: chainRun.jobsTotal, jobs_finished: chainRun.jobsFinished};
     if (next.launch.size > 0) return {kind: 'launch', chain: chainRun.chain, jobs: next.launch, changes, state: counted};
     if (next.isOver && open.length === 0) {
       // One that has nothing to launch has begun all the same.
       return state?.name === 'RUNNING' ? endAs(ended('FAIL', '')) : {kind: 'record', changes, state: counted};
     }
     // So that all see that it runs, and lists how far it is.
-    if (state?.name !== 'RUNNING' || state.attempt !== attempt) return {kind: 'record', changes, state: counted};
+    if (state?.name !== 'RUNNING' || state.attempt !== present.attempt) return {kind: 'record', changes, state: counted};
     if (changes.size > 0 && state.jobs_finished !== counted.jobs_finished) return {kind: 'record', changes, state: counted};
     waitMs = next.waitMs === undefined ? leftMs : Math.min(next.waitMs, leftMs ?? next.waitMs);
   } else {
@@ -224,7 +234,7 @@ export function planScan(input: PlanInput): ScanStep {
     const failure = failureOf(jobs);
     if (failure !== undefined) return endAs(ended('FAIL', failure));
     const next = launchable(chain, jobs, admission, input);
-    if (next.ready.size > 0) return {kind: 'launch', chain, jobs: next.ready, changes, state: running};
+    if (next.ready.size > 0) return {kind: 'launch', chain, jobs: next.ready, changes, state: running()};
     waitMs = next.waitMs;
   }
   const absent = open.filter((name) => input.observed.get(name)?.kind === 'absent');
@@ -234,12 +244,17 @@ export function planScan(input: PlanInput): ScanStep {
   if (changes.size > 0) return {kind: 'record', changes};
   return waitMs === undefined ? {kind: 'wait'} : {kind: 'wait', afterMs: waitMs};
 
+  function running(): ScanState & {readonly started_at: string} {
+    const lasting = lastingOf(record);
+    return {...lasting, name: 'RUNNING', started_at: lasting.started_at ?? rfc3339(nowMs)};
+  }
+
   function ended(name: ScanState['name'], reason: string): ScanState {
     const counts =
       run === undefined
         ? {jobs_total: jobs.size, jobs_finished: [...jobs.values()].filter((job) => job.state === 'COMPLETE').length}
         : {jobs_total: run.jobsTotal, jobs_finished: run.jobsFinished};
-    return {...base, ...counts, name, ended_at: rfc3339(nowMs), reason};
+    return {...lastingOf(record), ...counts, name, ended_at: rfc3339(nowMs), reason};
   }
 
   /** Ends everything that runs; when nothing does, writes `target`. */
@@ -264,7 +279,7 @@ export function planScan(input: PlanInput): ScanStep {
     if (record.ewms === undefined || input.workflowIsOver !== false || target.name === 'SUSPENDED') return undefined;
     const ending = state?.workflow_ending ?? (target.name === 'COMPLETE' ? 'finished' : 'abort');
     if (state?.workflow_ending === undefined && target !== state) {
-      return {kind: 'record', changes, state: {...(state ?? {...base, name: 'PENDING'}), workflow_ending: ending}};
+      return {kind: 'record', changes, state: {...(state ?? {...lastingOf(record), name: 'PENDING'}), workflow_ending: ending}};
     }
     if (changes.size > 0) return {kind: 'record', changes};
     return {kind: 'end-workflow', ending, workflowId: record.ewms.value.workflow_id};
@@ -287,7 +302,7 @@ export function planScan(input: PlanInput): ScanStep {
 
   /** The final result is in: when the server has exited, or its time is up, the workers are stopped and the scan is COMPLETE. Of a server outside only its time is known. */
   function tearDown(): ScanStep {
-    const current = must(state ?? {...base, name: 'RUNNING'}, 'a state') as ScanState;
+    const current: ScanState = state ?? {...lastingOf(record), name: 'RUNNING'};
     const serverOpen = open.includes(SERVER_JOB) || (isExternal(record) && record.jobs?.get(SERVER_JOB) === undefined);
     if (current.teardown_due_at === undefined && serverOpen) {
       return {kind: 'record', changes, state: {...current, name: 'RUNNING', teardown_due_at: rfc3339(nowMs + policy.teardownMs)}};

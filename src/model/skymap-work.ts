@@ -17,12 +17,13 @@ const LONGEST_PAUSE_MS = 30_000;
 export function failureOf(jobs: ReadonlyMap<string, Job>): string | undefined {
   const server = jobs.get(SERVER_JOB);
   if (server?.state === 'FAIL') return `the scanner server failed ${server.failures} times, last: ${describeExit(server)}`;
-  const workers = [...jobs].filter(([, job]) => job.type === 'workers');
-  const last = workers.at(-1);
-  if (last !== undefined && workers.every(([, job]) => job.state === 'FAIL')) {
-    return `the workers failed ${last[1].failures} times, last: ${describeExit(last[1])}`;
+  let last: Job | undefined;
+  for (const job of jobs.values()) {
+    if (job.type !== 'workers') continue;
+    if (job.state !== 'FAIL') return undefined;
+    last = job;
   }
-  return undefined;
+  return last === undefined ? undefined : `the workers failed ${last.failures} times, last: ${describeExit(last)}`;
 }
 
 /** Which jobs may start now, with how many processes; and when the next one may. */
@@ -31,7 +32,7 @@ export function launchable(
   jobs: ReadonlyMap<string, Job>,
   admission: Admission,
   input: PlanInput,
-): {ready: Map<string, JobFacts>; waitMs: number | undefined} {
+): {readonly ready: ReadonlyMap<string, JobFacts>; readonly waitMs: number | undefined} {
   const ready = new Map<string, JobFacts>();
   let waitMs: number | undefined;
   const server = jobs.get(SERVER_JOB);
@@ -47,30 +48,39 @@ export function launchable(
   if (!serverIsOpen && plannedServer !== undefined) consider(SERVER_JOB, server ?? {...plannedServer, cluster: homeOf(plannedServer, admission)});
   if (admission.external === true) return {ready, waitMs}; // Its workers are asked for outside.
 
-  const free = new Map(Object.entries(admission.slots));
-  const take = (cluster: string, count: number): number => {
-    const granted = Math.min(count, free.get(cluster) ?? 0);
-    free.set(cluster, (free.get(cluster) ?? 0) - granted);
+  const free = new Map<string, number>();
+  for (const cluster of Object.keys(admission.slots)) free.set(cluster, admission.slots[cluster] ?? 0);
+  const take = ({cluster, count}: JobFacts): number => {
+    const left = free.get(cluster) ?? 0;
+    const granted = Math.min(count, left);
+    free.set(cluster, left - granted);
     return granted;
   };
-  for (const job of jobs.values()) if (job.type === 'workers' && openTry(job) !== undefined) take(job.cluster, job.count);
-
   const startable: [string, JobFacts][] = [];
-  for (const [name, job] of jobs) if (job.type === 'workers' && openTry(job) === undefined && job.state !== 'FAIL') startable.push([name, job]);
-  for (const [name, planned] of Object.entries(chain.jobs)) if (planned.type === 'workers' && !jobs.has(name)) startable.push([name, planned]);
+  jobs.forEach((job, name) => {
+    if (job.type !== 'workers') return;
+    if (openTry(job) !== undefined) take(job);
+    else if (job.state !== 'FAIL') startable.push([name, job]);
+  });
+  for (const name of Object.keys(chain.jobs)) {
+    const planned = chain.jobs[name];
+    if (planned?.type === 'workers' && !jobs.has(name)) startable.push([name, planned]);
+  }
   for (const [name, planned] of startable) {
-    const count = take(planned.cluster, planned.count);
+    const count = take(planned);
     if (count > 0) consider(name, {...planned, count});
   }
   // What was given up keeps its slots: they are not handed to a further job, which would only be the same again.
-  for (const job of jobs.values()) if (job.type === 'workers' && job.state === 'FAIL') take(job.cluster, job.count);
+  jobs.forEach((job) => {
+    if (job.type === 'workers' && job.state === 'FAIL' && openTry(job) === undefined) take(job);
+  });
   // Slots granted later than the start, or asked for as extra workers: a further job for what is left.
-  for (const [cluster, left] of free) {
-    if (left <= 0) continue;
+  free.forEach((left, cluster) => {
+    if (left <= 0) return;
     let n = 1;
     while (chain.jobs[`extra-${cluster}-${n}`] !== undefined || jobs.has(`extra-${cluster}-${n}`)) n++;
     consider(`extra-${cluster}-${n}`, {type: 'workers', cluster, count: left, retry: input.policy.retry});
-  }
+  });
   return {ready, waitMs};
 }
 

@@ -40,36 +40,44 @@ export const LEARNT_AT_ONCE = 24;
 /** How the status of a job begins that waits for its engine. */
 const WAITS = 'waits: ';
 
-/** What takes a try that has ended to the record of its job. */
-type CloseTry = (job: Job, current: JobTry, exit: JobExit) => Job;
+/** Nothing is news: so it is with most looks at most scans. */
+export const NO_CHANGES: JobChanges = new Map();
+
+/** One job whose newest try has not ended, as far as we knew. */
+interface OpenJob {
+  readonly name: string;
+  readonly job: Job;
+  readonly current: JobTry;
+}
 
 /** Takes over into the jobs what the engine said: handles of what runs, exits of what has ended. */
-export function learn(input: PlanInput): Map<string, Job> {
+export function learn(input: PlanInput): JobChanges {
   const {record, run} = input;
-  const changes = new Map<string, Job>();
+  let changes: Map<string, Job> | undefined;
   let completed = run?.nextCompletion ?? 0;
   for (const [name, observed] of endsFirst(input.observed)) {
-    if (changes.size >= LEARNT_AT_ONCE) break;
+    if (changes !== undefined && changes.size >= LEARNT_AT_ONCE) break;
     const job = record.jobs?.get(name)?.value;
     const current = job === undefined ? undefined : openTry(job);
     if (job === undefined || current === undefined) continue;
-    const close: CloseTry = !isChained(record)
-      ? (...ended) => closeTry(...ended, countsAsFailure(job, ended[2], record))
-      : (...ended) => closeChainTry(...ended, observed, run?.planned(name) ?? {}, isUnwanted(record));
-    const next = learnTry(job, current, observed, input, close);
+    const next = learnTry({name, job, current}, observed, input);
     if (next === job) continue;
+    changes ??= new Map();
     changes.set(name, run !== undefined && next.state === 'COMPLETE' ? {...next, completed: completed++} : next);
   }
-  return changes;
+  return changes ?? NO_CHANGES;
 }
 
 /** Ends before all else, in the order in which they came: who completes last has the last word on what is handed on. */
-function endsFirst(observed: PlanInput['observed']): (readonly [string, Observed])[] {
+function endsFirst(observed: PlanInput['observed']): Iterable<readonly [string, Observed]> {
+  let ends = 0;
+  for (const each of observed.values()) if (each.kind === 'exited') ends++;
+  if (ends === 0) return observed;
   const endOf = (each: Observed): number => (each.kind === 'exited' ? Date.parse(each.exit.ended_at) || 0 : Number.MAX_SAFE_INTEGER);
   return [...observed].sort(([, a], [, b]) => endOf(a) - endOf(b));
 }
 
-function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInput, close: CloseTry): Job {
+function learnTry({name, job, current}: OpenJob, observed: Observed, input: PlanInput): Job {
   switch (observed.kind) {
     case 'absent':
       return job;
@@ -80,9 +88,9 @@ function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInpu
     case 'foreign':
       // Another host's run directory. Its supervisor ends the job by itself when no owner has renewed it for `orphanAfterMs`; nobody but us may have, since we lead.
       if (foreignLeftMs(input) > 0) return job;
-      return close(job, current, lostExit('foreign', input.nowMs));
+      return close({name, job, current}, lostExit('foreign', input.nowMs), observed, input);
     case 'closed':
-      return close(job, current, lostExit('closed', input.nowMs));
+      return close({name, job, current}, lostExit('closed', input.nowMs), observed, input);
     case 'running': {
       const isNews = observed.status !== undefined && observed.status !== job.status;
       const pods = newPods(current, observed.pods);
@@ -97,11 +105,17 @@ function learnTry(job: Job, current: JobTry, observed: Observed, input: PlanInpu
     case 'exited': {
       const handled = current.handle === undefined ? {...current, handle: observed.handle} : current;
       const seen = {...handled, ...newPods(current, observed.pods)};
-      return close(withoutWait(job), seen, observed.exit);
+      return close({name, job: withoutWait(job), current: seen}, observed.exit, observed, input);
     }
     default:
       return unreachable(observed);
   }
+}
+
+/** What takes a try that has ended to the record of its job. */
+function close({name, job, current}: OpenJob, exit: JobExit, observed: Observed, {record, run}: PlanInput): Job {
+  if (!isChained(record)) return closeTry(job, current, exit, countsAsFailure(job, exit, record));
+  return closeChainTry(job, current, exit, observed, run?.planned(name) ?? {}, isUnwanted(record));
 }
 
 /** What is to be kept of its pods; `undefined`: nothing new. What has gone is kept as it was. */
