@@ -32,6 +32,9 @@ test('a table is what a map would be, whatever is put, replaced and taken out, a
         .map(([id]) => id)
         .sort(),
     );
+    const visited: string[] = [];
+    table.forEachOpen((each, id) => void visited.push(table.get(id) === each ? id : `not that of ${id}`));
+    expect(visited).toEqual([...table.open.keys()]);
     // What differs, applied to what was before, gives what is now; and nothing is named twice or for nothing.
     const named = [...table.changesSince(before)];
     expect(new Set(named.map(([id]) => id)).size).toBe(named.length);
