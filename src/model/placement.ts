@@ -48,9 +48,7 @@ export class Placement {
     if (this.#isAlone(self)) return 0;
     const candidates = this.#candidates(need);
     const rank = rendezvousOrder(candidates, id).indexOf(self);
-    if (rank !== -1) return rank;
-    // One that is not announced yet comes last, but soon: what is free now may be free because somebody has just gone.
-    return this.#all.includes(self) ? candidates.length + OUTSIDER : candidates.length;
+    return rank === -1 ? candidates.length + OUTSIDER : rank;
   }
 
   /** Also when it is the first to come, and not announced yet. */

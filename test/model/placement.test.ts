@@ -28,6 +28,8 @@ test('where nobody can do anything for a scan, somebody leads it all the same', 
   expect(alone.rank(aScan(), 'without')).toBe(0);
 });
 
-test('a replica that is not announced yet comes after those that are, not after a long wait', () => {
-  expect(placement.rank(aScan(), 'new')).toBe(3);
+test('a replica that is not announced yet stays behind those that can adopt a scan’s jobs: it may not be able to', () => {
+  const running = aScan({jobs: JobTable.of([['server', entry(aJob({tries: [aTry({place: 'host1', handle: 'h'})]}))]])});
+  expect(placement.rank(running, 'a')).toBe(0);
+  expect(placement.rank(running, 'new')).toBeGreaterThan(10);
 });
