@@ -69,8 +69,8 @@ interface Held {
   doomed?: string;
 }
 
-/** One look at what runs of a scan. */
-interface Looks {
+/** One look at what runs of a scan: what it begins with, and what it has come to so far. */
+interface Look {
   readonly record: ScanRecord;
   readonly writer: FencedWriter;
   readonly run: ChainRun | undefined;
@@ -278,22 +278,22 @@ export class ScanController implements JobController {
   }
 
   /** What engines say of the open tries. */
-  async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Looks> {
-    const looks: Looks = {record, writer, run, mayLaunch, observed: new Map(), unseen: undefined};
+  async #observe(record: ScanRecord, writer: FencedWriter, run: ChainRun | undefined, mayLaunch: boolean): Promise<Look> {
+    const look: Look = {record, writer, run, mayLaunch, observed: new Map(), unseen: undefined};
     const underWay: Promise<void>[] = [];
-    record.jobs?.forEachOpen(({value}, name) => void underWay.push(this.#look(name, value, looks)));
+    record.jobs?.forEachOpen(({value}, name) => void underWay.push(this.#observeTry(name, value, look)));
     try {
       if (underWay.length > 0) await unlessSlow(Promise.all(underWay));
     } catch (err) {
-      noteUnseen(err, looks);
+      noteUnseen(err, look);
     }
-    return looks;
+    return look;
   }
 
   /** Asks the engine of one open try. */
-  async #look(name: string, job: Job, looks: Looks): Promise<void> {
+  async #observeTry(name: string, job: Job, look: Look): Promise<void> {
     const {launcher, clock} = this.#deps;
-    const {record, writer, run, observed} = looks;
+    const {record, writer, run, observed} = look;
     const current = openTry(job);
     if (current === undefined) return;
     try {
@@ -307,7 +307,7 @@ export class ScanController implements JobController {
       let seen = await engine.observe(ref, current.place);
       // The intent is ours and was not carried out (the reply of its transaction was lost, or the engine was away): carry it out now.
       if (
-        looks.mayLaunch &&
+        look.mayLaunch &&
         seen.kind === 'absent' &&
         record.spec !== undefined &&
         this.#wantsToRun(record) &&
@@ -332,7 +332,7 @@ export class ScanController implements JobController {
       }
       observed.set(name, seen);
     } catch (err) {
-      noteUnseen(err, looks);
+      noteUnseen(err, look);
     }
   }
 
@@ -562,9 +562,9 @@ export class ScanController implements JobController {
 }
 
 /** Keeps why there is no answer now. @throws err where that is no matter of time */
-function noteUnseen(err: unknown, looks: Looks): void {
+function noteUnseen(err: unknown, look: Look): void {
   if (!hasCode(err, 'unavailable')) throw err;
-  looks.unseen ??= err;
+  look.unseen ??= err;
 }
 
 /** How long one cluster that does not answer holds up what a scan has on others. */

@@ -57,7 +57,7 @@ export class JobTable {
     for (const bucket of this.#buckets) bucket.forEach(visit);
   }
 
-  /** Visits those with a try that has not ended. For every look at every scan: it makes nothing, as {@link open} does. */
+  /** Visits those with a try that has not ended. For every look at every scan: unlike {@link open} it makes no table of them. */
   forEachOpen(visit: (entry: Entry<Job>, id: string) => void): void {
     if (this.#open !== undefined) this.#open.forEach(visit);
     else {

@@ -12,6 +12,11 @@ export class BoundedLog {
     this.#half = Math.floor(limitBytes / 2);
   }
 
+  /** Of all that was written, also of what was dropped. */
+  get bytes(): number {
+    return this.#total;
+  }
+
   write(chunk: Buffer): void {
     this.#total += chunk.length;
     const room = this.#half - this.#headBytes;

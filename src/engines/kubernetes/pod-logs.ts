@@ -14,6 +14,16 @@ const NEAR_MS = 2000;
 /** Bytes of all logs that are followed or remembered together. */
 const MEMORY_BYTES = 64 * 1024 * 1024;
 
+/** A log that is followed, or was. */
+interface FollowedLog {
+  readonly log: BoundedLog;
+  readonly limitBytes: number;
+  /** Never rejects. */
+  readonly ended: Promise<void>;
+  /** Whether it was read to its end. */
+  isWhole: boolean;
+}
+
 /**
  * The logs of pods. A node throws a pod's log away as soon as the pod that was told to go has gone; so that is followed from then on, and remembered
  * here for whoever asks when it has ended. A replica that comes later does not have it.
@@ -21,7 +31,7 @@ const MEMORY_BYTES = 64 * 1024 * 1024;
 export class PodLogs {
   readonly #api: JobApi;
   readonly #log: Log;
-  readonly #kept = new Map<string, {readonly log: BoundedLog; readonly limitBytes: number; readonly ended: Promise<void>}>();
+  readonly #kept = new Map<string, FollowedLog>();
   #bytes = 0;
 
   constructor(api: JobApi, log: Log) {
@@ -35,17 +45,24 @@ export class PodLogs {
     if ((speaker?.isRunning !== true && speaker?.terminated === undefined) || limitBytes === 0 || this.#kept.has(pod.uid)) return;
     const log = new BoundedLog(limitBytes);
     const opened = this.#api.log(pod.name, speaker.name, true, AbortSignal.timeout(FOLLOW_MS));
-    const ended = (async () => {
-      for await (const chunk of await opened) log.write(chunk);
-    })().catch((err: unknown) => this.#log.debug({err, pod: pod.name}, 'could not follow the log of a pod'));
-    this.#kept.set(pod.uid, {log, limitBytes, ended});
+    const readOut = async (): Promise<void> => {
+      try {
+        for await (const chunk of await opened) log.write(chunk);
+        followed.isWhole = true;
+      } catch (err) {
+        this.#log.debug({err, pod: pod.name}, 'could not follow the log of a pod');
+      }
+    };
+    const followed: FollowedLog = {log, limitBytes, ended: Promise.resolve().then(readOut), isWhole: false};
+    this.#kept.set(pod.uid, followed);
     this.#bytes += limitBytes;
     for (const [uid, {limitBytes: bytes}] of this.#kept) {
       if (this.#bytes <= MEMORY_BYTES) break;
       this.#kept.delete(uid);
       this.#bytes -= bytes;
     }
-    await within(speaker.terminated === undefined ? opened : ended);
+    await within(opened);
+    if (speaker.terminated !== undefined) await within(followed.ended);
   }
 
   /** What there is of a pod's log; empty where nothing is left of it. @throws ControlPlaneError `unavailable` */
@@ -53,8 +70,7 @@ export class PodLogs {
     const kept = this.#kept.get(pod.uid);
     if (kept !== undefined) {
       if (pod.isRemoved) await within(kept.ended);
-      const text = kept.log.text();
-      if (text !== '' || pod.isRemoved) return text;
+      if (pod.isRemoved || (kept.isWhole && kept.log.bytes > 0)) return kept.log.text();
     }
     // What its node has thrown away it may still give for a moment, or an error message in its place.
     if (pod.isRemoved) return '';
@@ -66,7 +82,7 @@ export class PodLogs {
       // A container that has not begun has no log, which the server calls a bad request.
       if (!hasCode(err, 'not_found', 'invalid')) throw err;
     }
-    return log.text();
+    return kept !== undefined && kept.log.bytes > log.bytes ? kept.log.text() : log.text();
   }
 }
 

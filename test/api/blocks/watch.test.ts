@@ -23,7 +23,7 @@ function world() {
     put: (id: string) => {
       cache.revision += 1;
       scripts.set(id, {id, spec: entry({image: String(cache.revision)})});
-      tell([{kind: 'key', key: '', ref: {kind: 'script', id}, revision: cache.revision}]);
+      tell([{kind: 'key', key: `/script/${id}`, ref: {kind: 'script', id}, revision: cache.revision}]);
     },
     relist: () => tell([{kind: 'relist', revision: ++cache.revision}]),
     /** The events of the next pieces, up to one with this in it. */

@@ -136,3 +136,25 @@ test('a node that does not give the log does not keep the exit from being record
   const settler = new JobSettler({api: api as unknown as JobApi, logs, patienceMs: 1000, ttlSeconds: 600, clock: systemClock, log: silentLog});
   expect((await settler.settle('s-x'))?.exit).toMatchObject({code: 3});
 });
+
+test('a log of which only the beginning has come is read again as long as its pod is there, and is better than nothing after that', async () => {
+  class SlowNode extends LaggingApi {
+    gone = false;
+
+    override log(_pod?: string, _container?: string, isFollowed?: boolean): Promise<AsyncIterable<Buffer>> {
+      if (this.gone) return Promise.reject(new ControlPlaneError('not_found', 'gone'));
+      if (isFollowed !== true) return super.log();
+      const words = async function* (): AsyncGenerator<Buffer> {
+        yield Buffer.from('wo');
+        await new Promise(() => {});
+      };
+      return Promise.resolve(words());
+    }
+  }
+  const api = new SlowNode();
+  const logs = new PodLogs(api as unknown as JobApi, silentLog);
+  await logs.follow(api.pod, 100);
+  expect(await logs.read(api.pod, 100)).toBe('words');
+  api.gone = true;
+  expect(await logs.read(api.pod, 100)).toBe('wo');
+});
