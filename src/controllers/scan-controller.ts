@@ -9,7 +9,7 @@ import type {Engine, JobObservation, JobRef, KnownTry} from '../engines/engine.t
 import type {ChainRun} from '../model/chain-run.ts';
 import {withChainTry} from '../model/chain-work.ts';
 import {openTry} from '../model/job-table.ts';
-import {needsOwner, planScan, withNewTry} from '../model/scan-plan.ts';
+import {needsOwner, planScan, waitingState, withNewTry} from '../model/scan-plan.ts';
 import type {PlanPolicy, ScanStep} from '../model/scan-plan.ts';
 import {attemptOf, isChained, isExternal, isOver, modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
@@ -366,8 +366,10 @@ export class ScanController implements JobController {
     switch (step.kind) {
       case 'launch': {
         const prepared = await this.#prepare(step, record, run, this.#by(writer)).catch(async (err: unknown) => {
-          // A cluster that is away keeps nobody from knowing what became of jobs elsewhere.
-          if (learnt.ops.length > 0) await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], learnt.ops);
+          // A cluster that is away keeps nobody from knowing what became of jobs elsewhere, and why the others wait.
+          const state = hasCode(err, 'unavailable') ? waitingState(record, err.detail) : undefined;
+          const ops = state === undefined ? learnt.ops : [...learnt.ops, put(keys.stateKey(record.id), {...state, by: this.#by(writer)})];
+          if (ops.length > 0) await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], ops);
           throw err;
         });
         // One that is launched again at once: what was learnt of it is in the record that says so.

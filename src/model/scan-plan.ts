@@ -14,7 +14,7 @@ import {addTry, describeExit} from './job-try.ts';
 import {attemptOf, isChained, isExternal, isOver} from './scan-record.ts';
 import type {ScanRecord} from './scan-record.ts';
 import {failureOf, launchable} from './skymap-work.ts';
-import {foreignLeftMs, learn, NO_CHANGES} from './try-learning.ts';
+import {foreignLeftMs, learn, NO_CHANGES, WAITS} from './try-learning.ts';
 import type {JobChanges, Observed} from './try-learning.ts';
 
 /** Times in milliseconds. */
@@ -146,6 +146,15 @@ function lastingOf(record: ScanRecord): Pick<ScanState, 'attempt' | 'started_at'
     ...(isExternal(record) ? {external: true as const} : {}),
     ...(state?.workflow_ending === undefined ? {} : {workflow_ending: state.workflow_ending}),
   };
+}
+
+/** The state of a scan of which nothing can be launched now, which says why; `undefined` where it says so already. */
+export function waitingState(record: ScanRecord, why: string): ScanState | undefined {
+  const reason = `${WAITS}${why}`;
+  const stored = record.state?.value;
+  if (stored?.reason === reason) return undefined;
+  const state: ScanState = stored === undefined || isTerminal(stored.name) ? {...lastingOf(record), name: 'PENDING'} : stored;
+  return {...state, reason};
 }
 
 /** Decides the next step of a scan that we own. Pure: everything it knows is in `input`. */

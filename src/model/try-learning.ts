@@ -37,8 +37,8 @@ export const DATA_BYTES = 256 * 1024;
 /** Jobs that change in one look: each is written with the log entry of its try, and a transaction has room for so many. What is left over is met again at the next look. */
 export const LEARNT_AT_ONCE = 24;
 
-/** How the status of a job begins that waits for its engine. */
-const WAITS = 'waits: ';
+/** How the status of a job begins, and the reason of a state, that waits for an engine. */
+export const WAITS = 'waits: ';
 
 /** Nothing is news: so it is with most looks at most scans. */
 export const NO_CHANGES: JobChanges = new Map();

@@ -111,9 +111,11 @@ describe.concurrent('a request with a chain comes to its end', () => {
     expect(await ended('both2')).toMatchObject({name: 'COMPLETE'});
   });
 
-  test('when a cluster of its is away, as soon as somebody stops it; what goes on elsewhere is seen meanwhile', async () => {
+  test('when a cluster of its is away, as soon as somebody stops it; what goes on elsewhere is seen meanwhile, and why the rest waits', async () => {
     await put('away1', shellChain([{a: 'true'}, {b: {script: 'true', cluster: 'away'}, c: 'sleep 0.3'}, {d: 'true'}]));
     await eventually(() => expect(system.database.cache.scans.get('away1')?.jobs?.get('c')?.value.state).toBe('COMPLETE'));
+    const state = (): ScanState | undefined => system.database.cache.scans.get('away1')?.state?.value;
+    await eventually(() => expect(state()).toMatchObject({name: 'RUNNING', reason: expect.stringMatching(/^waits: \w/) as string}));
     await etcd.etcdctl(['put', controlKey('away1'), '{"desired":"stop"}']);
     expect(await ended('away1')).toMatchObject({name: 'STOPPED'});
   });

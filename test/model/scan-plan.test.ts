@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {needsOwner, planScan} from '../../src/model/scan-plan.ts';
+import {needsOwner, planScan, waitingState} from '../../src/model/scan-plan.ts';
 import type {PlanInput, ScanStep} from '../../src/model/scan-plan.ts';
 import type {Observed} from '../../src/model/try-learning.ts';
 import type {ScanRecord} from '../../src/model/scan-record.ts';
@@ -56,6 +56,16 @@ test('a scan that is not admitted is given back', () => {
 test('an admission without slots is a failure with its reason', () => {
   const step = plan(aScan({admission: entry({attempt: 1, slots: {}, admitted_at: '', short: 'no cluster is called nope'})}));
   expect(step).toMatchObject({kind: 'finish', state: {name: 'FAIL', reason: 'no cluster is called nope'}});
+});
+
+test('a scan of which nothing can be launched now says why, once; one that is run again waits anew', () => {
+  const why = 'its cluster does not answer';
+  const waiting = waitingState(aScan(), why);
+  expect(waiting).toEqual({name: 'PENDING', attempt: 1, reason: 'waits: its cluster does not answer'});
+  expect(waitingState(aScan({state: entry(waiting as ScanState)}), why)).toBeUndefined();
+  expect(waitingState(isRunning(), why)).toEqual({...running().value, reason: `waits: ${why}`});
+  const stopped = running({name: 'STOPPED', reason: 'stopped by the user'});
+  expect(waitingState(aScan({state: stopped}), why)).toEqual({name: 'PENDING', attempt: 1, reason: `waits: ${why}`});
 });
 
 test('while everything runs there is nothing to do', () => {
