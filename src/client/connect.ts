@@ -1,7 +1,6 @@
 import {systemClock} from '../lib/clock.ts';
 import {silentLog} from '../lib/log.ts';
-import {etcdEndpoints} from '../store/open.ts';
-import {EtcdMembers} from '../store/etcd-members.ts';
+import {openMembers} from '../store/open.ts';
 import {EtcdStore} from '../store/etcd-store.ts';
 import {ConfigDatabase} from './config-database.ts';
 import {databaseOptions} from './options.ts';
@@ -20,7 +19,8 @@ export function connect(options: ConnectOptions = {}, env: Environment = process
   const database = databaseOptions(options, env);
   const {ttlSeconds = TTL_SECONDS, command = process.argv.slice(0, 2)} = options;
   const clock = systemClock;
-  const members = new EtcdMembers(etcdEndpoints(database), process.pid);
+  const log = options.log ?? silentLog;
+  const members = openMembers(database, log);
   const store = new EtcdStore(members, {prefix: database.prefix, clock});
-  return new ConfigDatabase({store, clock, log: options.log ?? silentLog, ttlSeconds, command});
+  return new ConfigDatabase({store, clock, log, ttlSeconds, command});
 }

@@ -1,4 +1,5 @@
 import type {IDuplexStream, ILeaseKeepAliveRequest, ILeaseKeepAliveResponse, KVClient, LeaseClient, MaintenanceClient} from 'etcd3';
+import type {Certificates} from './certificates.ts';
 import type {RangeResponse, TxnResponse} from './wire/kv-messages.ts';
 import type {WatchRequest, WatchResponse} from './wire/watch-messages.ts';
 
@@ -38,5 +39,7 @@ export interface EtcdMember {
   keepAlive(): Promise<KeepAliveStream>;
   /** The next call logs in again: for streams, which learn only from a cancel reason that their token has expired. */
   forgetToken(): void;
+  /** Speaks by these certificates from now on. @throws what the member says when it does not take them; those before stay then */
+  renew(certificates: Certificates): Promise<void>;
   close(): void;
 }

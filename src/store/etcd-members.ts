@@ -1,5 +1,6 @@
 import {must} from '../lib/assert.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
+import type {Certificates} from './certificates.ts';
 import type {EtcdMember} from './etcd-member.ts';
 import {GrpcMember} from './grpc-member.ts';
 import type {EtcdEndpoints} from './grpc-member.ts';
@@ -18,6 +19,7 @@ export class EtcdMembers {
   #preferred = 0;
   /** Members on which a call failed, and none has worked since. A hung one still looks connected: only other calls tell. */
   readonly #suspects = new Set<EtcdMember>();
+  readonly #closing = new AbortController();
 
   /**
    * @param first which member to prefer in the beginning (modulo their number), so that replicas spread
@@ -71,7 +73,20 @@ export class EtcdMembers {
     return Promise.any(waits).catch(() => undefined);
   }
 
+  /** Has all members spoken to by these certificates from now on. @throws what a member says that does not take them; to it those before are shown */
+  async renew(certificates: Certificates): Promise<void> {
+    const outcomes = await Promise.allSettled(this.members.map((member) => member.renew(certificates)));
+    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (refused !== undefined) throw refused.reason;
+  }
+
+  /** Aborted by {@link close}. */
+  get closed(): AbortSignal {
+    return this.#closing.signal;
+  }
+
   close(): void {
+    this.#closing.abort();
     for (const member of this.members) member.close();
   }
 }

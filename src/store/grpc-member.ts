@@ -2,20 +2,18 @@ import {AuthClient, KVClient, LeaseClient, MaintenanceClient} from 'etcd3';
 import type {ICallable, IOptions} from 'etcd3';
 import {ConnectionPool} from 'etcd3/lib/connection-pool.js';
 import {must} from '../lib/assert.ts';
-import {LoginError, grpcFailure, isAuthExpired} from './etcd-errors.ts';
+import type {Certificates} from './certificates.ts';
+import {LoginError, grpcFailure, isAuthExpired, isMemberFailure} from './etcd-errors.ts';
 import {within} from './etcd-member.ts';
 import type {CallOptions, EtcdMember, KeepAliveStream, WatchStream} from './etcd-member.ts';
 import {decodeRange, decodeTxn} from './wire/kv-messages.ts';
 import type {RangeResponse, TxnResponse} from './wire/kv-messages.ts';
 import {decodeWatch, encodeWatch} from './wire/watch-messages.ts';
 
-/** How to reach an etcd, as etcdctl takes it. Certificates are the files' contents (PEM). */
-export interface EtcdEndpoints {
+/** How to reach an etcd, as etcdctl takes it. */
+export interface EtcdEndpoints extends Certificates {
   /** `http://host:port`, `https://host:port`, or `host:port` (TLS if certificates are given). */
   readonly endpoints: readonly string[];
-  readonly ca?: Uint8Array;
-  readonly cert?: Uint8Array;
-  readonly key?: Uint8Array;
   /** The name that the server's certificate has to carry, where it is not the endpoint's host. */
   readonly serverName?: string;
   readonly user?: string;
@@ -44,6 +42,10 @@ const TRANSIENT_FAILURE = 3;
 const SHUTDOWN = 4;
 
 const LOGIN_TIMEOUT_MS = 2000;
+/** How long a member may take to answer by new certificates. */
+const TRY_MS = 5000;
+/** How long calls that are under way may take on connections that are replaced. */
+const DRAIN_MS = 60_000;
 
 const CHANNEL_OPTIONS = {
   // A page of values is larger than gRPC's 4 MiB, and a catch-up watch response too.
@@ -72,9 +74,12 @@ const NO_POLICY = {execute: async (fn: () => unknown) => fn()} as unknown as Non
  */
 class Carrier implements ICallable<unknown> {
   readonly callOptionsFactory = undefined;
-  readonly #pool: ConnectionPool;
+  #pool: ConnectionPool;
+  /** Pools that were replaced and are still in use. */
+  readonly #draining = new Map<ConnectionPool, NodeJS.Timeout>();
   readonly #clients = new Map<Service, Client>();
   readonly #credentials: {readonly name: string; readonly password: string} | undefined;
+  #isClosed = false;
   #anonymous: Metadata | undefined;
   #login: Promise<Metadata> | undefined;
 
@@ -116,7 +121,26 @@ class Carrier implements ICallable<unknown> {
     this.#login = undefined;
   }
 
+  /** From now on calls go over this pool; those that are under way end where they are, streams begin again after {@link DRAIN_MS}. */
+  replacePool(pool: ConnectionPool): void {
+    if (this.#isClosed) return pool.close();
+    const old = this.#pool;
+    this.#pool = pool;
+    this.#clients.clear();
+    const end = (): void => {
+      this.#draining.delete(old);
+      old.close();
+    };
+    this.#draining.set(old, setTimeout(end, DRAIN_MS).unref());
+  }
+
   close(): void {
+    this.#isClosed = true;
+    for (const [pool, timer] of this.#draining) {
+      clearTimeout(timer);
+      pool.close();
+    }
+    this.#draining.clear();
     this.#pool.close();
   }
 
@@ -194,9 +218,11 @@ export class GrpcMember implements EtcdMember {
   readonly maintenance: MaintenanceClient;
   readonly auth: AuthClient;
   readonly #carrier: Carrier;
+  readonly #options: EtcdEndpoints;
   #kvChannel: Client | undefined;
 
   constructor(endpoint: string, options: EtcdEndpoints) {
+    this.#options = options;
     const carrier = new Carrier(openPool(endpoint, options), loginOf(options));
     this.endpoint = endpoint;
     this.#carrier = carrier;
@@ -246,8 +272,31 @@ export class GrpcMember implements EtcdMember {
     this.#carrier.forgetToken();
   }
 
+  async renew(certificates: Certificates): Promise<void> {
+    const pool = openPool(this.endpoint, {...this.#options, ...certificates});
+    try {
+      // Where nothing works as it is there is nothing to lose.
+      if (this.isConnected()) await answersBy(pool);
+      const {client} = await pool.withConnection('KV', (connection) => connection);
+      this.#carrier.replacePool(pool);
+      this.#kvChannel = client;
+    } catch (err) {
+      pool.close();
+      throw err;
+    }
+  }
+
   close(): void {
     this.#carrier.close();
+  }
+}
+
+/** Asks something that needs no permission. A handshake alone says nothing: a server looks at its client's certificate after that. */
+async function answersBy(pool: ConnectionPool): Promise<void> {
+  try {
+    await new MaintenanceClient(new Carrier(pool, undefined)).status(within(TRY_MS));
+  } catch (err) {
+    if (isMemberFailure(err)) throw err;
   }
 }
 
@@ -255,9 +304,9 @@ function openPool(endpoint: string, options: EtcdEndpoints): ConnectionPool {
   const hasScheme = /^https?:\/\//.test(endpoint);
   const isSecure = hasScheme ? endpoint.startsWith('https:') : options.ca !== undefined || options.cert !== undefined;
   const credentials = {
-    ...(options.ca === undefined ? {} : {rootCertificate: Buffer.from(options.ca)}),
-    ...(options.key === undefined ? {} : {privateKey: Buffer.from(options.key)}),
-    ...(options.cert === undefined ? {} : {certChain: Buffer.from(options.cert)}),
+    ...(options.ca === undefined ? {} : {rootCertificate: options.ca}),
+    ...(options.key === undefined ? {} : {privateKey: options.key}),
+    ...(options.cert === undefined ? {} : {certChain: options.cert}),
   } as NonNullable<IOptions['credentials']>;
   const grpcOptions = {...CHANNEL_OPTIONS, ...(options.serverName === undefined ? {} : {'grpc.ssl_target_name_override': options.serverName})};
   return new ConnectionPool({

@@ -1,8 +1,7 @@
-import {readFileSync} from 'node:fs';
 import {canonicalJson} from '../lib/canonical-json.ts';
 import {systemClock} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
-import {ControlPlaneError, reasonOf} from '../lib/errors.ts';
+import {ControlPlaneError} from '../lib/errors.ts';
 import {silentLog} from '../lib/log.ts';
 import type {Log} from '../lib/log.ts';
 import {SCAN_INDEXES} from '../model/scan-indexes.ts';
@@ -11,8 +10,9 @@ import {META_KEY} from '../schema/keys.ts';
 import {SCHEMA_VERSION, parseMeta} from '../schema/replica.ts';
 import type {Meta} from '../schema/replica.ts';
 import {BlobStore} from './blob-store.ts';
+import {keepCertificates, readCertificates} from './certificates.ts';
+import type {CertificateFiles} from './certificates.ts';
 import {EtcdMembers} from './etcd-members.ts';
-import type {EtcdEndpoints} from './grpc-member.ts';
 import {EtcdStore} from './etcd-store.ts';
 import {BatchingGroupCommit} from './group-commit.ts';
 import {Space} from './space.ts';
@@ -20,15 +20,12 @@ import type {Store} from './store.ts';
 import {WatchCache} from './watch-cache.ts';
 
 /** How to reach the database, as etcdctl takes it; certificates are file names. */
-export interface DatabaseOptions {
+export interface DatabaseOptions extends CertificateFiles {
   readonly endpoints: readonly string[];
   /** Before every key; empty or starting with `/`. */
   readonly prefix: string;
   readonly user?: string;
   readonly password?: string;
-  readonly cacert?: string;
-  readonly cert?: string;
-  readonly key?: string;
   /** etcd's `--quota-backend-bytes`. */
   readonly quotaBytes?: number;
   /** Off where others share the etcd and compact it. */
@@ -46,12 +43,7 @@ export interface Database {
 }
 
 /** Wires the store together; nothing is sent before something is asked of it. The caller runs the cache and closes the members. */
-export function openDatabase(
-  options: DatabaseOptions,
-  log: Log,
-  clock: Clock = systemClock,
-  members = new EtcdMembers(etcdEndpoints(options), process.pid),
-): Database {
+export function openDatabase(options: DatabaseOptions, log: Log, clock: Clock = systemClock, members = openMembers(options, log)): Database {
   const space = new Space(members, {
     ...{log, clock, prefix: options.prefix, isEnabled: options.compaction ?? true},
     ...(options.quotaBytes === undefined ? {} : {quotaBytes: options.quotaBytes}),
@@ -87,22 +79,11 @@ export async function ensureMeta(store: Store): Promise<Meta> {
   return meta;
 }
 
-/** Reads the certificates. @throws ControlPlaneError `invalid`: a file that cannot be read */
-export function etcdEndpoints(options: DatabaseOptions): EtcdEndpoints {
-  return {
-    endpoints: options.endpoints,
-    ...(options.user === undefined ? {} : {user: options.user}),
-    ...(options.password === undefined ? {} : {password: options.password}),
-    ...(options.cacert === undefined ? {} : {ca: readPem(options.cacert)}),
-    ...(options.cert === undefined ? {} : {cert: readPem(options.cert)}),
-    ...(options.key === undefined ? {} : {key: readPem(options.key)}),
-  };
-}
-
-function readPem(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (err) {
-    throw new ControlPlaneError('invalid', `cannot read ${file}: ${reasonOf(err)}`, {cause: err});
-  }
+/** The members of an etcd, spoken to by the certificates that are in the files, also when these are replaced. @throws ControlPlaneError `invalid`: a file of no use */
+export function openMembers(options: DatabaseOptions, log: Log): EtcdMembers {
+  const {endpoints, user, password} = options;
+  const login = {...(user === undefined ? {} : {user}), ...(password === undefined ? {} : {password})};
+  const members = new EtcdMembers({endpoints, ...login, ...readCertificates(options)}, process.pid);
+  keepCertificates(members, options, log);
+  return members;
 }

@@ -1,9 +1,11 @@
 import {execFileSync} from 'node:child_process';
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import pino from 'pino';
 import {afterAll, describe, expect, test} from 'vitest';
 import {sleep} from '../../src/lib/sleep.ts';
+import {keepCertificates, readCertificates} from '../../src/store/certificates.ts';
 import {within} from '../../src/store/etcd-member.ts';
 import {EtcdMembers} from '../../src/store/etcd-members.ts';
 import type {WatchStream} from '../../src/store/etcd-member.ts';
@@ -37,9 +39,10 @@ function certificates(): {folder: string; ca: Buffer; cert: Buffer; key: Buffer;
       openssl('req', '-x509', ...ec, '-keyout', `${ca}.key`, '-out', `${ca}.crt`, '-days', '2', '-subj', `/CN=${ca}`);
     }
     writeFileSync(join(folder, 'ext'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n');
-    for (const name of ['server', 'client']) {
+    for (const name of ['server', 'client', 'renewed', 'stranger']) {
       openssl('req', ...ec, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-      const sign = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'ext'];
+      const ca = name === 'stranger' ? 'strange' : 'ca';
+      const sign = ['-CA', `${ca}.crt`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-days', '2', '-extfile', 'ext'];
       openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.crt`, ...sign);
     }
   } catch (err) {
@@ -54,15 +57,20 @@ describe('TLS', () => {
   const files = certificates();
   if (files === undefined) console.error('SKIPPED: the TLS tests need the openssl command, which is not on this machine');
 
+  const startSecureEtcd = async (folder: string): Promise<TestEtcd> => {
+    const args = ['--cert-file', 'server.crt', '--key-file', 'server.key', '--trusted-ca-file', 'ca.crt'].map((arg) =>
+      arg.startsWith('--') ? arg : join(folder, arg),
+    );
+    const etcd = await startEtcd({unsafeNoFsync: true, scheme: 'https', args: [...args, '--client-cert-auth']});
+    cleanups.push(() => etcd.stop());
+    return etcd;
+  };
+
   test.skipIf(files === undefined)(
     'a client with the authority and its own certificate is served; others are not, and are told unavailable (needs openssl)',
     async () => {
       if (files === undefined) return;
-      const args = ['--cert-file', 'server.crt', '--key-file', 'server.key', '--trusted-ca-file', 'ca.crt'].map((arg) =>
-        arg.startsWith('--') ? arg : join(files.folder, arg),
-      );
-      const etcd = await startEtcd({unsafeNoFsync: true, scheme: 'https', args: [...args, '--client-cert-auth']});
-      cleanups.push(() => etcd.stop());
+      const etcd = await startSecureEtcd(files.folder);
       const {ca, cert, key} = files;
       const {store} = open({endpoints: [etcd.endpoint], ca, cert, key});
       await eventually(async () => (await store.commit(put('/tls'))).ok, {timeoutMs: 10_000});
@@ -75,6 +83,41 @@ describe('TLS', () => {
       await expect(strange.store.commit(put('/no'))).rejects.toMatchObject({code: 'unavailable'});
       const nameless = open({endpoints: [etcd.endpoint], ca});
       await expect(nameless.store.get('/no')).rejects.toMatchObject({code: 'unavailable'});
+    },
+  );
+
+  test.skipIf(files === undefined)(
+    'certificates that are replaced are shown without a restart, if etcd takes them; else those before are (needs openssl)',
+    async () => {
+      if (files === undefined) return;
+      const {folder} = files;
+      const etcd = await startSecureEtcd(folder);
+      const live = {cacert: join(folder, 'ca.crt'), cert: join(folder, 'live.crt'), key: join(folder, 'live.key')};
+      const show = (name: string): void => {
+        copyFileSync(join(folder, `${name}.crt`), live.cert);
+        copyFileSync(join(folder, `${name}.key`), live.key);
+      };
+      const said: string[] = [];
+      const log = pino({}, {write: (line: string) => void said.push((JSON.parse(line) as {msg: string}).msg)});
+
+      show('stranger');
+      const {store, members} = open({endpoints: [etcd.endpoint], ...readCertificates(live)});
+      keepCertificates(members, live, log, 50);
+      await expect(store.commit(put('/renewed'))).rejects.toMatchObject({code: 'unavailable'});
+      show('client');
+      await eventually(async () => expect((await store.commit(put('/renewed'))).ok).toBe(true), {timeoutMs: 10_000});
+
+      show('stranger');
+      await eventually(() => expect(said.at(-1)).toContain('is of no use'), {timeoutMs: 10_000});
+      expect((await store.commit(put('/renewed'))).ok).toBe(true);
+      copyFileSync(join(folder, 'renewed.crt'), live.cert); // Not yet its key.
+      await eventually(() => expect(said.filter((each) => each.includes('is of no use')).length).toBeGreaterThan(1), {timeoutMs: 10_000});
+      show('renewed');
+      await eventually(() => expect(said.at(-1)).toContain('is in use'), {timeoutMs: 10_000});
+      expect((await store.commit(put('/renewed'))).ok).toBe(true);
+
+      expect(() => readCertificates({cacert: join(folder, 'no.crt')})).toThrow('no.crt');
+      expect(() => readCertificates({...live, key: join(folder, 'client.key')})).toThrow('are of no use');
     },
   );
 });

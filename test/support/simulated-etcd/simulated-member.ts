@@ -109,6 +109,8 @@ export class SimulatedMember implements EtcdMember {
     // Nobody logs in.
   }
 
+  async renew(): Promise<void> {}
+
   close(): void {
     this.link.cutAll();
   }
