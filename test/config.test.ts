@@ -1,7 +1,7 @@
-import {mkdtempSync, writeFileSync} from 'node:fs';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {expect, test} from 'vitest';
+import {expect, onTestFinished, test} from 'vitest';
 import {loadConfig, publicAddress} from '../src/config.ts';
 
 test('without settings everything has its default, and nothing can be changed', () => {
@@ -13,7 +13,9 @@ test('without settings everything has its default, and nothing can be changed', 
 });
 
 test('a variable wins over the file', () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'scanplane-config-')), 'config.json');
+  const folder = mkdtempSync(join(tmpdir(), 'scanplane-config-'));
+  onTestFinished(() => rmSync(folder, {recursive: true}));
+  const file = join(folder, 'config.json');
   writeFileSync(file, JSON.stringify({api: {port: 9000, host: '0.0.0.0'}, etcd: {prefix: '/site'}}));
   expect(loadConfig({SCANPLANE_TEXTS: 'v2.4'}).api.texts).toBe('v2.4');
   const config = loadConfig({SCANPLANE_CONFIG: file, SCANPLANE_API_PORT: '9001', SCANPLANE_ETCD_ENDPOINTS: 'http://a:1, http://b:2'});

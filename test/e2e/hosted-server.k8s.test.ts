@@ -203,7 +203,9 @@ test('a scan whose workers come from EWMS: its server is the Job that is shown, 
   );
 
   // As a pilot would, elsewhere.
-  const startup = join(await mkdtemp(join(tmpdir(), 'scanplane-pilot-')), 'startup.json');
+  const folder = await mkdtemp(join(tmpdir(), 'scanplane-pilot-'));
+  onTestFinished(() => rm(folder, {recursive: true}));
+  const startup = join(folder, 'startup.json');
   await writeFile(startup, upload.content);
   const worker = spawn(process.execPath, [WORKER, '--client-startup-json', startup], {stdio: 'ignore'});
   onTestFinished(() => void worker.kill());
