@@ -65,6 +65,8 @@ interface Held {
   lastRevision: Revision;
   /** Tries of a chain that no engine took, by `<job>/<try>`, and why: no retry of the launch can mend it. */
   refused?: Map<string, string>;
+  /** When its state was last made to say why nothing is launched, on the monotonic clock. */
+  waitingSaidMs?: number;
   /** Why the scan must end, found out by an error that no retry can mend. */
   doomed?: string;
 }
@@ -81,6 +83,8 @@ interface Look {
   unseen: ControlPlaneError | undefined;
 }
 
+/** How often a state says anew why its scan waits. */
+const WAITING_AGAIN_MS = 10_000;
 /** Jobs launched per transaction, well below the operations that it has room for. */
 const LAUNCHES_PER_WRITE = 32;
 /** Bytes of their records, of which one may hold 256 KiB of data: beside what else one transaction brings. */
@@ -367,7 +371,7 @@ export class ScanController implements JobController {
       case 'launch': {
         const prepared = await this.#prepare(step, record, run, this.#by(writer)).catch(async (err: unknown) => {
           // A cluster that is away keeps nobody from knowing what became of jobs elsewhere, and why the others wait.
-          const state = hasCode(err, 'unavailable') ? waitingState(record, err.detail) : undefined;
+          const state = hasCode(err, 'unavailable') ? this.#waiting(record, writer, err.detail) : undefined;
           const ops = state === undefined ? learnt.ops : [...learnt.ops, put(keys.stateKey(record.id), {...state, by: this.#by(writer)})];
           if (ops.length > 0) await this.#commit(writer, record, [...learnt.compares, ...this.#stateCompares(record)], ops);
           throw err;
@@ -416,6 +420,16 @@ export class ScanController implements JobController {
     }
   }
 
+  /** What the state is to say of why nothing is launched; `undefined`: nothing new, or something new again too soon, since what we write wakes us. */
+  #waiting(record: ScanRecord, writer: FencedWriter, why: string): ScanState | undefined {
+    const held = this.#hold(record.id, writer);
+    const nowMs = this.#deps.clock.monotonicMs();
+    const state = waitingState(record, why);
+    if (state === undefined || nowMs - (held.waitingSaidMs ?? Number.NEGATIVE_INFINITY) < WAITING_AGAIN_MS) return undefined;
+    held.waitingSaidMs = nowMs;
+    return state;
+  }
+
   /** The transaction of a launch intent, and what to ask the engine for once it is in. */
   async #prepare(step: ScanStep & {readonly kind: 'launch'}, record: ScanRecord, run: ChainRun | undefined, by: Writer): Promise<PreparedLaunch> {
     const {launcher, clock} = this.#deps;
@@ -461,9 +475,11 @@ export class ScanController implements JobController {
     };
     await Promise.all([...new Set([...jobs.values()].map((facts) => facts.cluster))].map(ask));
     const launches = [...jobs].filter(([, {cluster}]) => !away.has(cluster));
-    const [reason] = away.values();
-    if (launches.length === 0 && reason !== undefined) throw reason;
-    return launches;
+    // The same one at every look, whichever was the first to say so.
+    const [first] = [...away].sort(([a], [b]) => (a < b ? -1 : 1));
+    if (launches.length > 0 || first === undefined) return launches;
+    const [cluster, reason] = first;
+    throw new ControlPlaneError(reason.code, `cluster ${cluster}: ${reason.detail}`, {cause: reason});
   }
 
   /** A scan of this id may have lived before and been deleted: what engines keep of it must not be taken for the new one's. */

@@ -115,7 +115,9 @@ describe.concurrent('a request with a chain comes to its end', () => {
     await put('away1', shellChain([{a: 'true'}, {b: {script: 'true', cluster: 'away'}, c: 'sleep 0.3'}, {d: 'true'}]));
     await eventually(() => expect(system.database.cache.scans.get('away1')?.jobs?.get('c')?.value.state).toBe('COMPLETE'));
     const state = (): ScanState | undefined => system.database.cache.scans.get('away1')?.state?.value;
-    await eventually(() => expect(state()).toMatchObject({name: 'RUNNING', reason: expect.stringMatching(/^waits: \w/) as string}));
+    await eventually(() =>
+      expect(state()).toMatchObject({name: 'RUNNING', reason: expect.stringMatching(/^waits: cluster away: this replica has no engine/) as string}),
+    );
     await etcd.etcdctl(['put', controlKey('away1'), '{"desired":"stop"}']);
     expect(await ended('away1')).toMatchObject({name: 'STOPPED'});
   });
