@@ -122,6 +122,18 @@ describe.concurrent('a request with a chain comes to its end', () => {
     expect(await ended('away1')).toMatchObject({name: 'STOPPED'});
   });
 
+  test('when its cluster was away and comes back: then nothing says any more that it waits', async () => {
+    const cluster = (engine: string): string => JSON.stringify({engine, capacity: 1, settings: {}});
+    await etcd.etcdctl(['put', clusterKey('late'), cluster('no-such-engine')]);
+    await put('late1', shellChain([{a: {script: 'true', cluster: 'late'}}]));
+    const state = (): ScanState | undefined => system.database.cache.scans.get('late1')?.state?.value;
+    await eventually(() => expect(state()?.reason).toBe('waits: cluster late: this replica has no engine no-such-engine'));
+    await etcd.etcdctl(['put', clusterKey('late'), cluster('process')]);
+    const end = await ended('late1');
+    expect(end).toMatchObject({name: 'COMPLETE'});
+    expect(end.reason ?? '').not.toContain('waits');
+  });
+
   test('when it was suspended before it had a chain, and nobody can build one', async () => {
     await etcd.etcdctl(['put', controlKey('unbuilt1'), '{"desired":"suspend"}']);
     await etcd.etcdctl(['put', scanKey('unbuilt1'), '{"type":"nobody-knows"}']);
