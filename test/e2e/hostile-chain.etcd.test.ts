@@ -194,6 +194,7 @@ describe.concurrent('a request with a chain comes to its end', () => {
       d: 'head -c 300000 /dev/urandom > "$SCANPLANE_DATA_FILE"; head -c 100000 /dev/urandom; head -c 100000 /dev/urandom >&2; exit 1',
       e: 'rm -rf "$(dirname "$SCANPLANE_DATA_FILE")"',
       f: 'mkfifo "$SCANPLANE_STATUS_FILE"; sleep 1; exit 1',
+      g: 'cd "$(dirname "$SCANPLANE_DATA_FILE")/.." && mkfifo exit.json; sleep 1; exit 1',
     };
     await put('wild1', shellChain([wild]));
     expect(await ended('wild1')).toMatchObject({name: 'FAIL', jobs_finished: 1});

@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, readFileSync, readdirSync, statSync, writeFileSync} from 'node:fs';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -307,17 +307,37 @@ describe('process engine', () => {
     expect((await untilExited(engine, job.ref)).exit.reason).toBe('supervisor lost: the host was restarted');
   });
 
-  test('pipes that a job puts in the place of its records keep no controller waiting', async () => {
+  test.each([
+    ['pipes', 'mkfifo exit.json stop'],
+    ['pipes that it holds open', 'mkfifo exit.json stop; exec 7<>exit.json 8<>stop'],
+    ['folders', 'mkdir -p exit.json/x stop/x'],
+    ['nonsense', 'echo "{" > exit.json'],
+    ['another value', 'echo 1 > exit.json'],
+    ['half a record', `echo '{"began":true,"exit":null}' > exit.json`],
+    ['links to nowhere', 'ln -s nowhere/x exit.json; ln -s nowhere/x stop'],
+  ])('%s that a job puts in the place of its records keep no controller waiting: it can be stopped, and its end is known', async (_, deed) => {
     const job = aShellJob(
-      'cd "../jobs/$(echo "$SCANPLANE_JOB" | cut -d/ -f2)/1" && mkfifo exit.json stop && touch "$SCANPLANE_JOB_DIRECTORY/made"; exec sleep 600',
+      `cd "../jobs/$(echo "$SCANPLANE_JOB" | cut -d/ -f2)/1" && { ${deed}; } && touch "$SCANPLANE_JOB_DIRECTORY/made"; exec sleep 600`,
+      {orphanAfterMs: 600_000},
     );
     await engine.ensure(job);
     await eventually(() => expect(existsSync(join(directory.shared(job.ref.scanId), 'made'))).toBe(true));
-    // Whatever they say, they say it at once.
-    await Promise.allSettled([engine.observe(job.ref, engine.place), engine.said(job.ref, engine.place), engine.stop(job.ref, engine.place)]);
-    for (const name of ['exit.json', 'stop'] as const) rmSync(directory.file(job.ref, name));
+    await engine.said(job.ref, engine.place);
     await engine.stop(job.ref, engine.place);
-    await untilExited(engine, job.ref);
+    expect((await untilExited(engine, job.ref)).exit.reason).toBe('stopped');
+  });
+
+  test('nonsense in the place of its records keeps nobody from ending what a job left behind', async () => {
+    const before = await makeRoot();
+    const job = aShellJob('cd "../jobs/$(echo "$SCANPLANE_JOB" | cut -d/ -f2)/1" && mkfifo exit.json && touch made; exec sleep 600');
+    const earlier = openEngine(before);
+    await earlier.ensure(job);
+    const records = new RunDirectory(before, readFileSync(join(before, 'id'), 'utf8').trim());
+    await eventually(() => expect(existsSync(join(records.try(job.ref), 'made'))).toBe(true));
+    expect(await endLeftovers(before)).toBe(1);
+    expect((await untilExited(earlier, job.ref)).exit.reason).toBe('ended by a new start');
+    writeFileSync(records.file(job.ref, 'claim'), '{"broken');
+    await removeRoot(before);
   });
 
   test('a pid that another process has by now is not mistaken for the supervisor, nor signalled', async () => {

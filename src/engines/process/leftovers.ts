@@ -1,5 +1,7 @@
 import {endMembers, isAlive, signalProcess} from './processes.ts';
+import type {JobRef} from '../engine.ts';
 import {MARKERS, findRunDirectory} from './run-directory.ts';
+import type {RunDirectory} from './run-directory.ts';
 
 /** How long all leftovers together may take to end. */
 const DEADLINE_MS = 10_000;
@@ -17,7 +19,7 @@ export async function endLeftovers(root: string): Promise<number> {
   const unfinished = directory
     .scanIds()
     .flatMap((scanId) => directory.tries(scanId))
-    .filter((ref) => directory.claim(ref)?.kind === 'launch' && directory.exit(ref) === undefined);
+    .filter((ref) => wasLaunched(directory, ref) && directory.exit(ref) === undefined);
   const groups = new Set<number>();
   let running = 0;
   for (const ref of unfinished) {
@@ -34,4 +36,14 @@ export async function endLeftovers(root: string): Promise<number> {
     directory.recordExit(ref, {began: true, exit: {code: null, reason: 'ended by a new start', ended_at: endedAt}, processes: []});
   }
   return running;
+}
+
+/** One whose claim is damaged has nothing to say; its processes are known by their environment. */
+function wasLaunched(directory: RunDirectory, ref: JobRef): boolean {
+  try {
+    return directory.claim(ref)?.kind === 'launch';
+  } catch (err) {
+    if (err instanceof SyntaxError) return false;
+    throw err;
+  }
 }

@@ -4,6 +4,7 @@ import {
   existsSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -192,21 +193,27 @@ export class RunDirectory {
   }
 
   running(ref: JobRef): Running | undefined {
-    try {
-      return readJson<Running>(this.file(ref, 'running'));
-    } catch (err) {
-      if (err instanceof SyntaxError) return undefined; // Cut short when the power was.
-      throw err;
-    }
+    const record = readRecord<Running>(this.file(ref, 'running'));
+    return Array.isArray(record?.processes) ? record : undefined;
   }
 
   exit(ref: JobRef): ExitRecord | undefined {
-    return readJson<ExitRecord>(this.file(ref, 'exit.json'));
+    const record = readRecord<ExitRecord>(this.file(ref, 'exit.json'));
+    return typeof record?.exit?.ended_at === 'string' ? record : undefined;
   }
 
   /** Marks that a try is to end. */
   askToStop(ref: JobRef): void {
-    closeSync(openSync(this.file(ref, 'stop'), constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK, 0o600));
+    try {
+      closeSync(openSync(this.file(ref, 'stop'), constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NONBLOCK, 0o600));
+    } catch (err) {
+      if (!this.isAskedToStop(ref)) throw err;
+    }
+  }
+
+  /** Whatever stands there is a mark: a job may have put a pipe or a folder in its place. */
+  isAskedToStop(ref: JobRef): boolean {
+    return lstatSync(this.file(ref, 'stop'), {throwIfNoEntry: false}) !== undefined;
   }
 
   /** Decides the try; `false` when it was decided already. */
@@ -217,9 +224,13 @@ export class RunDirectory {
     return first;
   }
 
-  /** Records the end; the record that stands is the first one. */
+  /** Records the end; the record that stands is the first one. What is no record gives way. */
   recordExit(ref: JobRef, record: ExitRecord): void {
-    publishOnce(this.file(ref, 'exit.json'), record);
+    const path = this.file(ref, 'exit.json');
+    if (!publishOnce(path, record) && this.exit(ref) === undefined) {
+      rmSync(path, {recursive: true, force: true});
+      publishOnce(path, record);
+    }
     this.hint(ref);
   }
 
@@ -359,6 +370,19 @@ function syncDirectory(path: string): void {
 function readJson<T>(path: string): T | undefined {
   const text = readIfThere(path);
   return text === undefined ? undefined : (JSON.parse(text) as T);
+}
+
+/** What reading says of something that is no file, or of a pipe whose other end is held open. */
+const NO_FILE: ReadonlySet<string | undefined> = new Set(['EISDIR', 'EAGAIN', 'ELOOP', 'ENOTDIR', 'ENXIO']);
+
+/** As {@link readJson}; `undefined` also where it was cut short when the power was, or where a job has put something else in its place. */
+function readRecord<T extends object>(path: string): T | undefined {
+  try {
+    return readJson<T | null>(path) ?? undefined;
+  } catch (err) {
+    if (err instanceof SyntaxError || NO_FILE.has((err as NodeJS.ErrnoException).code)) return undefined;
+    throw err;
+  }
 }
 
 /** The file's text; `undefined` when it, or a folder on the way to it, is not there. */

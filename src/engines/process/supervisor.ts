@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process';
 import type {ChildProcess} from 'node:child_process';
-import {closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync, writeSync} from 'node:fs';
+import {closeSync, openSync, readFileSync, statSync, writeFileSync, writeSync} from 'node:fs';
 import {flushCompileCache} from 'node:module';
 import {setTimeout as delay} from 'node:timers/promises';
 import type {JobExit} from '../../schema/job.ts';
@@ -89,7 +89,7 @@ class Supervisor {
   }
 
   private isStopAsked(): boolean {
-    return existsSync(this.directory.file(this.request.ref, 'stop'));
+    return this.directory.isAskedToStop(this.request.ref);
   }
 
   private startProcesses(): void {
