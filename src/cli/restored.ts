@@ -1,9 +1,9 @@
-import {canonicalJson} from '../lib/canonical-json.ts';
 import {systemClock} from '../lib/clock.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
 import {silentLog} from '../lib/log.ts';
 import {randomHex} from '../schema/ids.ts';
 import {META_KEY} from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import {parseMeta} from '../schema/replica.ts';
 import type {Meta} from '../schema/replica.ts';
 import {openDatabase} from '../store/open.ts';
@@ -25,7 +25,7 @@ export async function markRestored(store: Store, isCopy: boolean, nowMs: number)
     ? {...before, cluster_id: randomHex(16), epoch: 1}
     : {...before, epoch: Math.max(before.epoch + 1, Math.floor(nowMs / 1000))};
   const compares = [{key: META_KEY, modRevision: stored.modRevision}];
-  const {ok} = await store.commit({compares, ops: [{put: META_KEY, value: canonicalJson(meta)}]});
+  const {ok} = await store.commit({compares, ops: [putJson(META_KEY, meta)]});
   if (!ok) throw new ControlPlaneError('revision_conflict', `${META_KEY} was changed meanwhile`, {key: META_KEY});
   return meta;
 }

@@ -13,10 +13,10 @@ import {backlogOrder} from '../schema/backlog.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import type {Cache} from '../store/cache.ts';
 import type {Commit, Compare, Revision} from '../store/store.ts';
 import {BlockIndex} from './block-index.ts';
-import {put} from './scan-backlog.ts';
 import type {SlotLedger} from './slot-ledger.ts';
 
 export interface BlockSchedulingDeps {
@@ -114,7 +114,7 @@ export class BlockScheduling {
     const nowMs = clock.now();
     const entry: BacklogEntry = {timestamp: nowMs / 1000, priority, pending_timestamp: 0, next_attempt: 0};
     const key = keys.backlogKey(backlogOrder(priority, nowMs), record.id, 'pb');
-    const revision = await this.#deps.write({compares: [{key, modRevision: 0}, ...unchanged(record)], ops: [put(key, entry)]});
+    const revision = await this.#deps.write({compares: [{key, modRevision: 0}, ...unchanged(record)], ops: [putJson(key, entry)]});
     log.info({pbId: record.id, priority}, 'put on the backlog');
     // Until that shows, it would get a second place, at another time.
     await this.#deps.seen(revision);
@@ -128,7 +128,7 @@ export class BlockScheduling {
   async #move(record: PbRecord, from: Place): Promise<void> {
     const priority = priorityOf(record);
     const to = keys.backlogKey(backlogOrder(priority, from.entry.value.timestamp * 1000), record.id, 'pb');
-    const entry = put(to, {...from.entry.value, priority});
+    const entry = putJson(to, {...from.entry.value, priority});
     await this.#deps.write({compares: [compareOf(from), ...unchanged(record)], ops: from.key === to ? [entry] : [{delete: from.key}, entry]});
   }
 
@@ -159,7 +159,7 @@ export class BlockScheduling {
     const key = keys.pbAdmissionKey(id);
     const revision = await this.#deps.write({
       compares: [...unchanged(record), {key, modRevision: 0}, ...places.map(compareOf)],
-      ops: [put(key, admission), ...places.map((place) => ({delete: place.key}))],
+      ops: [putJson(key, admission), ...places.map((place) => ({delete: place.key}))],
     });
     log.info({pbId: id, slots}, 'admitted');
     await this.#deps.seen(revision);

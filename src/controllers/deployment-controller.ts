@@ -1,4 +1,3 @@
-import {canonicalJson} from '../lib/canonical-json.ts';
 import {rfc3339} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {must, unreachable} from '../lib/assert.ts';
@@ -20,6 +19,7 @@ import type {Deployment, DeploymentState} from '../schema/deployment.ts';
 import type {FenceToken, JobTry} from '../schema/job.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import type {Cache} from '../store/cache.ts';
 import type {FencedWriter} from '../store/contracts.ts';
 import type {Op, Revision} from '../store/store.ts';
@@ -373,7 +373,7 @@ export class DeploymentController implements JobController {
   #putState(id: string, state: PlannedState, writer: FencedWriter): Op {
     const by = {replica: this.#deps.replica, fence: writer.createRevision};
     const stored: DeploymentState = {...state, last_updated: blockTime(this.#deps.clock.now()), by};
-    return {put: keys.deployStateKey(id), value: canonicalJson(stored)};
+    return putJson(keys.deployStateKey(id), stored);
   }
 
   #clusterOf({args}: Deployment): string {

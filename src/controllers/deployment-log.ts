@@ -1,9 +1,9 @@
 import type {JobRef} from '../engines/engine.ts';
-import {canonicalJson} from '../lib/canonical-json.ts';
 import {reasonOf} from '../lib/errors.ts';
 import {TRIES_KEPT} from '../model/deployment-facts.ts';
 import type {JobTry} from '../schema/job.ts';
 import {logKey} from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import type {Op} from '../store/store.ts';
 import {logEntry} from './job-log.ts';
 
@@ -20,5 +20,5 @@ export async function deploymentLog(
   const read = (index: number, stream: 'stdout' | 'stderr'): Promise<string> => output(index, stream).catch((err: unknown) => `(${reasonOf(err)})`);
   const entry = await logEntry(ref, {name: MAIN, type: 'deployment', count, state: 'PENDING'}, ended, read);
   const oldest = ref.try - TRIES_KEPT;
-  return [{put: logKey(ref.scanId, MAIN, ref.try), value: canonicalJson(entry)}, ...(oldest > 0 ? [{delete: logKey(ref.scanId, MAIN, oldest)}] : [])];
+  return [putJson(logKey(ref.scanId, MAIN, ref.try), entry), ...(oldest > 0 ? [{delete: logKey(ref.scanId, MAIN, oldest)}] : [])];
 }

@@ -1,5 +1,4 @@
 import type {Registry} from 'prom-client';
-import {canonicalJson} from '../lib/canonical-json.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Log} from '../lib/log.ts';
 import type {Engine} from '../engines/engine.ts';
@@ -10,6 +9,7 @@ import type {ScanRecord} from '../model/scan-record.ts';
 import {rendezvousOrder} from '../model/rendezvous.ts';
 import type {Cluster} from '../schema/cluster.ts';
 import * as keys from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import type {Blobs} from '../store/blobs.ts';
 import type {Cache} from '../store/cache.ts';
 import type {LeaseKeeper, Ownership} from '../store/contracts.ts';
@@ -203,6 +203,6 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
 export async function ensureClusters(store: Store, clusters: Readonly<Record<string, Cluster>>): Promise<void> {
   for (const [name, cluster] of Object.entries(clusters)) {
     const key = keys.clusterKey(name);
-    await store.commit({compares: [{key, createRevision: 0}], ops: [{put: key, value: canonicalJson(cluster)}]});
+    await store.commit({compares: [{key, createRevision: 0}], ops: [putJson(key, cluster)]});
   }
 }

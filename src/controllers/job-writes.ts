@@ -8,6 +8,7 @@ import {LEARNT_AT_ONCE} from '../model/try-learning.ts';
 import type {JobChanges} from '../model/try-learning.ts';
 import {controlKey, jobKey, logKey, reportKey} from '../schema/keys.ts';
 import type {Job} from '../schema/job.ts';
+import {putJson} from '../schema/put-json.ts';
 import type {Writer} from '../schema/state.ts';
 import type {Compare, Op} from '../store/store.ts';
 import {logEntry} from './job-log.ts';
@@ -60,7 +61,7 @@ export async function jobWrites(record: ScanRecord, changes: JobChanges, by: Wri
           .output(ref, last.place, index, stream)
           .catch((err: unknown) => `(${reasonOf(err)})`),
       );
-      writes.push(put(logKey(record.id, name, last.try), entry));
+      writes.push(putJson(logKey(record.id, name, last.try), entry));
     }
     const more = writes.reduce((sum, {value}) => sum + Buffer.byteLength(value), 0);
     if (count > 0 && bytes + more > BYTES_PER_WRITE) return {compares, ops, bytes, hasMore: true};
@@ -76,8 +77,4 @@ export async function jobWrites(record: ScanRecord, changes: JobChanges, by: Wri
 export function putJob(id: string, name: string, job: Job): {readonly put: string; readonly value: string} {
   const text = canonicalJson(job);
   return {put: jobKey(id, name), value: Buffer.byteLength(text) <= READABLE_BYTES ? text : JSON.stringify(job)};
-}
-
-function put(key: string, value: unknown): {readonly put: string; readonly value: string} {
-  return {put: key, value: canonicalJson(value)};
 }

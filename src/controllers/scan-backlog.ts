@@ -1,4 +1,3 @@
-import {canonicalJson} from '../lib/canonical-json.ts';
 import {priorityOf} from '../model/admission-plan.ts';
 import {modRevisionOf} from '../model/scan-record.ts';
 import type {ScanRecord} from '../model/scan-record.ts';
@@ -6,7 +5,8 @@ import {backlogOrder} from '../schema/backlog.ts';
 import type {BacklogEntry} from '../schema/backlog.ts';
 import {timeOfScanId} from '../schema/ids.ts';
 import * as keys from '../schema/keys.ts';
-import type {Commit, Compare, Op} from '../store/store.ts';
+import {putJson} from '../schema/put-json.ts';
+import type {Commit, Compare} from '../store/store.ts';
 
 /** A scan's place in the backlog as transactions: made, removed, moved. */
 
@@ -21,7 +21,7 @@ export function enlisting(record: ScanRecord, nowMs: number): Commit {
   const key = keys.backlogKey(backlogOrder(priority, timestampMs), id);
   // A damaged entry of the same name is written anew; any other stays, and shows as what it is.
   const standing = [...(record.bad?.values() ?? [])].find((bad) => bad.key === key);
-  return {compares: [{key, modRevision: standing?.modRevision ?? 0}, ...unchanged(record)], ops: [put(key, entry)]};
+  return {compares: [{key, modRevision: standing?.modRevision ?? 0}, ...unchanged(record)], ops: [putJson(key, entry)]};
 }
 
 export function striking(record: ScanRecord, backlog: Waiting): Commit {
@@ -34,7 +34,7 @@ export function moving(record: ScanRecord, backlog: Waiting): Commit {
   const priority = priorityOf(record);
   const from = keys.backlogKey(backlog.order, record.id);
   const to = keys.backlogKey(backlogOrder(priority, backlog.value.timestamp * 1000), record.id);
-  const entry = put(to, {...backlog.value, priority});
+  const entry = putJson(to, {...backlog.value, priority});
   return {compares: [{key: from, modRevision: backlog.modRevision}, ...unchanged(record)], ops: from === to ? [entry] : [{delete: from}, entry]};
 }
 
@@ -47,8 +47,4 @@ export function unchanged(record: ScanRecord): Compare[] {
   ];
   if (record.admission === undefined) compares.push({key: keys.stateKey(id), modRevision: modRevisionOf(record, 'state')});
   return compares;
-}
-
-export function put(key: string, value: unknown): Op {
-  return {put: key, value: canonicalJson(value)};
 }

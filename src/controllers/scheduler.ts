@@ -12,13 +12,14 @@ import type {PacePolicy} from '../model/start-pace.ts';
 import type {Admission} from '../schema/admission.ts';
 import * as keys from '../schema/keys.ts';
 import type {KeyRef} from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import type {Cache, Change} from '../store/cache.ts';
 import type {FencedWriter, Ownership} from '../store/contracts.ts';
 import type {Commit, Compare, Op, Revision} from '../store/store.ts';
 import {BlockScheduling, blockName, blockOfName} from './block-scheduling.ts';
 import type {LoneController} from './controller.ts';
 import type {ScanController} from './scan-controller.ts';
-import {enlisting, moving, put, striking, unchanged} from './scan-backlog.ts';
+import {enlisting, moving, striking, unchanged} from './scan-backlog.ts';
 import {SlotLedger} from './slot-ledger.ts';
 
 export interface SchedulerDeps {
@@ -304,7 +305,7 @@ class Round {
       // A hand-over that comes meanwhile makes the scan one of those whose jobs are none of ours.
       {key: keys.ewmsKey(id), modRevision: modRevisionOf(record, 'ewms')},
     ];
-    const ops: Op[] = [put(keys.admissionKey(id), admission)];
+    const ops: Op[] = [putJson(keys.admissionKey(id), admission)];
     if (backlog !== undefined) {
       const key = keys.backlogKey(backlog.order, id);
       compares.push({key, modRevision: backlog.modRevision});
@@ -369,7 +370,7 @@ class Round {
       this.#slots.reserve(id, more);
       const next: Admission = {...record.admission.value, slots};
       const compares = [...unchanged(record), {key: keys.admissionKey(id), modRevision: record.admission.modRevision}];
-      this.#start(id, async () => this.#seen(await this.#write({compares, ops: [put(keys.admissionKey(id), next)]})));
+      this.#start(id, async () => this.#seen(await this.#write({compares, ops: [putJson(keys.admissionKey(id), next)]})));
     }
   }
 

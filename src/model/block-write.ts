@@ -1,5 +1,3 @@
-import {canonicalJson} from '../lib/canonical-json.ts';
-
 /**
  * One transaction that a decision about blocks leads to. The shapes are those of the store's commits, which lie above the model and so cannot be named
  * here. `what` says in constant words what it does, for the log.
@@ -19,7 +17,6 @@ export interface Expected {
 
 export type WriteOp = {readonly put: string; readonly value: string} | {readonly delete: string};
 
-export const putOp = (key: string, value: unknown): WriteOp => ({put: key, value: canonicalJson(value)});
 export const deleteOp = (key: string): WriteOp => ({delete: key});
 
 /** Keys that one transaction compares or removes at most, with room for the rest of it: etcd allows 128 operations. */

@@ -5,8 +5,8 @@ import {currentEb, isEbOver} from '../schema/execution-block.ts';
 import {deployKey, deployStateKey, ebKey, ebStateKey, pbStateKey} from '../schema/keys.ts';
 import {REALTIME} from '../schema/processing-block.ts';
 import type {PbState} from '../schema/processing-block.ts';
+import {putJson} from '../schema/put-json.ts';
 import {revisionOf} from './block-record.ts';
-import {putOp} from './block-write.ts';
 import type {BlockWrite, Expected} from './block-write.ts';
 import {verdictOn} from './pb-dependencies.ts';
 import {own} from './pb-facts.ts';
@@ -29,7 +29,7 @@ export function ended(pb: Pb, {status, reason, compares}: Ending, nowMs: number)
     what: status === 'FAILED' ? 'a block failed' : 'a block was cancelled',
     reason,
     compares: [...own(pb), ...compares],
-    ops: [putOp(pbStateKey(pb.id), state)],
+    ops: [putJson(pbStateKey(pb.id), state)],
   };
 }
 

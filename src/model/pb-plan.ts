@@ -4,9 +4,10 @@ import type {ScriptId} from '../schema/block-ids.ts';
 import {clusterKey, deployKey, pbAdmissionKey, pbStateKey, scriptKey} from '../schema/keys.ts';
 import {isPbOver, REALTIME} from '../schema/processing-block.ts';
 import type {PbState} from '../schema/processing-block.ts';
+import {putJson} from '../schema/put-json.ts';
 import {revisionOf} from './block-record.ts';
 import type {ScriptRecord} from './block-record.ts';
-import {deleteOp, putOp} from './block-write.ts';
+import {deleteOp} from './block-write.ts';
 import type {BlockWrite, Expected, WriteOp} from './block-write.ts';
 import {verdictOn, waitsToBegin} from './pb-dependencies.ts';
 import {ended, failureOfDependencies, fateOfScript, lossOfScript, refusalOf} from './pb-endings.ts';
@@ -87,7 +88,7 @@ function planStart(pb: Pb, look: BlockLookups, options: PlanOptions): PbStep {
   const standing = look.deployment(deployment.id);
   if (standing?.bad?.has('spec') === true) return {kind: 'damaged'};
   const compares: Expected[] = [...own(pb), {key: deployKey(deployment.id), modRevision: standing === undefined ? 0 : revisionOf(standing, 'spec')}];
-  const ops: WriteOp[] = [putOp(pbStateKey(pb.id), {status: 'STARTING', resources_available: false, last_updated: blockTime(options.nowMs)})];
+  const ops: WriteOp[] = [putJson(pbStateKey(pb.id), {status: 'STARTING', resources_available: false, last_updated: blockTime(options.nowMs)})];
   if (standing?.spec !== undefined) {
     // Its state was deleted while its script was deployed: that goes on.
     if (blocksOf(standing).includes(pb.id)) return write({what: 'a block whose script is deployed has a state again', compares, ops});
@@ -100,7 +101,7 @@ function planStart(pb: Pb, look: BlockLookups, options: PlanOptions): PbStep {
   return write({
     what: 'started the script of a block',
     compares: [...compares, ...scriptCompares],
-    ops: [...ops, putOp(deployKey(deployment.id), deployment)],
+    ops: [...ops, putJson(deployKey(deployment.id), deployment)],
   });
 }
 
@@ -144,7 +145,7 @@ function later(pb: OpenPb, ending: Ending, options: PlanOptions): PbStep {
 function planRelease(pb: OpenPb, look: BlockLookups, {nowMs}: PlanOptions): BlockWrite | undefined {
   const {value: spec} = pb.spec;
   const state: PbState = {...pb.state.value, resources_available: true, last_updated: blockTime(nowMs)};
-  const ops = [putOp(pbStateKey(pb.id), state)];
+  const ops = [putJson(pbStateKey(pb.id), state)];
   if (spec.script.kind === REALTIME) return {what: 'released a realtime block', compares: own(pb), ops};
   const {admission} = pb;
   if (admission === undefined) return undefined;

@@ -4,6 +4,7 @@ import type {BacklogEntry} from '../schema/backlog.ts';
 import {DEFAULT_CONTROL} from '../schema/control.ts';
 import type {Control} from '../schema/control.ts';
 import {backlogKey, controlKey, scanKey} from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import type {SkymapSpec} from '../schema/scan.ts';
 import {deletedControl, replacedControl} from './control-change.ts';
 import type {Scan} from './manifest.ts';
@@ -79,8 +80,8 @@ export function planRescan({origin, root, options, newId, nowMs, user}: RescanIn
     ],
     ops: [
       {put: scanKey(newId), value: specText},
-      {put: backlogKey(backlogOrder(priority, nowMs), newId), value: canonicalJson(entry)},
-      ...(control === undefined ? [] : [{put: controlKey(origin.id), value: canonicalJson(control)}]),
+      putJson(backlogKey(backlogOrder(priority, nowMs), newId), entry),
+      ...(control === undefined ? [] : [putJson(controlKey(origin.id), control)]),
     ],
   };
 }

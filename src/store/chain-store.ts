@@ -3,6 +3,7 @@ import {chainDemand, largestJobs} from '../model/chain-demand.ts';
 import {isStoredChain, parseWholeChain} from '../schema/chain.ts';
 import type {Chain, StoredChain} from '../schema/chain.ts';
 import {chainKey} from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import type {Blobs} from './blobs.ts';
 import type {Compare, Op} from './store.ts';
 
@@ -25,7 +26,7 @@ export async function stageChain(blobs: Blobs, id: string, chain: Chain): Promis
   const largest = largestJobs(chain);
   const counts = {demand: chainDemand(chain), ...(largest.length === 0 ? {} : {largest}), jobs_total: Object.keys(chain.jobs).length};
   const stored: StoredChain = {blob: staged.header, ...counts};
-  return {compares: [absent, ...staged.compares], ops: [{put: key, value: canonicalJson(stored)}, ...staged.ops]};
+  return {compares: [absent, ...staged.compares], ops: [putJson(key, stored), ...staged.ops]};
 }
 
 /** The chain itself. @throws ControlPlaneError `not_found`: its chunks are gone. `invalid`: what they hold is no chain */

@@ -1,4 +1,3 @@
-import {canonicalJson} from '../lib/canonical-json.ts';
 import {systemClock} from '../lib/clock.ts';
 import type {Clock} from '../lib/clock.ts';
 import {ControlPlaneError} from '../lib/errors.ts';
@@ -7,6 +6,7 @@ import type {Log} from '../lib/log.ts';
 import {SCAN_INDEXES} from '../model/scan-indexes.ts';
 import {randomHex} from '../schema/ids.ts';
 import {META_KEY} from '../schema/keys.ts';
+import {putJson} from '../schema/put-json.ts';
 import {SCHEMA_VERSION, parseMeta} from '../schema/replica.ts';
 import type {Meta} from '../schema/replica.ts';
 import {BlobStore} from './blob-store.ts';
@@ -66,7 +66,7 @@ export async function ensureMeta(store: Store): Promise<Meta> {
   const fresh: Meta = {cluster_id: randomHex(16), epoch: 1, schema_version: SCHEMA_VERSION};
   const present = await store.get(META_KEY);
   if (present === undefined) {
-    await store.commit({compares: [{key: META_KEY, createRevision: 0}], ops: [{put: META_KEY, value: canonicalJson(fresh)}]});
+    await store.commit({compares: [{key: META_KEY, createRevision: 0}], ops: [putJson(META_KEY, fresh)]});
   }
   const stored = await store.get(META_KEY);
   if (stored === undefined) throw new ControlPlaneError('unavailable', `${META_KEY} was removed while we started`, {key: META_KEY});

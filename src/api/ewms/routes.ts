@@ -1,10 +1,10 @@
-import {canonicalJson} from '../../lib/canonical-json.ts';
 import {NOT_YET_REQUESTED, presentManifest, workflowIdOf} from '../../model/manifest.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {podStatuses} from '../../model/pod-statuses.ts';
 import {FINAL_RESULT_CODE} from '../../model/scan-codes.ts';
 import type {Ewms} from '../../schema/ewms.ts';
 import {admissionKey, controlKey, ewmsKey, scanKey} from '../../schema/keys.ts';
+import {putJson} from '../../schema/put-json.ts';
 import {isTerminal} from '../../schema/state.ts';
 import {notFound} from '../api-error.ts';
 import {changeScan, childRevision, findScan} from '../compare-and-set.ts';
@@ -130,7 +130,7 @@ export function ewmsRoutes(deps: RouteDeps): DescribedRoute[] {
                 // Admitted to our own engines it is handed over to nobody; and what has ended has no admission any more.
                 {key: admissionKey(scanId), modRevision: childRevision(scan, 'admission')},
               ],
-              ops: [{put: ewmsKey(scanId), value: canonicalJson(value)}],
+              ops: [putJson(ewmsKey(scanId), value)],
             },
             answer: (revision) => presentManifest({...scan, ewms: {value, createRevision: revision, modRevision: revision, lease: '0'}}),
           };

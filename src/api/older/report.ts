@@ -9,6 +9,7 @@ import {randomHex} from '../../schema/ids.ts';
 import {controlKey, legacyKey} from '../../schema/keys.ts';
 import {NO_LEGACY} from '../../schema/legacy.ts';
 import type {Legacy, ReportedCluster, ReportedCondorCluster} from '../../schema/legacy.ts';
+import {putJson} from '../../schema/put-json.ts';
 import {childRevision} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 import type {Alongside} from '../manifest/patch.ts';
@@ -53,7 +54,7 @@ export function reportCluster(deps: RouteDeps, scan: Scan, report: ClusterReport
   };
   return {
     compares: [...change.compares, {key: controlKey(scan.id), modRevision: childRevision(scan, 'control')}],
-    ops: [...change.ops, {put: controlKey(scan.id), value: canonicalJson(value)}],
+    ops: [...change.ops, putJson(controlKey(scan.id), value)],
     apply: (after, revision) => ({
       ...change.apply(after, revision),
       control: {value, createRevision: scan.control?.createRevision ?? revision, modRevision: revision, lease: '0'},

@@ -9,6 +9,7 @@ import type {Chain} from '../../schema/chain.ts';
 import {DEFAULT_CONTROL} from '../../schema/control.ts';
 import {newRequestId} from '../../schema/ids.ts';
 import {backlogKey, controlKey, scanKey} from '../../schema/keys.ts';
+import {putJson} from '../../schema/put-json.ts';
 import {SKYMAP_SCAN} from '../../schema/scan.ts';
 import type {RequestSpec} from '../../schema/scan.ts';
 import type {RequestBuilder} from '../../specs/request-builder.ts';
@@ -78,8 +79,8 @@ async function tryCreate(deps: RouteDeps, builder: RequestBuilder, asked: AskedR
   const staged = await stageChain(deps.blobs, id, chain);
   const entry: BacklogEntry = {next_attempt: 0, pending_timestamp: 0, priority: 0, timestamp: nowMs / 1000};
   const waiting: Op = isHeld
-    ? {put: controlKey(id), value: canonicalJson({...DEFAULT_CONTROL, desired: 'hold'})}
-    : {put: backlogKey(backlogOrder(0, nowMs), id), value: canonicalJson(entry)};
+    ? putJson(controlKey(id), {...DEFAULT_CONTROL, desired: 'hold'})
+    : putJson(backlogKey(backlogOrder(0, nowMs), id), entry);
   deps.cache.expect(scanKey(id), specText, spec);
   const result = await deps.groupCommit.commit({
     compares: [{key: scanKey(id), createRevision: 0}, ...staged.compares, ...remember.compares],

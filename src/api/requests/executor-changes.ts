@@ -9,6 +9,7 @@ import type {FinishRequest, JobLog, RequestProgress, SuspendedJobChain} from '..
 import {DEFAULT_CONTROL} from '../../schema/control.ts';
 import type {Desired} from '../../schema/control.ts';
 import {controlKey, isKeyId, logKey, scanKey, stateKey} from '../../schema/keys.ts';
+import {putJson} from '../../schema/put-json.ts';
 import {SCAN_STATES, isTerminal} from '../../schema/state.ts';
 import type {ScanState, ScanStateName} from '../../schema/state.ts';
 import type {Compare} from '../../store/store.ts';
@@ -158,7 +159,7 @@ function writeState(record: RequestRecord, next: ScanState): Decision<void> {
         {key: scanKey(id), exists: true},
         {key: stateKey(id), modRevision: childRevision(record, 'state')},
       ],
-      ops: [{put: stateKey(id), value: canonicalJson(next)}],
+      ops: [putJson(stateKey(id), next)],
     },
     answer: () => {},
   };
@@ -176,7 +177,7 @@ function desire({clock}: RouteDeps, record: RequestRecord, desired: Desired): De
         {key: controlKey(id), modRevision: childRevision(record, 'control')},
         {key: stateKey(id), modRevision: childRevision(record, 'state')},
       ],
-      ops: [{put: controlKey(id), value: canonicalJson(next)}],
+      ops: [putJson(controlKey(id), next)],
     },
     answer: () => {},
   };

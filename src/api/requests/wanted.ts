@@ -1,4 +1,3 @@
-import {canonicalJson} from '../../lib/canonical-json.ts';
 import {unreachable} from '../../lib/assert.ts';
 import {requestStateOf} from '../../model/request-view.ts';
 import type {RequestRecord} from '../../model/request-view.ts';
@@ -6,6 +5,7 @@ import {isChained} from '../../model/scan-record.ts';
 import {DEFAULT_CONTROL} from '../../schema/control.ts';
 import type {Control} from '../../schema/control.ts';
 import {controlKey, scanKey, stateKey} from '../../schema/keys.ts';
+import {putJson} from '../../schema/put-json.ts';
 import {changeRecord, childRevision} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
 import {invalidState} from './errors.ts';
@@ -33,7 +33,7 @@ export function wantOf(deps: Pick<RouteDeps, 'cache' | 'clock' | 'groupCommit'>,
           {key: controlKey(id), modRevision: childRevision(record, 'control')},
           {key: stateKey(id), modRevision: childRevision(record, 'state')},
         ],
-        ops: [{put: controlKey(id), value: canonicalJson(next)}],
+        ops: [putJson(controlKey(id), next)],
       },
       answer: () => {},
     };

@@ -1,6 +1,6 @@
-import {canonicalJson} from '../../lib/canonical-json.ts';
 import type {ResultHeader} from '../../schema/blob.ts';
 import {resultKey, scanKey} from '../../schema/keys.ts';
+import {putJson} from '../../schema/put-json.ts';
 import {badRequest} from '../api-error.ts';
 import {changeScan, childRevision} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
@@ -76,7 +76,7 @@ export async function putResult(deps: RouteDeps, scanId: string, incoming: Incom
     return {
       commit: {
         compares: [{key: scanKey(scanId), exists: true}, {key: resultKey(scanId), modRevision: childRevision(scan, 'result')}, ...staged.compares],
-        ops: [{put: resultKey(scanId), value: canonicalJson(header)}, ...staged.ops],
+        ops: [putJson(resultKey(scanId), header), ...staged.ops],
       },
       answer: () => true,
     };

@@ -9,6 +9,7 @@ import {backlogOrder} from '../../schema/backlog.ts';
 import type {BacklogEntry} from '../../schema/backlog.ts';
 import {DEFAULT_CONTROL} from '../../schema/control.ts';
 import {backlogKey, chainKey, controlKey, jobKey, ownerKey, scanChildren, scanKey} from '../../schema/keys.ts';
+import {putJson} from '../../schema/put-json.ts';
 import {JOB_CHAIN} from '../../schema/scan.ts';
 import type {RequestSpec} from '../../schema/scan.ts';
 import {readChain, stageChain} from '../../store/chain-store.ts';
@@ -89,7 +90,7 @@ async function isTaken(deps: TakeDeps, handed: HandedOver, record: ScanRecord): 
       {key: scanKey(id), exists: true},
       {key: controlKey(id), modRevision: record.control?.modRevision ?? 0},
     ],
-    ops: [{put: controlKey(id), value: canonicalJson(next)}],
+    ops: [putJson(controlKey(id), next)],
   });
   if (!result.ok) await deps.cache.waitFor(result.revision, CATCH_UP_MS);
   return result.ok;
@@ -118,8 +119,8 @@ async function tryTake(deps: TakeDeps, {requestId: id, chain, records, user, dig
   const nowMs = clock.now();
   const spec: RequestSpec = {type: JOB_CHAIN, args: {}, created_at: nowMs / 1000, handed_over: digest, ...(user === undefined ? {} : {user})};
   const entry: BacklogEntry = {timestamp: nowMs / 1000, priority: 0, pending_timestamp: 0, next_attempt: 0};
-  const last: Op[] = [put(scanKey(id), spec), put(backlogKey(backlogOrder(0, nowMs), id), entry)];
-  const jobs = [...records].map(([job, record]) => put(jobKey(id, job), record));
+  const last: Op[] = [putJson(scanKey(id), spec), putJson(backlogKey(backlogOrder(0, nowMs), id), entry)];
+  const jobs = [...records].map(([job, record]) => putJson(jobKey(id, job), record));
   for (const {put: key, value} of jobs) {
     if (Buffer.byteLength(value) > store.limits.value) throw new ControlPlaneError('too_large', `${key}: more than ${store.limits.value} bytes`);
   }
@@ -143,10 +144,6 @@ function refusal(result: {readonly ok: boolean; readonly revision: Revision}): R
 }
 
 type Put = Op & {readonly value: string};
-
-function put(key: string, value: unknown): Put & {readonly put: string} {
-  return {put: key, value: canonicalJson(value)};
-}
 
 function inBatches(ops: readonly Put[], maxBytes: number): Put[][] {
   const batches: Put[][] = [];

@@ -6,6 +6,7 @@ import type {BacklogEntry} from '../../schema/backlog.ts';
 import type {EventHeader} from '../../schema/blob.ts';
 import {newEventId, newScanId} from '../../schema/ids.ts';
 import {backlogKey, ebKey, eventKey, scanKey} from '../../schema/keys.ts';
+import {putJson} from '../../schema/put-json.ts';
 import type {OlderArguments, OlderGeneration, SkymapSpec, SkymapRequest} from '../../schema/scan.ts';
 import type {Compare, Op} from '../../store/store.ts';
 import {badArgument} from '../api-error.ts';
@@ -84,13 +85,13 @@ async function tryCreate(deps: RouteDeps, request: SkymapRequest, event: EventSo
   // Nothing waits under an id that is new.
   const compares: Compare[] = [{key: scanKey(id), createRevision: 0}, ...remember.compares];
   if (request.eb_id !== undefined) compares.push({key: ebKey(request.eb_id), exists: true});
-  const ops: Op[] = [{put: scanKey(id), value: specText}, {put: waiting, value: canonicalJson(entry)}, ...remember.ops(id)];
+  const ops: Op[] = [{put: scanKey(id), value: specText}, putJson(waiting, entry), ...remember.ops(id)];
   if ('id' in event) compares.push({key: eventKey(eventId), exists: true});
   else {
     const staged = await deps.blobs.stage('event', eventId, event.text);
     const header: EventHeader = {blob: staged.header, created_at: nowSeconds};
     compares.push({key: eventKey(eventId), createRevision: 0}, ...staged.compares);
-    ops.push({put: eventKey(eventId), value: canonicalJson(header)}, ...staged.ops);
+    ops.push(putJson(eventKey(eventId), header), ...staged.ops);
   }
 
   deps.cache.expect(scanKey(id), specText, spec);

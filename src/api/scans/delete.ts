@@ -1,8 +1,8 @@
-import {canonicalJson} from '../../lib/canonical-json.ts';
 import {deletedControl} from '../../model/control-change.ts';
 import type {Scan} from '../../model/manifest.ts';
 import {DEFAULT_CONTROL} from '../../schema/control.ts';
 import {controlKey, resultKey, scanKey} from '../../schema/keys.ts';
+import {putJson} from '../../schema/put-json.ts';
 import {badRequest} from '../api-error.ts';
 import {changeScan, childRevision} from '../compare-and-set.ts';
 import type {RouteDeps} from '../deps.ts';
@@ -30,7 +30,7 @@ export function deleteScan(deps: RouteDeps, scanId: string, deleteCompleted: boo
           // A final result that arrives now must be seen.
           {key: resultKey(scanId), modRevision: childRevision(scan, 'result')},
         ],
-        ops: [{put: controlKey(scanId), value: canonicalJson(value)}],
+        ops: [putJson(controlKey(scanId), value)],
       },
       answer: (revision) => ({
         ...scan,
